@@ -1,0 +1,50 @@
+/// All system mappings of one configuration, as one immutable snapshot.
+///
+/// A request lives its life on the snapshot it began with. What is not exposed does not exist: no mapping, no access.
+package struct AccessPolicy: Sendable {
+    package let systems: [SystemMapping]
+    private let table: SystemTable
+
+    /// - Parameter systems: virtual host and port must be unique; of duplicates the first one counts.
+    package init(systems: [SystemMapping]) {
+        self.systems = systems
+        self.table = SystemTable(systems)
+    }
+
+    /// The system exposed as `host` (compared without regard to case) and `port`.
+    package func system(host: Span<UInt8>, port: UInt16) -> SystemMapping? {
+        table.find(host, port).map { systems[$0] }
+    }
+
+    package func system(host: String, port: UInt16) -> SystemMapping? {
+        let octets = Array(host.utf8)
+        return system(host: octets.span, port: port)
+    }
+
+    /// Decides on a request to `system`.
+    ///
+    /// - Parameter isUpgrade: the request asks for another protocol on its connection (RFC 9110 section 7.8).
+    package func evaluate(system: SystemMapping, target: RequestTarget, isUpgrade: Bool = false) -> AccessDecision {
+        let match = system.tree.match(target.octets.span.extracting(first: target.pathLength))
+        guard let index = match.admitting else {
+            if let suspended = match.suspended {
+                return .deny(.resourceSuspended(path: system.resources[suspended].path))
+            }
+            return .deny(.resourceNotExposed)
+        }
+        if isUpgrade, !match.isUpgradeAllowed {
+            return .deny(.upgradeNotAllowed(path: system.resources[index].path))
+        }
+        return .allow(Permit(system: system, target: target, resourceIndex: index))
+    }
+
+    /// The first system whose internal host and port are these; for redirects and cookies on their way back.
+    package func system(internalHost: String, internalPort: UInt16) -> SystemMapping? {
+        table.findInternal(internalHost.lowercased(), internalPort).map { systems[$0] }
+    }
+
+    /// The first system with this internal host on any port; for cookie domains, which have none.
+    package func system(internalHost: String) -> SystemMapping? {
+        table.findInternal(internalHost.lowercased()).map { systems[$0] }
+    }
+}

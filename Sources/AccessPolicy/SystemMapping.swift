@@ -1,0 +1,65 @@
+/// A virtual host and port, the internal system behind it, and the resources that may be reached there.
+///
+/// Source: SAP Cloud Connector, "System Mappings". Immutable, so one instance serves all event loops.
+package final class SystemMapping: Sendable {
+    /// How the connector speaks to the internal host; independent of the scheme on the cloud side.
+    package enum InternalProtocol: String, Sendable, CaseIterable {
+        case http = "HTTP"
+        case https = "HTTPS"
+        case tcp = "TCP"
+        case tcps = "TCPS"
+    }
+
+    /// Descriptive for HTTP.
+    package enum BackEndType: String, Sendable, CaseIterable {
+        case abapSys, netweaverCE, netweaverGW, applServerJava
+        case businessConnector = "BC"
+        case processIntegration = "PI"
+        case hana, otherSAPsys, nonSAPsys
+    }
+
+    /// Which name the internal host finds in the `Host` header.
+    package enum HostInHeader: String, Sendable, CaseIterable {
+        case virtual
+        /// Then `X-Forwarded-Host` carries the virtual host.
+        case `internal`
+    }
+
+    package let virtualHost: String
+    package let virtualPort: UInt16
+    package let internalHost: String
+    package let internalPort: UInt16
+    package let `protocol`: InternalProtocol
+    package let backEndType: BackEndType
+    package let hostInHeader: HostInHeader
+    package let description: String
+    package let resources: [Resource]
+    /// The compiled form of `resources`.
+    let tree: ResourceTree
+    /// "host:port" of the internal host, without the port where it is the scheme's own; for the `Host` header.
+    package let internalAuthority: [UInt8]
+
+    package init(
+        virtualHost: String, virtualPort: UInt16, internalHost: String, internalPort: UInt16,
+        protocol: InternalProtocol = .http, backEndType: BackEndType = .nonSAPsys,
+        hostInHeader: HostInHeader = .virtual, description: String = "", resources: [Resource]
+    ) {
+        self.virtualHost = virtualHost.lowercased()
+        self.virtualPort = virtualPort
+        self.internalHost = internalHost
+        self.internalPort = internalPort
+        self.protocol = `protocol`
+        self.backEndType = backEndType
+        self.hostInHeader = hostInHeader
+        self.description = description
+        self.resources = resources
+        self.tree = ResourceTree(resources)
+        let isDefaultPort = internalPort == (`protocol` == .https ? 443 : 80)
+        self.internalAuthority = Array((isDefaultPort ? internalHost : "\(internalHost):\(internalPort)").utf8)
+    }
+
+    /// "host:port" as configuration, logs and messages show it.
+    package var virtualAddress: String { "\(virtualHost):\(virtualPort)" }
+    package var internalAddress: String { "\(internalHost):\(internalPort)" }
+    package var hasActiveResource: Bool { resources.contains { $0.isActive } }
+}

@@ -1,0 +1,68 @@
+// Swift cannot import function-like macros; each wrapper below stands for the macro of the same name.
+#ifndef COPENSSL_SHIM_H
+#define COPENSSL_SHIM_H
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+// SSL_CTX_set_min_proto_version
+static inline int COpenSSL_SSL_CTX_set_min_proto_version(SSL_CTX *ctx, int version) {
+    return SSL_CTX_set_min_proto_version(ctx, version);
+}
+
+// SSL_CTX_set_mode
+static inline void COpenSSL_SSL_CTX_set_mode(SSL_CTX *ctx, long mode) { SSL_CTX_set_mode(ctx, mode); }
+
+// SSL_CTX_set_options takes the SSL_OP_* macros, which are 64-bit expressions
+static inline void COpenSSL_SSL_CTX_set_no_renegotiation_no_compression(SSL_CTX *ctx) {
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+}
+
+// SSL_CTX_set_session_cache_mode
+static inline void COpenSSL_SSL_CTX_set_session_cache_off(SSL_CTX *ctx) {
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+}
+
+// SSL_set_tlsext_host_name
+static inline int COpenSSL_SSL_set_tlsext_host_name(SSL *ssl, const char *name) {
+    return (int)SSL_set_tlsext_host_name(ssl, name);
+}
+
+// BIO_set_retry_read, BIO_clear_retry_flags
+static inline void COpenSSL_BIO_set_retry_read(BIO *bio) { BIO_set_retry_read(bio); }
+static inline void COpenSSL_BIO_clear_retry_flags(BIO *bio) { BIO_clear_retry_flags(bio); }
+
+// ERR_GET_LIB and ERR_GET_REASON
+static inline int COpenSSL_ERR_GET_LIB(unsigned long code) { return ERR_GET_LIB(code); }
+static inline int COpenSSL_ERR_GET_REASON(unsigned long code) { return ERR_GET_REASON(code); }
+
+// EVP_EC_gen is a macro over the variadic EVP_PKEY_Q_keygen
+static inline EVP_PKEY *COpenSSL_EVP_EC_gen_p256(void) { return EVP_EC_gen("P-256"); }
+
+// sk_GENERAL_NAME_* are macros: the index-th URI or DNS name among a certificate's subject alternative names.
+// Returns the length of the name and points `out` at its octets, which live as long as `names`.
+static inline int COpenSSL_GENERAL_NAMES_count(const GENERAL_NAMES *names) {
+    return sk_GENERAL_NAME_num(names);
+}
+static inline int COpenSSL_GENERAL_NAMES_uri(const GENERAL_NAMES *names, int index, const unsigned char **out) {
+    const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, index);
+    if (name == NULL || name->type != GEN_URI) return -1;
+    *out = ASN1_STRING_get0_data(name->d.uniformResourceIdentifier);
+    return ASN1_STRING_length(name->d.uniformResourceIdentifier);
+}
+
+// X509V3_set_ctx_nodb is a macro
+static inline void COpenSSL_X509V3_set_ctx(X509V3_CTX *ctx, X509 *issuer, X509 *subject) {
+    X509V3_set_ctx(ctx, issuer, subject, NULL, NULL, 0);
+    X509V3_set_ctx_nodb(ctx);
+}
+
+// BIO_get_mem_data
+static inline long COpenSSL_BIO_get_mem_data(BIO *bio, char **out) { return BIO_get_mem_data(bio, out); }
+
+#endif

@@ -1,0 +1,333 @@
+internal import AccessPolicy
+internal import NIOCore
+internal import TunnelCore
+
+extension ProxyConnection {
+    /// Takes as much of `inbound` as the phase allows.
+    func process() {
+        while true {
+            switch phase {
+            case .head:
+                guard inbound.readableBytes > 0 else { return }
+                guard readHead() else { return }
+            case .body:
+                guard inbound.readableBytes > 0 else { return }
+                readBody()
+                if phase == .body { return }
+            case .waiting:
+                return updateReading()
+            case .lingering, .closed:
+                return
+            }
+        }
+    }
+
+    /// - Returns: whether a head was complete, so that there may be more to do.
+    private func readHead() -> Bool {
+        do throws(HTTP1Error) {
+            let wasIdle = parser.isIdle
+            let isComplete = try inbound.withUnsafeReadableBytes { (octets) throws(HTTP1Error) in
+                try parser.parse(octets)
+            }
+            guard isComplete else {
+                if wasIdle { deadline = loop.sweeper.deadline(in: loop.configuration.times.requestHead) }
+                return false
+            }
+        } catch {
+            refuse(Refusal(error))
+            return true
+        }
+        exchange = Exchange()
+        exchange.minorVersion = parser.minorVersion
+        exchange.headLength = parser.headLength
+        sendRequest()
+        return true
+    }
+
+    /// Sends the request whose head is parsed, or answers it.
+    func sendRequest() {
+        let octets = inbound
+        do throws(Refusal) {
+            try octets.withUnsafeReadableBytes { (octets) throws(Refusal) in
+                let framing = try prepareRequest(octets)
+                try openStream(framing.body == .none)
+                begin(framing)
+            }
+        } catch {
+            refuse(error)
+        }
+    }
+
+    private func begin(_ framing: HTTP1HeadParser.RequestFraming) {
+        deadline = loop.sweeper.deadline(in: loop.configuration.times.requestBody)
+        switch framing.body {
+        case .none:
+            exchange.isRequestComplete = true
+            phase = .waiting
+            deadline = loop.sweeper.deadline(in: loop.configuration.times.exchange)
+        case .length(let length):
+            exchange.requestRemaining = length
+            dropHead()
+            phase = .body
+        case .chunked:
+            exchange.chunks = ChunkedDecoder()
+            dropHead()
+            phase = .body
+        case .untilClose:
+            preconditionFailure("a request body never ends with the connection")
+        }
+    }
+
+    /// The head's octets are no longer needed.
+    func dropHead() {
+        guard exchange.headLength > 0 else { return }
+        inbound.moveReaderIndex(forwardBy: exchange.headLength)
+        exchange.headLength = 0
+        parser.reset()
+    }
+
+    // MARK: Head
+
+    /// Checks the head and fills `loop.fields` with the request as it travels through the tunnel.
+    private func prepareRequest(_ octets: UnsafeRawBufferPointer) throws(Refusal) -> HTTP1HeadParser.RequestFraming {
+        let method = slice(octets, parser.method)
+        exchange.isHead = method.elementsEqual("HEAD".utf8)
+        if let refusal = refusal(forMethod: method) { throw refusal }
+        let target = slice(octets, parser.target)
+        let parts: RequestTarget.Parts
+        do throws(RequestTargetError) {
+            parts = try RequestTarget.Parts(target.assumingMemoryBound(to: UInt8.self).span)
+        } catch {
+            throw error == .unsupportedScheme && target.starts(with: "https".utf8)
+                ? Self.httpsRefusal : Refusal(invalidTarget: error)
+        }
+        let framing: HTTP1HeadParser.RequestFraming
+        do throws(HTTP1Error) { framing = try parser.requestFraming(octets) } catch { throw Refusal(error) }
+        exchange.isKeptAlive = framing.isKeptAlive
+
+        let fields = loop.fields
+        fields.removeAll()
+        fields.append(":method", method)
+        fields.append(":scheme", "http")
+        fields.append(":authority", try authority(parts, target, framing, octets))
+        if parts.needsLeadingSlash {
+            let rest = slice(target, parts.originForm)
+            withUnsafeTemporaryAllocation(byteCount: rest.count + 1, alignment: 1) { path in
+                path[0] = UInt8(ascii: "/")
+                UnsafeMutableRawBufferPointer(rebasing: path[1...]).copyMemory(from: rest)
+                fields.append(":path", UnsafeRawBufferPointer(path))
+            }
+        } else {
+            fields.append(":path", slice(target, parts.originForm))
+        }
+        try appendFields(octets, framing)
+        return framing
+    }
+
+    private func refusal(forMethod method: UnsafeRawBufferPointer) -> Refusal? {
+        if method.elementsEqual("CONNECT".utf8) { return Self.httpsRefusal }
+        // TRACE would echo what other hops added; methods in lower case are no registered ones, only misread ones.
+        let hasLowerCase = method.contains { $0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z") }
+        if hasLowerCase || method.elementsEqual("TRACE".utf8) || method.elementsEqual("TRACK".utf8) {
+            return Refusal(HTTP1Error.unsupportedMethod)
+        }
+        return nil
+    }
+
+    static let httpsRefusal = Refusal(
+        status: 405, source: .client, phase: .request, cause: "HTTPS proxying is not supported",
+        proxyStatus: "http_request_denied",
+        text: "HTTPS proxying is not supported: use http:// in the URL, also where the internal system speaks HTTPS.")
+
+    /// Host and port of the target; of `Host` where the target has none. Both must agree (RFC 9112 section 3.2).
+    private func authority(
+        _ parts: RequestTarget.Parts, _ target: UnsafeRawBufferPointer, _ framing: HTTP1HeadParser.RequestFraming,
+        _ octets: UnsafeRawBufferPointer
+    ) throws(Refusal) -> UnsafeRawBufferPointer {
+        var host: (RequestAuthority, UnsafeRawBufferPointer)?
+        if let range = framing.host {
+            let text = slice(octets, range)
+            do throws(RequestTargetError) {
+                host = (try RequestAuthority(text.assumingMemoryBound(to: UInt8.self).span, in: 0..<text.count), text)
+            } catch {
+                throw Refusal(invalidTarget: error)
+            }
+        }
+        guard let authority = parts.authority else {
+            guard let host else { throw Refusal(HTTP1Error.missingHost) }
+            return host.1
+        }
+        if let host {
+            let isSame = RequestAuthority.sameSystem(
+                authority, in: target.assumingMemoryBound(to: UInt8.self).span, host.0, in: host.1.assumingMemoryBound(to: UInt8.self).span)
+            guard isSame else { throw Refusal(HTTP1Error.hostMismatch) }
+        }
+        // From the host to where path and query begin: "host" or "host:port".
+        return slice(target, authority.host.lowerBound..<parts.originForm.lowerBound)
+    }
+
+    private func appendFields(
+        _ octets: UnsafeRawBufferPointer, _ framing: HTTP1HeadParser.RequestFraming
+    ) throws(Refusal) {
+        let fields = loop.fields
+        var locationID: UnsafeRawBufferPointer?
+        for index in 0..<parser.fieldCount {
+            let field = parser[index]
+            if field.known == .locationID {
+                guard locationID == nil else {
+                    throw Refusal(
+                        status: 400, source: .client, phase: .request, cause: "more than one location ID",
+                        proxyStatus: "http_request_error",
+                        text: "The request has more than one SAP-Connectivity-SCC-Location_ID header.")
+                }
+                locationID = slice(octets, field.value)
+                continue
+            }
+            guard field.known.isForwardedInRequest, field.known == .other || !field.hasUnderscore else { continue }
+            if framing.nominatesFields, field.known == .other, parser.isNominated(field, octets) { continue }
+            fields.append(slice(octets, field.name), slice(octets, field.value), known: field.known)
+        }
+        if framing.isWebSocketUpgrade { fields.append("sap-connectivity-upgrade", "websocket") }
+        if let pin { pin.value.withUnsafeBytes { fields.append("sap-connectivity-pin", $0) } }
+        selectGroup(locationID)
+    }
+
+    private func selectGroup(_ locationID: UnsafeRawBufferPointer?) {
+        let locationID = locationID ?? UnsafeRawBufferPointer(start: nil, count: 0)
+        if group != nil, groupLocationID.elementsEqual(locationID) { return }
+        groupLocationID = Array(locationID)
+        pin = nil
+        group = loop.registry.group(
+            ConnectorIdentity(
+                subaccount: loop.configuration.subaccount, locationID: String(decoding: locationID, as: UTF8.self)))
+    }
+
+    // MARK: Tunnel
+
+    private func openStream(_ isEnd: Bool) throws(Refusal) {
+        guard let context else { return }
+        while true {
+            guard let tunnel = pinnedTunnel ?? group?.pick(on: context.eventLoop, excluding: exchange.refusedBy) else {
+                throw exchange.refusedBy.isEmpty ? noTunnel : busyTunnel
+            }
+            exchange.tunnel = tunnel
+            guard tunnel.eventLoop === context.eventLoop else {
+                stream = StreamRelay.open(
+                    tunnel, loop.fields, isEnd: isEnd, receiver: self, clientLoop: context.eventLoop)
+                return
+            }
+            let session = tunnel.handler.value.session
+            do throws(HTTP2Error) {
+                guard session.streamCount < session.peerMaxConcurrentStreams + loop.configuration.maxWaiting else {
+                    throw HTTP2Error(.refused, "too many requests wait for a stream")
+                }
+                stream = try session.openStream(loop.fields, isEnd: isEnd, receiver: self)
+                return
+            } catch {
+                pin = nil
+                exchange.refusedBy.append(tunnel.id)
+            }
+        }
+    }
+
+    private var pinnedTunnel: RegisteredTunnel? {
+        guard let pin, let group, group.contains(pin.tunnel.id) else { return nil }
+        return pin.tunnel
+    }
+
+    private var noTunnel: Refusal {
+        let locationID = LogText.escaped(groupLocationID)
+        return Refusal(
+            status: 503, source: .tunnel, phase: .tunnel,
+            cause: "no connector is connected for this subaccount and location ID",
+            proxyStatus: "destination_unavailable",
+            text: "There is no SAP Cloud Connector (SCC) connected to your subaccount matching the requested tunnel "
+                + "for subaccount \"\(loop.configuration.subaccount)\" and SCC location ID \"\(locationID)\". "
+                + "Check that the Cloud Connector runs and that the location ID is the one it has.",
+            retryAfter: 5)
+    }
+
+    private var busyTunnel: Refusal {
+        Refusal(
+            status: 503, source: .tunnel, phase: .tunnel, cause: "all tunnels of the connector are busy or draining",
+            proxyStatus: "connection_limit_reached",
+            text: "All tunnels of the Cloud Connector are busy. Try again shortly.", retryAfter: 1)
+    }
+
+    // MARK: Body
+
+    private func readBody() {
+        deadline = loop.sweeper.deadline(in: loop.configuration.times.requestBody)
+        if exchange.chunks == nil {
+            let count = min(exchange.requestRemaining, inbound.readableBytes)
+            inbound.readWithUnsafeReadableBytes { octets in
+                stream?.send(body: UnsafeRawBufferPointer(rebasing: octets[..<count]))
+                return count
+            }
+            exchange.requestRemaining -= count
+            if exchange.requestRemaining == 0 { finishRequest() }
+        } else {
+            readChunks()
+        }
+        updateReading()
+    }
+
+    private func readChunks() {
+        var isFinished = false
+        do throws(HTTP1Error) {
+            let octets = inbound
+            let consumed = try octets.withUnsafeReadableBytes { (octets) throws(HTTP1Error) -> Int in
+                exchange.chunks!.consumed = 0
+                while true {
+                    switch try exchange.chunks!.next(octets) {
+                    case .data(let range): stream?.send(body: slice(octets, range))
+                    case .trailer(let name, let value): keepTrailer(name, value)
+                    case .needMore: return exchange.chunks!.consumed
+                    case .finished:
+                        isFinished = true
+                        return exchange.chunks!.consumed
+                    }
+                }
+            }
+            inbound.moveReaderIndex(forwardBy: consumed)
+        } catch {
+            abandonStream()
+            refuse(Refusal(error))
+            return
+        }
+        if isFinished { finishRequest() }
+    }
+
+    private func keepTrailer(_ name: Range<Int>, _ value: Range<Int>) {
+        exchange.chunks!.trailerLine.withUnsafeBytes { line in
+            let name = slice(line, name)
+            let identified = KnownField.identify(name)
+            guard identified.field.isForwardedInTrailers else { return }
+            let trailers = exchange.trailers ?? FieldBlock(capacity: 256, fields: 8)
+            trailers.append(name, slice(line, value))
+            exchange.trailers = trailers
+        }
+    }
+
+    private func finishRequest() {
+        exchange.isRequestComplete = true
+        stream?.finish(trailers: exchange.trailers)
+        phase = .waiting
+        deadline = loop.sweeper.deadline(in: loop.configuration.times.exchange)
+        if exchange.isResponseComplete { finishExchange() }
+    }
+}
+
+extension Refusal {
+    /// For a target that no policy is asked about.
+    init(invalidTarget error: RequestTargetError) {
+        self.init(
+            status: 400, source: .client, phase: .request, cause: error.rawValue, proxyStatus: "http_request_error",
+            text: "The request was refused: \(error.rawValue).")
+    }
+}
+
+@inline(__always)
+func slice(_ octets: UnsafeRawBufferPointer, _ range: Range<Int>) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(rebasing: octets[range])
+}

@@ -1,0 +1,80 @@
+package import NIOCore
+package import TunnelCore
+
+/// Everything the connectivity service needs to know; validated before it gets here.
+package struct ServiceConfiguration: Sendable {
+    package struct Address: Sendable, Equatable, CustomStringConvertible {
+        package var host: String
+        /// 0 lets the system choose.
+        package var port: Int
+
+        package init(host: String, port: Int) {
+            self.host = host
+            self.port = port
+        }
+
+        package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+    }
+
+    /// Where programs send their requests.
+    package var proxyAddress: Address
+    /// Where connectors dial in.
+    package var tunnelAddress: Address
+    package var tunnelTLS: TLSConfiguration
+    /// Whose connectors serve requests, since the proxy entry does not yet read tokens.
+    package var subaccount: String
+    package var eventLoops: Int
+    package var limits: HTTP1Limits
+    package var tunnel: HTTP2Configuration
+    package var pingInterval: TimeAmount
+    package var times: ProxyTimes
+    /// Client connections at once; more wait unaccepted.
+    package var maxConnections: Int
+    /// Requests that may wait for a free stream, per tunnel; more get 503.
+    package var maxWaiting: Int
+
+    package init(
+        proxyAddress: Address = Address(host: "127.0.0.1", port: 20003),
+        tunnelAddress: Address = Address(host: "127.0.0.1", port: 20443), tunnelTLS: TLSConfiguration,
+        subaccount: String, eventLoops: Int = 1, limits: HTTP1Limits = HTTP1Limits(),
+        tunnel: HTTP2Configuration = HTTP2Configuration(), pingInterval: TimeAmount = .seconds(10),
+        times: ProxyTimes = ProxyTimes(), maxConnections: Int = 4000, maxWaiting: Int = 1000
+    ) {
+        self.proxyAddress = proxyAddress
+        self.tunnelAddress = tunnelAddress
+        self.tunnelTLS = tunnelTLS
+        self.subaccount = subaccount
+        self.eventLoops = eventLoops
+        self.limits = limits
+        self.tunnel = tunnel
+        self.pingInterval = pingInterval
+        self.times = times
+        self.maxConnections = maxConnections
+        self.maxWaiting = maxWaiting
+    }
+}
+
+/// Time limits of the proxy entry.
+package struct ProxyTimes: Sendable, Equatable {
+    /// From the first octet of a request to the end of its head.
+    package var requestHead: TimeAmount
+    /// Without a single octet of a request's body.
+    package var requestBody: TimeAmount
+    /// Between two requests on one connection.
+    package var keepAlive: TimeAmount
+    /// Without progress of an exchange once the request is complete; the connector's own limits are shorter.
+    package var exchange: TimeAmount
+    /// For a client to read the last answer before its connection is cut.
+    package var lingering: TimeAmount
+
+    package init(
+        requestHead: TimeAmount = .seconds(10), requestBody: TimeAmount = .seconds(30),
+        keepAlive: TimeAmount = .seconds(60), exchange: TimeAmount = .seconds(330), lingering: TimeAmount = .seconds(2)
+    ) {
+        self.requestHead = requestHead
+        self.requestBody = requestBody
+        self.keepAlive = keepAlive
+        self.exchange = exchange
+        self.lingering = lingering
+    }
+}

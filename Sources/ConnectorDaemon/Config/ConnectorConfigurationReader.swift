@@ -1,0 +1,156 @@
+internal import AccessPolicy
+internal import NIOCore
+internal import TunnelCore
+
+/// From the text of `connector.conf` to a `ConnectorConfiguration`, with findings for everything that is wrong or odd.
+struct ConnectorConfigurationReader {
+    let file: String
+    private let findings: Findings
+    private var configuration = ConnectorConfiguration()
+
+    private init(file: String) {
+        self.file = file
+        self.findings = Findings(file: file)
+    }
+
+    /// - Returns: the configuration, unless a finding is an error.
+    static func read(_ bytes: [UInt8], file: String) -> (ConnectorConfiguration?, [Finding]) {
+        var reader = ConnectorConfigurationReader(file: file)
+        guard var section = ConfigurationFile.section(bytes, reader.findings) else {
+            return (nil, reader.findings.sorted)
+        }
+        reader.readTop(&section)
+        let isUsable = !reader.findings.hasErrors
+        return (isUsable ? reader.configuration : nil, reader.findings.sorted)
+    }
+
+    static func load(_ file: String) throws(ConfigurationError) -> (ConnectorConfiguration, warnings: [Finding]) {
+        let (configuration, findings) = read(try ConfigurationFile.bytes(file), file: file)
+        guard let configuration else { throw ConfigurationError(findings: findings) }
+        return (configuration, findings)
+    }
+
+    private mutating func readTop(_ section: inout Section) {
+        if let subaccount = section.required("subaccount", "the name or ID of the subaccount this connector serves") {
+            checkIdentifier(subaccount, section, "subaccount", limit: 128)
+            configuration.subaccount = subaccount
+        }
+        configuration.regionHost = section.string("region-host") ?? ""
+        configuration.locationID = section.string("location-id") ?? ""
+        checkIdentifier(configuration.locationID, section, "location-id", limit: 128)
+        configuration.description = section.string("description") ?? ""
+        configuration.eventLoops = section.integer("event-loops", 2, in: 1...64)
+        if let tunnel = section.value("tunnel") {
+            readTunnel(tunnel)
+        } else {
+            findings.error(section.node, "tunnel", "is missing: it says where to dial and with which certificate")
+        }
+        var systems = SystemsReader(file: file, findings: findings)
+        systems.read(section.list("systems"), section)
+        configuration.systems = systems.systems
+        configuration.places = systems.places
+        if let check = section.value("check") { readCheck(check) }
+        readBackendTrust(section.value("backend-trust"))
+        if let times = section.value("times") { readTimes(times) }
+        section.finish()
+    }
+
+    private func checkIdentifier(_ text: String, _ section: Section, _ name: String, limit: Int) {
+        if text.utf8.count > limit || text.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F }) {
+            findings.error(
+                section.place(name), section.path(name), "must be at most \(limit) octets without control characters")
+        }
+    }
+
+    private mutating func readTunnel(_ node: YAMLNode) {
+        var section = Section(node, "tunnel", findings)
+        if section.required("service", "host:port of the connectivity service") != nil,
+            let address = section.address("service", fallbackPort: 443)
+        {
+            (configuration.tunnel.serviceHost, configuration.tunnel.servicePort) = address
+        }
+        configuration.tunnel.connections = section.integer("connections", 2, in: 1...64)
+        for (name, path) in [
+            ("certificate", \ConnectorConfiguration.Tunnel.certificate), ("private-key", \.privateKey),
+            ("trusted-ca", \.trustedCA),
+        ] as [(String, WritableKeyPath<ConnectorConfiguration.Tunnel, String>)] {
+            if let value = section.required(name, "a PEM file") {
+                configuration.tunnel[keyPath: path] = value
+                ConfigurationFile.checkReadable(value, section.place(name), section.path(name), findings)
+            }
+        }
+        if let proxy = section.string("http-proxy"), !proxy.isEmpty {
+            findings.error(
+                section.place("http-proxy"), "tunnel.http-proxy", "dialling through a proxy is not supported yet")
+        }
+        if let version = section.choice("minimum-tls", TLSConfiguration.Version.self) {
+            configuration.tunnel.minimumTLS = version
+        }
+        configuration.tunnel.pingInterval = section.duration("ping-interval", .seconds(10), atLeast: .seconds(1))
+        configuration.tunnel.http2 = readHTTP2(&section)
+        section.finish()
+    }
+
+    private mutating func readCheck(_ node: YAMLNode) {
+        var section = Section(node, "check", findings)
+        configuration.check.interval = section.duration("interval", .seconds(30), atLeast: .seconds(1))
+        configuration.check.timeout = section.duration("timeout", .seconds(5), atLeast: .milliseconds(100))
+        section.finish()
+    }
+
+    private mutating func readBackendTrust(_ node: YAMLNode?) {
+        let hasHTTPS = configuration.systems.contains { $0.protocol == .https }
+        guard let node else {
+            if hasHTTPS, let index = configuration.systems.firstIndex(where: { $0.protocol == .https }) {
+                findings.add(
+                    .warning, configuration.places[index].line, 1, "systems[\(index)].protocol",
+                    "HTTPS, but no certificate is trusted; name the CA of your internal hosts in backend-trust")
+            }
+            return
+        }
+        var section = Section(node, "backend-trust", findings)
+        var sources: [TLSConfiguration.Source] = []
+        for item in section.list("certificates") {
+            guard case .scalar(let path, _) = item.content else {
+                findings.error(item, "backend-trust.certificates", "each item must be a PEM file, not \(item.kind)")
+                continue
+            }
+            ConfigurationFile.checkReadable(path, item, "backend-trust.certificates", findings)
+            sources.append(.file(path))
+        }
+        configuration.backendTLS.trust = .anchors(sources)
+        if section.flag("trust-all", false) {
+            configuration.backendTLS.trust = .anyCertificate
+            findings.warning(
+                section.place("trust-all"), "backend-trust.trust-all",
+                "no certificate of an internal host is checked; use it for tests only")
+        }
+        if let version = section.choice("minimum-tls", TLSConfiguration.Version.self) {
+            configuration.backendTLS.minimumVersion = version
+        }
+        section.finish()
+    }
+
+    private mutating func readTimes(_ node: YAMLNode) {
+        var section = Section(node, "times", findings)
+        let fallback = ForwardingConfiguration()
+        configuration.forwarding.connect = section.duration("connect", fallback.connect, atLeast: .milliseconds(100))
+        configuration.forwarding.responseHead = section.duration(
+            "response-head", fallback.responseHead, atLeast: .seconds(1))
+        configuration.forwarding.idle = section.duration("idle", fallback.idle, atLeast: .seconds(1))
+        configuration.forwarding.poolIdle = section.duration("pool-idle", fallback.poolIdle, atLeast: .seconds(1))
+        section.finish()
+    }
+}
+
+/// The limits of a tunnel session, in whichever file they stand.
+func readHTTP2(_ section: inout Section) -> HTTP2Configuration {
+    var http2 = HTTP2Configuration()
+    http2.maxConcurrentStreams = section.integer("max-streams", http2.maxConcurrentStreams, in: 1...10000)
+    http2.streamWindow = section.integer("stream-window-kib", http2.streamWindow >> 10, in: 64...16384) << 10
+    http2.maxStreamWindow = max(
+        http2.streamWindow,
+        section.integer("max-stream-window-kib", http2.maxStreamWindow >> 10, in: 64...16384) << 10)
+    http2.windowBudget = section.integer("window-budget-kib", http2.windowBudget >> 10, in: 0...1_048_576) << 10
+    return http2
+}

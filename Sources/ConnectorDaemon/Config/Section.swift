@@ -1,0 +1,156 @@
+internal import NIOCore
+
+/// Reads the keys of one mapping and remembers what it was asked for, so that all others can be reported.
+struct Section {
+    let node: YAMLNode
+    let key: String
+    let findings: Findings
+    private var values: [String: YAMLNode] = [:]
+    private var places: [String: YAMLNode] = [:]
+    private var known: [String] = []
+
+    /// - Parameter key: the path of this mapping, empty for the file.
+    init(_ node: YAMLNode, _ key: String, _ findings: Findings) {
+        self.node = node
+        self.key = key
+        self.findings = findings
+        guard case .mapping(let pairs) = node.content else {
+            if !node.isEmpty { findings.error(node, key, "must be a mapping of keys and values, not \(node.kind)") }
+            return
+        }
+        for (name, value) in pairs {
+            guard case .scalar(let text, _) = name.content else {
+                findings.error(name, key, "a key must be a name, not \(name.kind)")
+                continue
+            }
+            if let first = places[text] {
+                findings.error(name, path(text), "stands here a second time; it already stands in line \(first.line)")
+                continue
+            }
+            places[text] = name
+            values[text] = value
+        }
+    }
+
+    func path(_ name: String) -> String { key.isEmpty ? name : "\(key).\(name)" }
+
+    /// The value of `name`, or nil where there is none.
+    mutating func value(_ name: String) -> YAMLNode? {
+        known.append(name)
+        guard let value = values[name], !value.isEmpty else { return nil }
+        return value
+    }
+
+    mutating func string(_ name: String) -> String? {
+        guard let value = value(name) else { return nil }
+        guard case .scalar(let text, _) = value.content else {
+            findings.error(value, path(name), "must be a text, not \(value.kind)")
+            return nil
+        }
+        return text
+    }
+
+    mutating func required(_ name: String, _ explanation: String) -> String? {
+        if values[name].map({ $0.isEmpty }) ?? true {
+            known.append(name)
+            findings.error(values[name] ?? node, path(name), "is missing: \(explanation)")
+            return nil
+        }
+        return string(name)
+    }
+
+    mutating func flag(_ name: String, _ fallback: Bool) -> Bool {
+        guard let text = string(name), let place = values[name] else { return fallback }
+        switch text.lowercased() {
+        case "true", "yes", "on": return true
+        case "false", "no", "off": return false
+        default:
+            findings.error(place, path(name), "must be true or false, not \"\(text)\"")
+            return fallback
+        }
+    }
+
+    mutating func integer(_ name: String, _ fallback: Int, in range: ClosedRange<Int>) -> Int {
+        guard let text = string(name), let place = values[name] else { return fallback }
+        guard let number = Int(text), range.contains(number) else {
+            findings.error(
+                place, path(name),
+                "must be a number from \(range.lowerBound) to \(range.upperBound), not \"\(text)\"")
+            return fallback
+        }
+        return number
+    }
+
+    mutating func duration(_ name: String, _ fallback: TimeAmount, atLeast minimum: TimeAmount) -> TimeAmount {
+        guard let text = string(name), let place = values[name] else { return fallback }
+        guard let amount = DurationText.parse(text), amount >= minimum, amount <= .hours(12) else {
+            findings.error(
+                place, path(name),
+                "must be a time such as 500ms, 30s, 5m or 1h, from \(DurationText.format(minimum)) to 12h, not "
+                    + "\"\(text)\"")
+            return fallback
+        }
+        return amount
+    }
+
+    /// One of the raw values of an enumeration. In the file the spelling counts, but not the case.
+    mutating func choice<Choice: CaseIterable & RawRepresentable>(
+        _ name: String, _ type: Choice.Type, unsupported: [String] = []
+    ) -> Choice? where Choice.RawValue == String {
+        guard let text = string(name), let place = values[name] else { return nil }
+        if let choice = Choice.allCases.first(where: { $0.rawValue.lowercased() == text.lowercased() }) {
+            return choice
+        }
+        let allowed = Choice.allCases.map(\.rawValue)
+        if unsupported.contains(where: { $0.lowercased() == text.lowercased() }) {
+            findings.error(
+                place, path(name), "\(text) is not supported yet; use one of \(allowed.joined(separator: ", "))")
+            return nil
+        }
+        let nearest = NearestName.find(text, among: allowed).map { "; did you mean \($0)?" } ?? ""
+        findings.error(
+            place, path(name), "\"\(text)\" is not one of \(allowed.joined(separator: ", "))\(nearest)")
+        return nil
+    }
+
+    mutating func list(_ name: String) -> [YAMLNode] {
+        guard let value = value(name) else { return [] }
+        guard case .sequence(let items) = value.content else {
+            findings.error(value, path(name), "must be a list, each item beginning with \"- \", not \(value.kind)")
+            return []
+        }
+        return items
+    }
+
+    /// Where a key stands, for findings about its value; the section itself where it does not.
+    func place(_ name: String) -> YAMLNode { values[name] ?? node }
+
+    /// Reports every key that nobody asked for.
+    func finish() {
+        for (name, place) in places where !known.contains(name) {
+            let nearest = NearestName.find(name, among: known).map { "; did you mean \"\($0)\"?" }
+            findings.error(
+                place, path(name),
+                "is not a key that is known here" + (nearest ?? "; known are \(known.joined(separator: ", "))"))
+        }
+    }
+}
+
+/// Times in the form 500ms, 30s, 5m, 1h.
+enum DurationText {
+    static func parse(_ text: String) -> TimeAmount? {
+        for (unit, nanoseconds) in [
+            ("ms", 1_000_000), ("s", 1_000_000_000), ("m", 60_000_000_000), ("h", 3_600_000_000_000),
+        ] as [(String, Int64)] where text.hasSuffix(unit) {
+            guard let number = Int64(text.dropLast(unit.count)), number >= 0, number <= 1_000_000_000 else { continue }
+            let (product, overflow) = number.multipliedReportingOverflow(by: nanoseconds)
+            return overflow ? nil : .nanoseconds(product)
+        }
+        return nil
+    }
+
+    static func format(_ amount: TimeAmount) -> String {
+        let milliseconds = amount.nanoseconds / 1_000_000
+        return milliseconds % 1000 == 0 ? "\(milliseconds / 1000)s" : "\(milliseconds)ms"
+    }
+}

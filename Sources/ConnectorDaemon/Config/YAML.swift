@@ -1,0 +1,131 @@
+internal import CYaml
+
+/// A YAML node with the place where it stands.
+///
+/// Read with libyaml's event interface: a file with a hundred thousand mappings loads in under a second, duplicate
+/// keys and their places stay visible, and aliases, which could make a small file huge, are refused.
+struct YAMLNode: Sendable {
+    indirect enum Content: Sendable {
+        case scalar(String, isPlain: Bool)
+        case sequence([YAMLNode])
+        case mapping([(key: YAMLNode, value: YAMLNode)])
+    }
+
+    var content: Content
+    /// Both from 1.
+    var line: Int
+    var column: Int
+
+    /// The content, in words for messages.
+    var kind: String {
+        switch content {
+        case .scalar(let text, _): text.isEmpty ? "nothing" : "\"\(text)\""
+        case .sequence: "a list"
+        case .mapping: "a mapping"
+        }
+    }
+
+    /// An absent value, as in `key:`.
+    var isEmpty: Bool {
+        if case .scalar(let text, let isPlain) = content { return isPlain && (text.isEmpty || text == "~") }
+        return false
+    }
+}
+
+struct YAMLError: Error, Equatable {
+    var message: String
+    var line: Int
+    var column: Int
+}
+
+/// Reads one YAML document.
+struct YAMLReader: ~Copyable {
+    static let depthLimit = 16
+    static let sizeLimit = 128 << 20
+
+    private var parser: UnsafeMutablePointer<yaml_parser_t>
+    private var event = yaml_event_t()
+
+    static func read(_ text: [UInt8]) throws(YAMLError) -> YAMLNode? {
+        guard text.count <= sizeLimit else {
+            throw YAMLError(message: "the file is larger than \(sizeLimit >> 20) MiB", line: 1, column: 1)
+        }
+        var result: Result<YAMLNode?, YAMLError> = .success(nil)
+        text.withUnsafeBufferPointer { octets in
+            var reader = YAMLReader(octets)
+            result = Result { () throws(YAMLError) in try reader.document() }
+        }
+        return try result.get()
+    }
+
+    private init(_ octets: UnsafeBufferPointer<UInt8>) {
+        parser = .allocate(capacity: 1)
+        yaml_parser_initialize(parser)
+        yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING)
+        yaml_parser_set_input_string(parser, octets.baseAddress, octets.count)
+    }
+
+    deinit {
+        yaml_parser_delete(parser)
+        parser.deallocate()
+    }
+
+    private mutating func next() throws(YAMLError) -> yaml_event_type_t {
+        yaml_event_delete(&event)
+        guard yaml_parser_parse(parser, &event) == 1 else {
+            let mark = parser.pointee.problem_mark
+            let problem = parser.pointee.problem.map { String(cString: $0) } ?? "not YAML"
+            // Octets that are no UTF-8 have an offset instead of a mark.
+            throw YAMLError(message: problem, line: Int(mark.line) + 1, column: Int(mark.column) + 1)
+        }
+        return event.type
+    }
+
+    private mutating func document() throws(YAMLError) -> YAMLNode? {
+        while true {
+            switch try next() {
+            case YAML_STREAM_START_EVENT, YAML_DOCUMENT_START_EVENT: continue
+            case YAML_STREAM_END_EVENT, YAML_DOCUMENT_END_EVENT: return nil
+            default:
+                let root = try node(depth: 0)
+                guard try next() == YAML_DOCUMENT_END_EVENT, try next() == YAML_STREAM_END_EVENT else {
+                    throw error("a second document; one file holds one")
+                }
+                yaml_event_delete(&event)
+                return root
+            }
+        }
+    }
+
+    /// The node that the current event begins.
+    private mutating func node(depth: Int) throws(YAMLError) -> YAMLNode {
+        guard depth < Self.depthLimit else { throw error("nested too deeply") }
+        let line = Int(event.start_mark.line) + 1
+        let column = Int(event.start_mark.column) + 1
+        switch event.type {
+        case YAML_SCALAR_EVENT:
+            let scalar = event.data.scalar
+            let text = String(decoding: UnsafeBufferPointer(start: scalar.value, count: scalar.length), as: UTF8.self)
+            let isPlain = scalar.style == YAML_PLAIN_SCALAR_STYLE
+            return YAMLNode(content: .scalar(text, isPlain: isPlain), line: line, column: column)
+        case YAML_SEQUENCE_START_EVENT:
+            var items: [YAMLNode] = []
+            while try next() != YAML_SEQUENCE_END_EVENT { items.append(try node(depth: depth + 1)) }
+            return YAMLNode(content: .sequence(items), line: line, column: column)
+        case YAML_MAPPING_START_EVENT:
+            var pairs: [(key: YAMLNode, value: YAMLNode)] = []
+            while try next() != YAML_MAPPING_END_EVENT {
+                let key = try node(depth: depth + 1)
+                _ = try next()
+                pairs.append((key, try node(depth: depth + 1)))
+            }
+            return YAMLNode(content: .mapping(pairs), line: line, column: column)
+        case YAML_ALIAS_EVENT: throw error("aliases are not supported here")
+        default: throw error("not expected here")
+        }
+    }
+
+    private func error(_ message: String) -> YAMLError {
+        YAMLError(message: message, line: Int(event.start_mark.line) + 1, column: Int(event.start_mark.column) + 1)
+    }
+}

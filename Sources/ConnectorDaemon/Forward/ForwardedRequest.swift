@@ -1,0 +1,243 @@
+internal import AccessPolicy
+internal import Logging
+internal import NIOCore
+internal import NIOPosix
+internal import TunnelCore
+
+/// One request from the tunnel: decided on, then sent to an internal host, and its response sent back.
+///
+///     head ──policy──▶ refused
+///       └──permit──▶ connecting ──▶ exchanging ──▶ done
+final class ForwardedRequest: StreamReceiver {
+    private enum State { case waitingForHead, connecting, exchanging, done }
+
+    let loop: ConnectorLoop
+    let stream: HTTP2Stream
+    private(set) var permit: Permit?
+    private(set) var isHead = false
+    private var state = State.waitingForHead
+    private var upstream: UpstreamConnection?
+    private var method = RequestMethod.other([])
+    private var isReplayable = false
+    private var pin: String?
+    /// NTLM and Negotiate authenticate a connection, not a request.
+    private(set) var hasConnectionAuthentication = false
+    private var hasChunkedBody = false
+    private(set) var isRequestComplete = false
+    private var uncredited = 0
+    /// The request, until there is a connection to write it to.
+    private var pending: ByteBuffer?
+
+    init(loop: ConnectorLoop, stream: HTTP2Stream) {
+        self.loop = loop
+        self.stream = stream
+    }
+
+    // MARK: Request
+
+    func streamReceived(head fields: FieldBlock, isEnd: Bool) {
+        isRequestComplete = isEnd
+        do throws(Refusal) {
+            let permit = try decide(fields)
+            self.permit = permit
+            if let connection = pinnedConnection(permit) ?? loop.idleConnection(permit) {
+                state = .exchanging
+                upstream = connection
+                connection.begin(self, permit)
+                RequestHead.write(fields, permit, isEnd: isEnd, to: &connection.output)
+            } else {
+                var head = OutputBuffer(allocator: ByteBufferAllocator())
+                RequestHead.write(fields, permit, isEnd: isEnd, to: &head)
+                pending = head.take()
+                connect(permit)
+            }
+        } catch {
+            refuse(error, RequestSummary(fields))
+        }
+    }
+
+    /// Asks the policy. Nothing is sent anywhere without the permit that comes out here.
+    private func decide(_ fields: FieldBlock) throws(Refusal) -> Permit {
+        let request = RequestSummary(fields)
+        method = RequestMethod(request.method)
+        isHead = method == .head
+        isReplayable = method.isIdempotent && isRequestComplete
+        hasChunkedBody = !isRequestComplete && !request.hasContentLength
+        hasConnectionAuthentication = request.hasConnectionAuthentication
+        pin = request.pin
+        let target: RequestTarget
+        let parsed: RequestAuthority
+        let authorityText = request.authority.assumingMemoryBound(to: UInt8.self).span
+        do throws(RequestTargetError) {
+            parsed = try RequestAuthority(authorityText, in: 0..<authorityText.count)
+            target = try RequestTarget(request.path.assumingMemoryBound(to: UInt8.self).span)
+        } catch {
+            throw PolicyRefusal.invalidTarget(error)
+        }
+        let host = authorityText.extracting(parsed.host)
+        guard let system = loop.policy.system(host: host, port: parsed.port), system.protocol.isHTTP else {
+            throw PolicyRefusal.system(request.authority, parsed)
+        }
+        switch loop.policy.evaluate(system: system, target: target, isUpgrade: request.isUpgrade) {
+        case .deny(let denial): throw PolicyRefusal.resource(denial, target, system)
+        case .allow(let permit):
+            guard !request.isUpgrade else { throw PolicyRefusal.upgradeNotBuilt(system) }
+            return permit
+        }
+    }
+
+    private func pinnedConnection(_ permit: Permit) -> UpstreamConnection? {
+        guard let pin, let connection = loop.pinned[pin], connection.system === permit.system,
+            connection.isReusable
+        else { return nil }
+        return connection
+    }
+
+    func streamReceived(interim fields: FieldBlock) {}
+
+    func streamReceived(body: UnsafeRawBufferPointer) {
+        uncredited += body.count
+        switch state {
+        case .exchanging: upstream!.write(body, isChunked: hasChunkedBody)
+        case .connecting:
+            // At most one window, because no credit goes back before there is a connection.
+            BodyWriter.write(body, isChunked: hasChunkedBody, to: &pending!)
+        case .waitingForHead, .done: returnCredit()
+        }
+    }
+
+    func streamReceivedEnd(trailers: FieldBlock?) {
+        isRequestComplete = true
+        guard hasChunkedBody else { return }
+        switch state {
+        case .exchanging: upstream!.finishChunks(trailers)
+        case .connecting: BodyWriter.finish(trailers, to: &pending!)
+        case .waitingForHead, .done: break
+        }
+    }
+
+    func streamBatchEnded() {
+        guard state == .exchanging else { return }
+        upstream!.flush()
+    }
+
+    func streamBecameWritable() { upstream?.resumeReading() }
+
+    func streamFailed(_ failure: StreamFailure) {
+        // The client gave up, or the tunnel is gone: the internal host shall know, by a closed connection.
+        guard state != .done else { return }
+        state = .done
+        upstream?.abandon()
+        upstream = nil
+    }
+
+    func returnCredit() {
+        guard uncredited > 0 else { return }
+        stream.returnCredit(uncredited)
+        uncredited = 0
+    }
+
+    // MARK: Connecting
+
+    private func connect(_ permit: Permit) {
+        state = .connecting
+        let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
+        UpstreamConnection.connect(permit, loop: loop).assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let connection): bound.value.connected(connection.value)
+            case .failure(let error): bound.value.connectFailed(error)
+            }
+        }
+    }
+
+    private func connected(_ connection: UpstreamConnection) {
+        guard state == .connecting, let permit else { return connection.abandon() }
+        state = .exchanging
+        upstream = connection
+        connection.begin(self, permit)
+        if let pending {
+            connection.write(pending)
+            self.pending = nil
+        }
+        connection.flush()
+    }
+
+    private func connectFailed(_ error: any Error) {
+        guard state == .connecting, let permit else { return }
+        refuse(BackendRefusal.connect(error, permit.system))
+    }
+
+    /// The connection was closed by the internal host before it said anything.
+    ///
+    /// A connection from the pool may have been closed just when the request went out; where nothing can be done twice
+    /// by it, the request goes out again on a new one (RFC 9112 section 9.3.1).
+    func upstreamClosedUnanswered(_ sent: ByteBuffer?, wasReused: Bool, error: (any Error)?) {
+        guard state == .exchanging, let permit else { return }
+        upstream = nil
+        if wasReused, isReplayable, let sent {
+            isReplayable = false
+            pending = sent
+            connect(permit)
+        } else {
+            refuse(BackendRefusal.closedUnanswered(error, permit.system))
+        }
+    }
+
+    // MARK: Response
+
+    func responseComplete() {
+        state = .done
+        upstream = nil
+        returnCredit()
+    }
+
+    /// The response cannot go on: before its head with an answer of ours, after it by a reset.
+    func responseFailed(_ refusal: Refusal) {
+        upstream = nil
+        refuse(refusal)
+    }
+
+    /// - Parameter request: known while the request's head is at hand.
+    private func refuse(_ refusal: Refusal, _ request: RequestSummary? = nil) {
+        guard state != .done else { return }
+        state = .done
+        pending = nil
+        let requestID = loop.requestIDs.next()
+        log(refusal, request, requestID: requestID)
+        guard !stream.hasSentHead else {
+            stream.cancel(.internalError)
+            return
+        }
+        let fields = loop.fields
+        fields.removeAll()
+        fields.append(status: refusal.status)
+        fields.append("content-type", "text/plain; charset=utf-8")
+        fields.append("content-length", String(refusal.text.utf8.count + 1))
+        fields.append("proxy-status", refusal.proxyStatusField(by: "cloud-connector"))
+        fields.append("x-request-id", requestID)
+        stream.send(head: fields, isEnd: isHead)
+        if !isHead {
+            var text = refusal.text + "\n"
+            text.withUTF8 { stream.send(body: UnsafeRawBufferPointer($0)) }
+            stream.finish(trailers: nil)
+        }
+        returnCredit()
+    }
+
+    private func log(_ refusal: Refusal, _ request: RequestSummary?, requestID: String) {
+        var metadata: Logger.Metadata = [
+            "request_id": "\(requestID)", "status": "\(refusal.status)", "source": "\(refusal.source.rawValue)",
+            "phase": "\(refusal.phase.rawValue)", "cause": "\(refusal.cause)", "method": "\(method)",
+        ]
+        if let permit {
+            metadata["virtual_host"] = "\(permit.system.virtualAddress)"
+            metadata["path"] = "\(LogText.escaped(permit.target.path))"
+            metadata["internal_host"] = "\(permit.system.internalAddress)"
+        } else if let request {
+            metadata["virtual_host"] = "\(LogText.escaped(request.authority))"
+            metadata["path"] = "\(LogText.escaped(request.path))"
+        }
+        loop.logger.warning(
+            refusal.source == .policy ? "request refused" : "request failed", metadata: metadata)
+    }
+}

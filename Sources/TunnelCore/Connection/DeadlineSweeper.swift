@@ -1,0 +1,82 @@
+package import NIOCore
+
+/// Something with a time limit.
+package protocol DeadlineObserver: AnyObject {
+    /// Where the sweeper keeps it; -1 when it does not.
+    var sweepIndex: Int { get set }
+    /// Called once per tick.
+    func sweep(_ tick: Int)
+}
+
+/// One slow clock per event loop for all time limits of its connections, so that a request neither reads a clock nor
+/// makes a timer. Limits are kept to within one tick.
+package final class DeadlineSweeper {
+    /// Milliseconds.
+    package static let tickLength = 250
+
+    /// Ticks since the loop began.
+    package private(set) var tick = 0
+    private var observers: [any DeadlineObserver] = []
+    private var task: RepeatedTask?
+
+    package init() {}
+
+    /// To be called on `eventLoop`.
+    package func start(on eventLoop: any EventLoop) {
+        let sweeper = NIOLoopBound(self, eventLoop: eventLoop)
+        let interval = TimeAmount.milliseconds(Int64(Self.tickLength))
+        task = eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in sweeper.value.sweep() }
+    }
+
+    package func stop() { task?.cancel() }
+
+    /// The first tick at which `limit` has passed.
+    package func deadline(in limit: TimeAmount) -> Int {
+        tick + 1 + Int(limit.nanoseconds / 1_000_000) / Self.tickLength
+    }
+
+    package func add(_ observer: any DeadlineObserver) {
+        guard observer.sweepIndex < 0 else { return }
+        observer.sweepIndex = observers.count
+        observers.append(observer)
+    }
+
+    package func remove(_ observer: any DeadlineObserver) {
+        let index = observer.sweepIndex
+        guard index >= 0 else { return }
+        observer.sweepIndex = -1
+        let last = observers.removeLast()
+        if index < observers.count {
+            observers[index] = last
+            last.sweepIndex = index
+        }
+    }
+
+    func sweep() {
+        tick += 1
+        // Backwards, because an observer may remove itself, and then the last one takes its place.
+        var index = observers.count - 1
+        while index >= 0 {
+            if index < observers.count { observers[index].sweep(tick) }
+            index -= 1
+        }
+    }
+}
+
+/// One value for each event loop of a group, used only on that loop.
+package struct PerLoop<Value>: Sendable {
+    private let values: [ObjectIdentifier: NIOLoopBound<Value>]
+
+    package static func make(
+        _ loops: [any EventLoop], _ make: @escaping @Sendable (any EventLoop) -> Value
+    ) async throws -> PerLoop<Value> {
+        var values: [ObjectIdentifier: NIOLoopBound<Value>] = [:]
+        for loop in loops {
+            values[ObjectIdentifier(loop)] = try await loop.submit { NIOLoopBound(make(loop), eventLoop: loop) }.get()
+        }
+        return PerLoop(values: values)
+    }
+
+    /// - Precondition: called on `loop`, which is one of those given to `make`.
+    package subscript(loop: any EventLoop) -> Value { values[ObjectIdentifier(loop)]!.value }
+}

@@ -1,0 +1,73 @@
+/// Octet classes of RFC 9110 section 5.6.2 and 5.5.
+enum Octets {
+    static let cr = UInt8(ascii: "\r")
+    static let lf = UInt8(ascii: "\n")
+    static let space = UInt8(ascii: " ")
+    static let tab = UInt8(ascii: "\t")
+    static let colon = UInt8(ascii: ":")
+
+    /// Two 64-bit masks: no memory access on the hot path.
+    @inline(__always)
+    static func isToken(_ octet: UInt8) -> Bool {
+        // !#$%&'*+-.  0-9
+        let low: UInt64 = 0x03FF_6CFA_0000_0000
+        // A-Z ^_` a-z | ~
+        let high: UInt64 = 0x57FF_FFFF_C7FF_FFFE
+        if octet < 64 { return low &>> UInt64(octet) & 1 == 1 }
+        if octet < 128 { return high &>> UInt64(octet - 64) & 1 == 1 }
+        return false
+    }
+
+    @inline(__always)
+    static func isFieldValue(_ octet: UInt8) -> Bool {
+        octet >= 0x20 ? octet != 0x7F : octet == tab
+    }
+
+    @inline(__always)
+    static func lowercased(_ octet: UInt8) -> UInt8 {
+        octet &- UInt8(ascii: "A") < 26 ? octet | 0x20 : octet
+    }
+
+    /// Whether `text` is `lowercase`, without regard to case. `lowercase` has only lower-case ASCII.
+    @inline(__always)
+    static func equals(_ text: UnsafeRawBufferPointer, _ lowercase: StaticString) -> Bool {
+        guard text.count == lowercase.utf8CodeUnitCount else { return false }
+        for index in 0..<text.count where lowercased(text[index]) != lowercase.utf8Start[index] { return false }
+        return true
+    }
+
+    @inline(__always)
+    static func hasPrefix(_ text: UnsafeRawBufferPointer, _ lowercase: StaticString) -> Bool {
+        text.count >= lowercase.utf8CodeUnitCount
+            && equals(UnsafeRawBufferPointer(rebasing: text[..<lowercase.utf8CodeUnitCount]), lowercase)
+    }
+
+    static func trimmed(_ text: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        var start = 0
+        var end = text.count
+        while start < end, text[start] == space || text[start] == tab { start += 1 }
+        while end > start, text[end - 1] == space || text[end - 1] == tab { end -= 1 }
+        return UnsafeRawBufferPointer(rebasing: text[start..<end])
+    }
+
+    /// Digits only, below 2^63 (RFC 9110 section 8.6).
+    static func decimal(_ text: UnsafeRawBufferPointer) -> Int? {
+        guard !text.isEmpty, text.count <= 19 else { return nil }
+        var value = 0
+        for octet in text {
+            let digit = octet &- UInt8(ascii: "0")
+            guard digit < 10 else { return nil }
+            let (product, overflow) = value.multipliedReportingOverflow(by: 10)
+            let (sum, carry) = product.addingReportingOverflow(Int(digit))
+            if overflow || carry { return nil }
+            value = sum
+        }
+        return value
+    }
+}
+
+extension StaticString {
+    /// The octets, which live as long as the process.
+    @inline(__always)
+    package var octets: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: utf8Start, count: utf8CodeUnitCount) }
+}

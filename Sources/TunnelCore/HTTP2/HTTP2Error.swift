@@ -1,0 +1,33 @@
+/// What ends a tunnel session, or keeps a frame from being submitted.
+package struct HTTP2Error: Error, Equatable, CustomStringConvertible {
+    package enum Code: String, Sendable {
+        /// The peer broke RFC 9113 in a way that ends the connection.
+        case protocolViolation
+        /// The peer sent more control frames than `HTTP2Configuration.controlFrames` in half a minute.
+        case flood
+        /// nghttp2 is out of memory or was used wrongly.
+        case `internal`
+        /// No stream may be opened: the session drains, or the stream limit is reached.
+        case refused
+    }
+
+    package var code: Code
+    package var description: String
+
+    package init(_ code: Code, _ description: String) {
+        self.code = code
+        self.description = description
+    }
+
+    package static func == (left: HTTP2Error, right: HTTP2Error) -> Bool { left.code == right.code }
+}
+
+/// The error codes of RFC 9113 section 7 that we send or look at.
+package enum HTTP2ErrorCode: UInt32, Sendable {
+    case noError = 0x0
+    case protocolError = 0x1
+    case internalError = 0x2
+    case refusedStream = 0x7
+    case cancel = 0x8
+    case enhanceYourCalm = 0xB
+}

@@ -1,0 +1,136 @@
+package import NIOCore
+
+/// One request and its response on a tunnel session.
+package final class HTTP2Stream: TunnelStream {
+    /// Zero until the request is submitted.
+    package internal(set) var id: Int32 = 0
+    package weak var receiver: (any StreamReceiver)?
+    /// Whatever shall live as long as the stream.
+    package var keepAlive: AnyObject?
+    /// Whether the peer has sent its END_STREAM.
+    package internal(set) var isRemoteEnded = false
+    /// Whether our END_STREAM is queued or sent.
+    package internal(set) var isLocalEnded = false
+    package internal(set) var isClosed = false
+
+    unowned let session: HTTP2Session
+    var slot = 0
+    /// Whether a final response head is queued or sent; for the service, the request.
+    package internal(set) var hasSentHead = false
+    var hasReceivedHead = false
+    var isTouched = false
+    var isDeferred = false
+    var isEndQueued = false
+    var trailers: FieldBlock?
+    // Receive side: octets delivered and not yet credited, and what the window has grown to.
+    var uncredited = 0
+    var window: Int
+    var receivedSinceGrowth = 0
+    var growthStart: NIODeadline = .uptimeNanoseconds(0)
+
+    private var queue = CircularBuffer<ByteBuffer>(initialCapacity: 2)
+    package private(set) var queuedOctets = 0
+    private var wasCongested = false
+
+    init(session: HTTP2Session) {
+        self.session = session
+        self.window = session.configuration.streamWindow
+    }
+
+    package var isCongested: Bool { queuedOctets >= session.configuration.sendBuffer }
+
+    // MARK: Sending
+
+    package func send(head fields: FieldBlock, isEnd: Bool) {
+        guard !isClosed, !isLocalEnded, !hasSentHead else { return }
+        hasSentHead = true
+        isLocalEnded = isEnd
+        session.submitResponse(self, fields, isEnd: isEnd)
+    }
+
+    package func send(interim fields: FieldBlock) {
+        guard !isClosed, !hasSentHead else { return }
+        session.submitInterim(self, fields)
+    }
+
+    package func send(body: UnsafeRawBufferPointer) {
+        guard !isClosed, !isLocalEnded, !body.isEmpty else { return }
+        // Small pieces share a buffer; large ones get their own, in one copy.
+        if !queue.isEmpty, queue[offset: queue.count - 1].writableBytes >= body.count {
+            _ = queue.modify(queue.index(before: queue.endIndex)) { $0.writeBytes(body) }
+        } else {
+            var buffer = session.allocator.buffer(capacity: max(body.count, 1024))
+            buffer.writeBytes(body)
+            queue.append(buffer)
+        }
+        enqueued(body.count)
+    }
+
+    /// Queues a buffer as it is, without copying it.
+    package func send(body: ByteBuffer) {
+        guard !isClosed, !isLocalEnded, body.readableBytes > 0 else { return }
+        queue.append(body)
+        enqueued(body.readableBytes)
+    }
+
+    private func enqueued(_ octets: Int) {
+        queuedOctets += octets
+        if isCongested { wasCongested = true }
+        session.resume(self)
+    }
+
+    package func finish(trailers: FieldBlock?) {
+        guard !isClosed, !isLocalEnded else { return }
+        isLocalEnded = true
+        isEndQueued = true
+        self.trailers = trailers?.copy()
+        session.resume(self)
+    }
+
+    package func cancel(_ code: HTTP2ErrorCode) {
+        receiver = nil
+        guard !isClosed else { return }
+        session.reset(self, code)
+    }
+
+    package func returnCredit(_ octets: Int) {
+        guard octets > 0 else { return }
+        session.returnCredit(octets, of: self)
+    }
+
+    // MARK: Called by the session while it writes frames
+
+    /// Moves `octets` from the queue to `output`.
+    func dequeue(_ octets: Int, into output: inout ByteBuffer) {
+        var rest = octets
+        while rest > 0 {
+            let first = queue.startIndex
+            let available = queue[first].readableBytes
+            if available <= rest {
+                var buffer = queue.removeFirst()
+                output.writeBuffer(&buffer)
+                rest -= available
+            } else {
+                let count = rest
+                _ = queue.modify(first) { buffer in
+                    buffer.readWithUnsafeReadableBytes { bytes in
+                        output.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[..<count]))
+                        return count
+                    }
+                }
+                rest = 0
+            }
+        }
+        queuedOctets -= octets
+        if wasCongested, queuedOctets <= session.configuration.sendBuffer / 2 {
+            wasCongested = false
+            session.becameWritable(self)
+        }
+    }
+
+    func discardQueue() {
+        keepAlive = nil
+        queue.removeAll()
+        queuedOctets = 0
+    }
+}

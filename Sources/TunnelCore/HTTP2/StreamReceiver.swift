@@ -1,0 +1,45 @@
+/// What a tunnel stream tells its owner. All calls come on the tunnel's event loop, in the order of the frames.
+package protocol StreamReceiver: AnyObject {
+    /// A request or final response head. `fields` is valid during the call only.
+    func streamReceived(head fields: FieldBlock, isEnd: Bool)
+    /// An interim response (1xx).
+    func streamReceived(interim fields: FieldBlock)
+    /// A piece of body, valid during the call only. Its credit goes back to the peer when the owner calls
+    /// `TunnelStream.returnCredit`.
+    func streamReceived(body: UnsafeRawBufferPointer)
+    /// The peer is done; `trailers` is nil where there are none.
+    func streamReceivedEnd(trailers: FieldBlock?)
+    /// The stream is gone: reset by the peer, or with its tunnel. Not called after a complete exchange.
+    func streamFailed(_ failure: StreamFailure)
+    /// What was queued has gone out; a producer that was asked to pause may go on.
+    func streamBecameWritable()
+    /// All that one read from the tunnel had for this stream has been delivered: the time to write it on at once.
+    func streamBatchEnded()
+}
+
+/// Why a stream ended before its time.
+package enum StreamFailure: Error, Equatable, Sendable {
+    /// The peer says that it did not process the request; it may be sent again (RFC 9113 section 8.7).
+    case refused
+    /// The peer reset the stream, with this error code.
+    case reset(UInt32)
+    /// The tunnel closed.
+    case tunnelClosed
+}
+
+/// What an owner does with its stream. Implemented by `HTTP2Stream`, and by a relay where the tunnel lives on another
+/// event loop.
+package protocol TunnelStream: AnyObject {
+    /// Octets queued and not yet taken by the tunnel.
+    var queuedOctets: Int { get }
+    /// Whether the producer should pause until `StreamReceiver.streamBecameWritable`.
+    var isCongested: Bool { get }
+    func send(head fields: FieldBlock, isEnd: Bool)
+    func send(interim fields: FieldBlock)
+    func send(body: UnsafeRawBufferPointer)
+    func finish(trailers: FieldBlock?)
+    /// Gives back credit for octets of body whose consumer has taken them.
+    func returnCredit(_ octets: Int)
+    /// Gives up on the stream; no further calls to the receiver follow.
+    func cancel(_ code: HTTP2ErrorCode)
+}
