@@ -53,7 +53,23 @@ struct TunnelDialer: Sendable {
 
     private func dial() async throws -> DialedTunnel {
         let tunnel = DialedTunnel(index: index, eventLoop: eventLoop, state: state, logger: logger)
-        let channel = try await ClientBootstrap(group: eventLoop)
+        let channel: any Channel
+        do {
+            channel = try await connect(tunnel)
+        } catch {
+            tunnel.didClose(error)
+            throw error
+        }
+        try await withTaskCancellationHandler {
+            try await tunnel.waitUntilEstablished()
+        } onCancel: {
+            channel.close(promise: nil)
+        }
+        return tunnel
+    }
+
+    private func connect(_ tunnel: DialedTunnel) async throws -> any Channel {
+        try await ClientBootstrap(group: eventLoop)
             .connectTimeout(configuration.connectTimeout)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.tcpOption(.notSentLowWatermark), value: 256 << 10)
@@ -73,12 +89,6 @@ struct TunnelDialer: Sendable {
                 }
             }
             .connect(host: configuration.host, port: configuration.port).get()
-        try await withTaskCancellationHandler {
-            try await tunnel.waitUntilEstablished()
-        } onCancel: {
-            channel.close(promise: nil)
-        }
-        return tunnel
     }
 
     static func explain(_ error: any Error) -> String { BackendRefusal.explain(error).cause }
