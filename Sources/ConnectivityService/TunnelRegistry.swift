@@ -3,10 +3,16 @@ internal import Synchronization
 package import TunnelCore
 
 /// One connected tunnel, as seen from any event loop.
-package struct RegisteredTunnel: Sendable {
+package final class RegisteredTunnel: Sendable {
     package let id: Int
     package let eventLoop: any EventLoop
     let handler: NIOLoopBound<TunnelHandler>
+
+    init(id: Int, _ handler: TunnelHandler) {
+        self.id = id
+        self.eventLoop = handler.eventLoop
+        self.handler = NIOLoopBound(handler, eventLoop: handler.eventLoop)
+    }
 }
 
 /// All tunnels of one connector: those of one subaccount and location ID.
@@ -81,9 +87,7 @@ package final class TunnelRegistry: Sendable {
             groups[identity] = group
             return group
         }
-        let tunnel = RegisteredTunnel(
-            id: lastID.wrappingAdd(1, ordering: .relaxed).newValue, eventLoop: handler.eventLoop,
-            handler: NIOLoopBound(handler, eventLoop: handler.eventLoop))
+        let tunnel = RegisteredTunnel(id: lastID.wrappingAdd(1, ordering: .relaxed).newValue, handler)
         group.add(tunnel)
         return (group, tunnel)
     }

@@ -45,7 +45,7 @@ final class ConnectorLoop {
     func keep(_ connection: UpstreamConnection) -> Bool {
         let key = ObjectIdentifier(connection.system)
         guard idle[key, default: []].count < configuration.poolSize else { return false }
-        idle[key]!.append(connection)
+        idle[key, default: []].append(connection)
         return true
     }
 

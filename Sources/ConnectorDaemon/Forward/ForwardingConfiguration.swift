@@ -12,7 +12,7 @@ struct ForwardingConfiguration: Sendable, Equatable {
     /// For an unused connection to an internal host; below what servers usually allow.
     var poolIdle: TimeAmount = .seconds(20)
     /// Unused connections to one system, per event loop.
-    var poolSize = 64
+    var poolSize = 256
     /// Connections that belong to one client's NTLM or Negotiate session, per event loop.
     var maxPinned = 256
     var pinnedIdle: TimeAmount = .seconds(60)

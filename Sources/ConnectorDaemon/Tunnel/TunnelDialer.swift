@@ -145,10 +145,7 @@ final class ServedTunnel: TunnelHandlerDelegate {
     }
 
     func tunnel(_ handler: TunnelHandler, accept stream: HTTP2Stream) -> any StreamReceiver {
-        let request = ForwardedRequest(loop: loop, stream: stream)
-        // The stream refers to its receiver weakly; this keeps the request as long as the stream.
-        stream.keepAlive = request
-        return request
+        ForwardedRequest(loop: loop, stream: stream)
     }
 
     func tunnelDraining(_ handler: TunnelHandler) {}

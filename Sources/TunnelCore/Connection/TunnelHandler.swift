@@ -45,19 +45,20 @@ package final class TunnelHandler: ChannelInboundHandler {
         self.delegate = delegate
         self.pingInterval = pingInterval
         self.eventLoop = eventLoop
-        session.delegate = self
     }
 
     package var isUsable: Bool { isEstablished && !isClosed && !session.isDraining }
 
     package func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        session.delegate = self
         let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
         flushTask = { handler.value.flushScheduled() }
     }
 
     package func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
+        session.delegate = nil
         flushTask = {}
     }
 

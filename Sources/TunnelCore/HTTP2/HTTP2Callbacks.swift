@@ -43,11 +43,13 @@ enum HTTP2Callbacks {
     }
 }
 
+/// The session behind nghttp2's user pointer, without touching its reference count: it is the caller of nghttp2.
 @inline(__always)
-private func owner(_ user: UnsafeMutableRawPointer?) -> HTTP2Session {
-    Unmanaged<HTTP2Session>.fromOpaque(user!).takeUnretainedValue()
+private func withOwner<Result>(_ user: UnsafeMutableRawPointer?, _ body: (HTTP2Session) -> Result) -> Result {
+    Unmanaged<HTTP2Session>.fromOpaque(user!)._withUnsafeGuaranteedRef(body)
 }
 
+/// The stream with this ID; the session's table holds it.
 @inline(__always)
 private func stream(_ session: OpaquePointer?, _ id: Int32) -> HTTP2Stream? {
     guard let pointer = nghttp2_session_get_stream_user_data(session, id) else { return nil }
@@ -62,32 +64,26 @@ private let streamFailure = Int32(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue
 private func onBeginHeaders(
     _ session: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ user: UnsafeMutableRawPointer?
 ) -> Int32 {
-    let owner = owner(user)
-    let id = frame!.pointee.hd.stream_id
-    owner.fields.removeAll()
-    if owner.role == .server, frame!.pointee.headers.cat == NGHTTP2_HCAT_REQUEST {
-        let stream = owner.makeStream()
-        stream.id = id
-        nghttp2_session_set_stream_user_data(session, id, HTTP2Callbacks.pointer(stream))
+    withOwner(user) { owner in
+        owner.fields.removeAll()
+        if owner.role == .server, frame!.pointee.headers.cat == NGHTTP2_HCAT_REQUEST {
+            let stream = owner.makeStream()
+            stream.id = frame!.pointee.hd.stream_id
+            nghttp2_session_set_stream_user_data(session, stream.id, HTTP2Callbacks.pointer(stream))
+        }
+        return 0
     }
-    return 0
 }
 
 private func onHeader(
     _ session: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ name: UnsafePointer<UInt8>?, _ nameLength: Int,
     _ value: UnsafePointer<UInt8>?, _ valueLength: Int, _ flags: UInt8, _ user: UnsafeMutableRawPointer?
 ) -> Int32 {
-    let owner = owner(user)
-    let fields = owner.fields
-    guard fields.count < owner.configuration.fields,
-        fields.size + nameLength + valueLength + 32 <= owner.configuration.headerListSize
-    else { return streamFailure }
-    let name = UnsafeRawBufferPointer(start: name, count: nameLength)
-    let identified = KnownField.identify(name)
-    // An underscore twin is carried as what it pretends to be, and so dropped with it.
-    if identified.hasUnderscore, identified.field != .locationID { return 0 }
-    fields.append(name, UnsafeRawBufferPointer(start: value, count: valueLength), known: identified.field)
-    return 0
+    withOwner(user) { owner in
+        owner.received(
+            name: UnsafeRawBufferPointer(start: name, count: nameLength),
+            value: UnsafeRawBufferPointer(start: value, count: valueLength)) ? 0 : streamFailure
+    }
 }
 
 private func onBeginFrame(
@@ -98,14 +94,8 @@ private func onBeginFrame(
     case Int(NGHTTP2_DATA.rawValue) where header.length > 0 || header.flags & 1 == 1: return 0
     case Int(NGHTTP2_HEADERS.rawValue), Int(NGHTTP2_RST_STREAM.rawValue): return 0
     case Int(NGHTTP2_WINDOW_UPDATE.rawValue), Int(NGHTTP2_CONTINUATION.rawValue): return 0
-    default: break
+    default: return withOwner(user) { $0.countControlFrame() ? 0 : failure }
     }
-    let owner = owner(user)
-    owner.controlFrameCount += 1
-    guard owner.controlFrameCount > owner.configuration.controlFrames else { return 0 }
-    owner.fatalError = HTTP2Error(
-        .flood, "the peer sent more than \(owner.configuration.controlFrames) control frames in 30 seconds")
-    return failure
 }
 
 private func onFrameReceived(
@@ -116,23 +106,45 @@ private func onFrameReceived(
     switch Int(frame.pointee.hd.type) {
     case Int(NGHTTP2_HEADERS.rawValue):
         guard let stream = stream(session, frame.pointee.hd.stream_id) else { return 0 }
-        owner(user).received(headers: frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST, isEnd: isEnd, stream)
+        let isRequest = frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST
+        withOwner(user) { $0.received(headers: isRequest, isEnd: isEnd, stream) }
     case Int(NGHTTP2_DATA.rawValue) where isEnd:
         guard let stream = stream(session, frame.pointee.hd.stream_id) else { return 0 }
-        owner(user).received(end: nil, stream)
+        withOwner(user) { $0.received(end: nil, stream) }
     case Int(NGHTTP2_PING.rawValue) where frame.pointee.hd.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0:
         let payload = withUnsafeBytes(of: frame.pointee.ping.opaque_data) { $0.loadUnaligned(as: UInt64.self) }
-        let owner = owner(user)
-        owner.delegate?.session(owner, receivedPingAcknowledgement: payload)
+        withOwner(user) { $0.delegate?.session($0, receivedPingAcknowledgement: payload) }
     case Int(NGHTTP2_GOAWAY.rawValue):
-        owner(user).receivedGoAway(
-            lastStreamID: frame.pointee.goaway.last_stream_id, errorCode: frame.pointee.goaway.error_code)
+        let goAway = frame.pointee.goaway
+        withOwner(user) { $0.receivedGoAway(lastStreamID: goAway.last_stream_id, errorCode: goAway.error_code) }
     default: break
     }
     return 0
 }
 
 extension HTTP2Session {
+    /// - Returns: whether the field was within the limits.
+    fileprivate func received(name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) -> Bool {
+        let fields = self.fields
+        guard fields.count < configuration.fields,
+            fields.size + name.count + value.count + 32 <= configuration.headerListSize
+        else { return false }
+        let identified = KnownField.identify(name)
+        // An underscore twin is never carried on.
+        if identified.hasUnderscore, identified.field != .locationID { return true }
+        fields.append(name, value, known: identified.field)
+        return true
+    }
+
+    /// - Returns: whether there were few enough.
+    fileprivate func countControlFrame() -> Bool {
+        controlFrameCount += 1
+        guard controlFrameCount > configuration.controlFrames else { return true }
+        fatalError = HTTP2Error(
+            .flood, "the peer sent more than \(configuration.controlFrames) control frames in 30 seconds")
+        return false
+    }
+
     fileprivate func received(headers isRequest: Bool, isEnd: Bool, _ stream: HTTP2Stream) {
         touch(stream)
         if isEnd { stream.isRemoteEnded = true }
@@ -181,7 +193,7 @@ private func onDataChunk(
     _ user: UnsafeMutableRawPointer?
 ) -> Int32 {
     if let stream = stream(session, id) {
-        owner(user).received(data: UnsafeRawBufferPointer(start: data, count: length), stream)
+        withOwner(user) { $0.received(data: UnsafeRawBufferPointer(start: data, count: length), stream) }
     } else {
         nghttp2_session_consume(session, id, length)
     }
@@ -193,7 +205,7 @@ private func onStreamClose(
 ) -> Int32 {
     guard let stream = stream(session, id) else { return 0 }
     nghttp2_session_set_stream_user_data(session, id, nil)
-    owner(user).closed(stream, code)
+    withOwner(user) { $0.closed(stream, code) }
     return 0
 }
 
@@ -204,7 +216,7 @@ private func readLength(
     _ session: OpaquePointer?, _ frameType: UInt8, _ id: Int32, _ sessionWindow: Int32, _ streamWindow: Int32,
     _ peerMaxFrameSize: UInt32, _ user: UnsafeMutableRawPointer?
 ) -> Int {
-    max(1, min(Int(sessionWindow), Int(streamWindow), Int(peerMaxFrameSize), owner(user).configuration.maxFrameSize))
+    max(1, min(Int(sessionWindow), Int(streamWindow), Int(peerMaxFrameSize), withOwner(user) { $0.configuration.maxFrameSize }))
 }
 
 private func readData(
@@ -212,33 +224,37 @@ private func readData(
     _ flags: UnsafeMutablePointer<UInt32>?, _ source: UnsafeMutablePointer<nghttp2_data_source>?,
     _ user: UnsafeMutableRawPointer?
 ) -> Int {
-    let stream = Unmanaged<HTTP2Stream>.fromOpaque(source!.pointee.ptr).takeUnretainedValue()
-    let count = min(length, stream.queuedOctets)
-    if count == 0, !stream.isEndQueued {
-        stream.isDeferred = true
-        return Int(NGHTTP2_ERR_DEFERRED.rawValue)
-    }
-    var result = NGHTTP2_DATA_FLAG_NO_COPY.rawValue
-    if stream.isEndQueued, count == stream.queuedOctets {
-        result |= NGHTTP2_DATA_FLAG_EOF.rawValue
-        let owner = owner(user)
-        if let trailers = stream.trailers, trailers.count > 0 {
-            result |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
-            owner.submitTrailers(stream, trailers)
+    Unmanaged<HTTP2Stream>.fromOpaque(source!.pointee.ptr)._withUnsafeGuaranteedRef { stream in
+        let count = min(length, stream.queuedOctets)
+        if count == 0, !stream.isEndQueued {
+            stream.isDeferred = true
+            return Int(NGHTTP2_ERR_DEFERRED.rawValue)
         }
-        owner.endedEarly(stream)
+        var result = NGHTTP2_DATA_FLAG_NO_COPY.rawValue
+        if stream.isEndQueued, count == stream.queuedOctets {
+            result |= NGHTTP2_DATA_FLAG_EOF.rawValue
+            withOwner(user) { owner in
+                if let trailers = stream.trailers, trailers.count > 0 {
+                    result |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
+                    owner.submitTrailers(stream, trailers)
+                }
+                owner.endedEarly(stream)
+            }
+        }
+        flags!.pointee = UInt32(result)
+        return count
     }
-    flags!.pointee = UInt32(result)
-    return count
 }
 
 private func sendData(
     _ session: OpaquePointer?, _ frame: UnsafeMutablePointer<nghttp2_frame>?, _ header: UnsafePointer<UInt8>?,
     _ length: Int, _ source: UnsafeMutablePointer<nghttp2_data_source>?, _ user: UnsafeMutableRawPointer?
 ) -> Int32 {
-    let stream = Unmanaged<HTTP2Stream>.fromOpaque(source!.pointee.ptr).takeUnretainedValue()
-    let owner = owner(user)
-    owner.output.writeBytes(UnsafeRawBufferPointer(start: header, count: 9))
-    stream.dequeue(length, into: &owner.output)
+    Unmanaged<HTTP2Stream>.fromOpaque(source!.pointee.ptr)._withUnsafeGuaranteedRef { stream in
+        withOwner(user) { owner in
+            owner.output.writeBytes(UnsafeRawBufferPointer(start: header, count: 9))
+            stream.dequeue(length, into: &owner.output)
+        }
+    }
     return 0
 }

@@ -26,7 +26,9 @@ package final class HTTP2Session {
 
     package let role: Role
     package let configuration: HTTP2Configuration
-    package weak var delegate: (any HTTP2SessionDelegate)?
+    /// Set and cleared by the connection that drives the session. Strong, as a weak reference would move the reference
+    /// counts of a busy object out of line.
+    package var delegate: (any HTTP2SessionDelegate)?
     /// Streams open or waiting to be opened.
     package private(set) var streamCount = 0
     /// No new streams: GOAWAY was sent or received.
@@ -202,6 +204,7 @@ package final class HTTP2Session {
     func release(_ stream: HTTP2Stream) {
         guard !stream.isClosed else { return }
         stream.isClosed = true
+        stream.receiver = nil
         stream.discardQueue()
         windowGrowth -= stream.window - configuration.streamWindow
         // What the consumer never took must not be missing from the connection's window.
@@ -330,7 +333,6 @@ package final class HTTP2Session {
         for stream in slots {
             guard let stream else { continue }
             let receiver = stream.receiver
-            stream.receiver = nil
             release(stream)
             receiver?.streamFailed(failure)
         }

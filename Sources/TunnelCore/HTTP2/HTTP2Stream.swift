@@ -4,16 +4,15 @@ package import NIOCore
 package final class HTTP2Stream: TunnelStream {
     /// Zero until the request is submitted.
     package internal(set) var id: Int32 = 0
-    package weak var receiver: (any StreamReceiver)?
-    /// Whatever shall live as long as the stream.
-    package var keepAlive: AnyObject?
+    /// Held until the stream is closed or cancelled.
+    package var receiver: (any StreamReceiver)?
     /// Whether the peer has sent its END_STREAM.
     package internal(set) var isRemoteEnded = false
     /// Whether our END_STREAM is queued or sent.
     package internal(set) var isLocalEnded = false
     package internal(set) var isClosed = false
 
-    unowned let session: HTTP2Session
+    let session: HTTP2Session
     var slot = 0
     /// Whether a final response head is queued or sent; for the service, the request.
     package internal(set) var hasSentHead = false
@@ -129,7 +128,6 @@ package final class HTTP2Stream: TunnelStream {
     }
 
     func discardQueue() {
-        keepAlive = nil
         queue.removeAll()
         queuedOctets = 0
     }
