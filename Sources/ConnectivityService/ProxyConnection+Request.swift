@@ -91,7 +91,7 @@ extension ProxyConnection {
     /// Checks the head and fills `loop.fields` with the request as it travels through the tunnel.
     private func prepareRequest(_ octets: UnsafeRawBufferPointer) throws(Refusal) -> HTTP1HeadParser.RequestFraming {
         let method = slice(octets, parser.method)
-        exchange.isHead = method.elementsEqual("HEAD".utf8)
+        exchange.isHead = Octets.isExactly(method, "HEAD")
         if let refusal = refusal(forMethod: method) { throw refusal }
         let target = slice(octets, parser.target)
         let parts: RequestTarget.Parts
@@ -125,10 +125,10 @@ extension ProxyConnection {
     }
 
     private func refusal(forMethod method: UnsafeRawBufferPointer) -> Refusal? {
-        if method.elementsEqual("CONNECT".utf8) { return Self.httpsRefusal }
+        if Octets.isExactly(method, "CONNECT") { return Self.httpsRefusal }
         // TRACE would echo what other hops added; methods in lower case are no registered ones, only misread ones.
         let hasLowerCase = method.contains { $0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z") }
-        if hasLowerCase || method.elementsEqual("TRACE".utf8) || method.elementsEqual("TRACK".utf8) {
+        if hasLowerCase || Octets.isExactly(method, "TRACE") || Octets.isExactly(method, "TRACK") {
             return Refusal(HTTP1Error.unsupportedMethod)
         }
         return nil

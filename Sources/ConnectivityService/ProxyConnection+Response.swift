@@ -106,9 +106,9 @@ extension ProxyConnection: StreamReceiver {
 
     /// Hands the channel all that was written, and gives back the credit for it: only as fast as the client reads.
     func flushOutput() {
-        guard let context, context.channel.isWritable else { return }
+        guard let context, isWritable else { return }
         if let buffer = output.take() { context.writeAndFlush(wrapOutboundOut(buffer), promise: nil) }
-        if exchange.uncredited > 0, context.channel.isWritable {
+        if exchange.uncredited > 0, isWritable {
             stream?.returnCredit(exchange.uncredited)
             exchange.uncredited = 0
             if phase == .waiting { deadline = loop.sweeper.deadline(in: loop.configuration.times.exchange) }

@@ -43,6 +43,8 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     var sweepIndex = -1
     var deadline = Int.max
     var isInputClosed = false
+    /// Kept here, because asking the channel costs more than remembering what it said.
+    var isWritable = true
     private var isReadHeld = false
     private var isReadWanted = false
 
@@ -129,7 +131,8 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { flushOutput() }
+        isWritable = context.channel.isWritable
+        if isWritable { flushOutput() }
     }
 
     /// The client has sent its last octet; it may still read.

@@ -16,7 +16,8 @@ final class ConnectorLoop {
     var backendTLS: TLSContext
     var requestIDs = RequestIDGenerator()
     var pinned: [String: UpstreamConnection] = [:]
-    private var idle: [ObjectIdentifier: [UpstreamConnection]] = [:]
+    private var pools: [ObjectIdentifier: UpstreamPool] = [:]
+    private var lastPool: UpstreamPool?
     private var pinCounter: UInt64 = .random(in: 0 ... .max)
 
     init(
@@ -34,8 +35,8 @@ final class ConnectorLoop {
 
     /// An unused connection to the permit's system, the one used last first.
     func idleConnection(_ permit: Permit) -> UpstreamConnection? {
-        let key = ObjectIdentifier(permit.system)
-        while let connection = idle[key]?.popLast() {
+        let pool = pool(permit.system)
+        while let connection = pool.idle.popLast() {
             if connection.isReusable { return connection }
         }
         return nil
@@ -43,18 +44,28 @@ final class ConnectorLoop {
 
     /// - Returns: whether there was room.
     func keep(_ connection: UpstreamConnection) -> Bool {
-        let key = ObjectIdentifier(connection.system)
-        guard idle[key, default: []].count < configuration.poolSize else { return false }
-        idle[key, default: []].append(connection)
+        let pool = pool(connection.system)
+        guard pool.idle.count < configuration.poolSize else { return false }
+        pool.idle.append(connection)
         return true
     }
 
     func forget(_ connection: UpstreamConnection) {
         if let pin = connection.pin { pinned[pin] = nil }
-        let key = ObjectIdentifier(connection.system)
-        guard let index = idle[key]?.firstIndex(where: { $0 === connection }) else { return }
-        idle[key]!.remove(at: index)
-        if idle[key]!.isEmpty { idle[key] = nil }
+        let pool = pool(connection.system)
+        if let index = pool.idle.firstIndex(where: { $0 === connection }) { pool.idle.remove(at: index) }
+        guard pool.idle.isEmpty else { return }
+        pools[ObjectIdentifier(connection.system)] = nil
+        if lastPool === pool { lastPool = nil }
+    }
+
+    private func pool(_ system: SystemMapping) -> UpstreamPool {
+        if let lastPool, lastPool.system === system { return lastPool }
+        let key = ObjectIdentifier(system)
+        let pool = pools[key] ?? UpstreamPool(system)
+        pools[key] = pool
+        lastPool = pool
+        return pool
     }
 
     /// Binds a connection to one client: from now on it answers only requests that carry the pin.
@@ -69,4 +80,12 @@ final class ConnectorLoop {
         pinned[pin] = connection
         return pin
     }
+}
+
+/// Unused connections to one system, on one event loop.
+private final class UpstreamPool {
+    let system: SystemMapping
+    var idle: [UpstreamConnection] = []
+
+    init(_ system: SystemMapping) { self.system = system }
 }

@@ -60,7 +60,7 @@ final class ForwardedRequest: StreamReceiver {
     private func decide(_ fields: FieldBlock) throws(Refusal) -> Permit {
         let request = RequestSummary(fields)
         method = RequestMethod(request.method)
-        isHead = method == .head
+        if case .head = method { isHead = true }
         isReplayable = method.isIdempotent && isRequestComplete
         hasChunkedBody = !isRequestComplete && !request.hasContentLength
         hasConnectionAuthentication = request.hasConnectionAuthentication

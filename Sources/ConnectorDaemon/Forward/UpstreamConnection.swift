@@ -26,6 +26,7 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler {
     private var isClosed = false
     private var hasCleanEnd = false
     private var error: (any Error)?
+    private var isWritable = true
     private var isReadHeld = false
     private var isReadWanted = false
     private var useCount = 0
@@ -142,9 +143,9 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler {
 
     /// Hands the channel what was written, and gives back credit for it: only as fast as the internal host reads.
     func flush() {
-        guard let context, !isClosed, context.channel.isWritable else { return }
+        guard let context, !isClosed, isWritable else { return }
         if let buffer = output.take() { context.writeAndFlush(wrapOutboundOut(buffer), promise: nil) }
-        if context.channel.isWritable { request?.returnCredit() }
+        if isWritable { request?.returnCredit() }
         setDeadline()
     }
 
@@ -196,7 +197,10 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler {
         if inbound.readableBytes == 0 { inbound = ByteBuffer() }
     }
 
-    func channelWritabilityChanged(context: ChannelHandlerContext) { flush() }
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        isWritable = context.channel.isWritable
+        flush()
+    }
 
     func read(context: ChannelHandlerContext) {
         if isReadHeld { isReadWanted = true } else { context.read() }

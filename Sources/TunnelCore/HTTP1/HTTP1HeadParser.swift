@@ -219,12 +219,8 @@ package struct HTTP1HeadParser: ~Copyable {
         var end = line.upperBound
         while start < end, octets[start] == Octets.space || octets[start] == Octets.tab { start += 1 }
         while end > start, octets[end - 1] == Octets.space || octets[end - 1] == Octets.tab { end -= 1 }
-        index = start
-        while index < end {
-            guard Octets.isFieldValue(octets[index]) else {
-                throw octets[index] == Octets.cr ? .bareCarriageReturn : .invalidFieldValue
-            }
-            index += 1
+        if let invalid = Octets.firstInvalid(octets, start..<end) {
+            throw octets[invalid] == Octets.cr ? .bareCarriageReturn : .invalidFieldValue
         }
         let identified = KnownField.identify(UnsafeRawBufferPointer(rebasing: octets[name]))
         (fieldStorage + fieldCount).initialize(

@@ -1,5 +1,5 @@
 /// Octet classes of RFC 9110 section 5.6.2 and 5.5.
-enum Octets {
+package enum Octets {
     static let cr = UInt8(ascii: "\r")
     static let lf = UInt8(ascii: "\n")
     static let space = UInt8(ascii: " ")
@@ -40,6 +40,56 @@ enum Octets {
     static func hasPrefix(_ text: UnsafeRawBufferPointer, _ lowercase: StaticString) -> Bool {
         text.count >= lowercase.utf8CodeUnitCount
             && equals(UnsafeRawBufferPointer(rebasing: text[..<lowercase.utf8CodeUnitCount]), lowercase)
+    }
+
+    /// Whether `text` is `expected`, octet for octet.
+    @inline(__always)
+    package static func isExactly(_ text: UnsafeRawBufferPointer, _ expected: StaticString) -> Bool {
+        guard text.count == expected.utf8CodeUnitCount else { return false }
+        for index in 0..<text.count where text[index] != expected.utf8Start[index] { return false }
+        return true
+    }
+
+    /// The first octet of `range` that a field value may not have, or nil. Eight octets at a time.
+    @inline(__always)
+    static func firstInvalid(_ octets: UnsafeRawBufferPointer, _ range: Range<Int>) -> Int? {
+        var index = range.lowerBound
+        while index + 8 <= range.upperBound {
+            let word = octets.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+            // Sets the high bit of each octet that is below 0x20 or equal to 0x7F (the usual word-at-a-time tests).
+            let low = (word &- 0x2020_2020_2020_2020) & ~word
+            let delete = word ^ 0x7F7F_7F7F_7F7F_7F7F
+            let equal = (delete &- 0x0101_0101_0101_0101) & ~delete
+            if (low | equal) & 0x8080_8080_8080_8080 != 0 {
+                for offset in index..<(index + 8) where !isFieldValue(octets[offset]) { return offset }
+            }
+            index += 8
+        }
+        while index < range.upperBound {
+            if !isFieldValue(octets[index]) { return index }
+            index += 1
+        }
+        return nil
+    }
+
+    /// Copies a field name in lower case.
+    @inline(__always)
+    static func copyLowercased(_ source: UnsafeRawBufferPointer, to target: UnsafeMutableRawPointer) {
+        var index = 0
+        while index + 8 <= source.count {
+            let word = source.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+            // High bit of each octet: at least "A", and above "Z"; where only the first is set it is a capital letter.
+            let ascii = word & 0x7F7F_7F7F_7F7F_7F7F
+            let fromA = ascii &+ 0x3F3F_3F3F_3F3F_3F3F
+            let aboveZ = ascii &+ 0x2525_2525_2525_2525
+            let capitals = (fromA ^ aboveZ) & 0x8080_8080_8080_8080 & ~word
+            target.storeBytes(of: word | (capitals &>> 2), toByteOffset: index, as: UInt64.self)
+            index += 8
+        }
+        while index < source.count {
+            target.storeBytes(of: lowercased(source[index]), toByteOffset: index, as: UInt8.self)
+            index += 1
+        }
     }
 
     static func trimmed(_ text: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {

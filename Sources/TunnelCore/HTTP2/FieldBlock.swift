@@ -44,9 +44,7 @@ package final class FieldBlock {
         if used + octets > capacity { grow(by: octets) }
         if count == entryCapacity { growEntries() }
         let target = storage + used
-        for index in 0..<name.count {
-            target.storeBytes(of: Octets.lowercased(name[index]), toByteOffset: index, as: UInt8.self)
-        }
+        Octets.copyLowercased(name, to: target)
         if let source = value.baseAddress { (target + name.count).copyMemory(from: source, byteCount: value.count) }
         (entries + count).initialize(
             to: Entry(nameStart: used, nameLength: name.count, valueLength: value.count, known: known))

@@ -46,6 +46,7 @@ package final class HTTP2Session {
     private var slots: [HTTP2Stream?] = []
     private var freeSlots: [Int] = []
     private var touched: [HTTP2Stream] = []
+    private var notified: [HTTP2Stream] = []
     private var earlyEnds: [HTTP2Stream] = []
     private var windowGrowth = 0
     private var names: UnsafeMutablePointer<nghttp2_nv>
@@ -118,12 +119,13 @@ package final class HTTP2Session {
     /// Calls `streamBatchEnded` on all that have heard something since the last time.
     package func endBatch() {
         guard !touched.isEmpty else { return }
-        let streams = touched
-        touched.removeAll(keepingCapacity: true)
-        for stream in streams {
+        // Two arrays that change places keep their memory.
+        swap(&touched, &notified)
+        for stream in notified {
             stream.isTouched = false
             stream.receiver?.streamBatchEnded()
         }
+        notified.removeAll(keepingCapacity: true)
     }
 
     /// Writes frames until `limit` octets wait in the result or nothing is left to say.
@@ -152,8 +154,24 @@ package final class HTTP2Session {
         for stream in earlyEnds where !stream.isClosed && !stream.isRemoteEnded {
             submitReset(stream.id, HTTP2ErrorCode.noError.rawValue)
         }
-        earlyEnds.removeAll()
+        earlyEnds.removeAll(keepingCapacity: true)
         return true
+    }
+
+    // MARK: Buffers for small pieces of body
+
+    private var spareBuffers: [ByteBuffer] = []
+    static let smallBuffer = 2048
+
+    func smallBuffer() -> ByteBuffer {
+        guard var buffer = spareBuffers.popLast() else { return allocator.buffer(capacity: Self.smallBuffer) }
+        buffer.clear()
+        return buffer
+    }
+
+    func recycle(_ buffer: ByteBuffer) {
+        guard buffer.capacity == Self.smallBuffer, spareBuffers.count < 64 else { return }
+        spareBuffers.append(buffer)
     }
 
     // MARK: Streams

@@ -27,7 +27,7 @@ package final class HTTP2Stream: TunnelStream {
     var receivedSinceGrowth = 0
     var growthStart: NIODeadline = .uptimeNanoseconds(0)
 
-    private var queue = CircularBuffer<ByteBuffer>(initialCapacity: 2)
+    private var queue = BufferQueue()
     package private(set) var queuedOctets = 0
     private var wasCongested = false
 
@@ -54,14 +54,7 @@ package final class HTTP2Stream: TunnelStream {
 
     package func send(body: UnsafeRawBufferPointer) {
         guard !isClosed, !isLocalEnded, !body.isEmpty else { return }
-        // Small pieces share a buffer; large ones get their own, in one copy.
-        if !queue.isEmpty, queue[offset: queue.count - 1].writableBytes >= body.count {
-            _ = queue.modify(queue.index(before: queue.endIndex)) { $0.writeBytes(body) }
-        } else {
-            var buffer = session.allocator.buffer(capacity: max(body.count, 1024))
-            buffer.writeBytes(body)
-            queue.append(buffer)
-        }
+        queue.append(copying: body, session)
         enqueued(body.count)
     }
 
@@ -101,25 +94,7 @@ package final class HTTP2Stream: TunnelStream {
 
     /// Moves `octets` from the queue to `output`.
     func dequeue(_ octets: Int, into output: inout ByteBuffer) {
-        var rest = octets
-        while rest > 0 {
-            let first = queue.startIndex
-            let available = queue[first].readableBytes
-            if available <= rest {
-                var buffer = queue.removeFirst()
-                output.writeBuffer(&buffer)
-                rest -= available
-            } else {
-                let count = rest
-                _ = queue.modify(first) { buffer in
-                    buffer.readWithUnsafeReadableBytes { bytes in
-                        output.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[..<count]))
-                        return count
-                    }
-                }
-                rest = 0
-            }
-        }
+        queue.move(octets, into: &output, session)
         queuedOctets -= octets
         if wasCongested, queuedOctets <= session.configuration.sendBuffer / 2 {
             wasCongested = false
