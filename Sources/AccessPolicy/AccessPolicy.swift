@@ -1,7 +1,7 @@
 /// All system mappings of one configuration, as one immutable snapshot.
 ///
 /// A request lives its life on the snapshot it began with. What is not exposed does not exist: no mapping, no access.
-package struct AccessPolicy: Sendable {
+package final class AccessPolicy: Sendable {
     package let systems: [SystemMapping]
     private let table: SystemTable
 

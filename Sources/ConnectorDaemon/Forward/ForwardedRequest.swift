@@ -37,28 +37,28 @@ final class ForwardedRequest: StreamReceiver {
 
     func streamReceived(head fields: FieldBlock, isEnd: Bool) {
         isRequestComplete = isEnd
+        let request = RequestSummary(fields)
         do throws(Refusal) {
-            let permit = try decide(fields)
+            let permit = try decide(request)
             self.permit = permit
             if let connection = pinnedConnection(permit) ?? loop.idleConnection(permit) {
                 state = .exchanging
                 upstream = connection
                 connection.begin(self, permit)
-                RequestHead.write(fields, permit, isEnd: isEnd, to: &connection.output)
+                RequestHead.write(fields, request, permit, isEnd: isEnd, to: &connection.output)
             } else {
                 var head = OutputBuffer(allocator: ByteBufferAllocator())
-                RequestHead.write(fields, permit, isEnd: isEnd, to: &head)
+                RequestHead.write(fields, request, permit, isEnd: isEnd, to: &head)
                 pending = head.take()
                 connect(permit)
             }
         } catch {
-            refuse(error, RequestSummary(fields))
+            refuse(error, request)
         }
     }
 
     /// Asks the policy. Nothing is sent anywhere without the permit that comes out here.
-    private func decide(_ fields: FieldBlock) throws(Refusal) -> Permit {
-        let request = RequestSummary(fields)
+    private func decide(_ request: RequestSummary) throws(Refusal) -> Permit {
         method = RequestMethod(request.method)
         if case .head = method { isHead = true }
         isReplayable = method.isIdempotent && isRequestComplete

@@ -5,8 +5,9 @@ internal import TunnelCore
 /// Writes a request as the internal host gets it.
 enum RequestHead {
     /// The target comes from the permit: what was decided on is what is sent, octet for octet.
-    static func write(_ fields: FieldBlock, _ permit: Permit, isEnd: Bool, to output: inout OutputBuffer) {
-        let request = RequestSummary(fields)
+    static func write(
+        _ fields: FieldBlock, _ request: RequestSummary, _ permit: Permit, isEnd: Bool, to output: inout OutputBuffer
+    ) {
         let internalAuthority = permit.system.internalAuthority
         let capacity =
             fields.size + permit.target.octets.count + request.authority.count * 2 + internalAuthority.count + 128

@@ -143,6 +143,11 @@ struct ConnectionOptions {
     var nominatesFields = false
 
     mutating func add(_ value: UnsafeRawBufferPointer) throws(HTTP1Error) {
+        // What nearly all senders say.
+        if Octets.equals(value, "keep-alive") {
+            keepAlive = true
+            return
+        }
         var options = self
         var isValid = true
         Self.forEach(value) { option in

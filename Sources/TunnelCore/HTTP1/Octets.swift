@@ -6,17 +6,18 @@ package enum Octets {
     static let tab = UInt8(ascii: "\t")
     static let colon = UInt8(ascii: ":")
 
-    /// Two 64-bit masks: no memory access on the hot path.
-    @inline(__always)
-    static func isToken(_ octet: UInt8) -> Bool {
-        // !#$%&'*+-.  0-9
-        let low: UInt64 = 0x03FF_6CFA_0000_0000
-        // A-Z ^_` a-z | ~
-        let high: UInt64 = 0x57FF_FFFF_C7FF_FFFE
-        if octet < 64 { return low &>> UInt64(octet) & 1 == 1 }
-        if octet < 128 { return high &>> UInt64(octet - 64) & 1 == 1 }
-        return false
+    /// "t" for each octet that a token may have. Text in the program's constants: one load, no lazy initialisation.
+    private static var tokenTable: StaticString {
+        """
+        ---------------------------------t-ttttt--tt-tt-tttttttttt------\
+        -tttttttttttttttttttttttttt---ttttttttttttttttttttttttttttt-t-t-\
+        ----------------------------------------------------------------\
+        ----------------------------------------------------------------
+        """
     }
+
+    @inline(__always)
+    static func isToken(_ octet: UInt8) -> Bool { tokenTable.utf8Start[Int(octet)] == UInt8(ascii: "t") }
 
     @inline(__always)
     static func isFieldValue(_ octet: UInt8) -> Bool {

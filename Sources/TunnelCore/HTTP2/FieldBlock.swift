@@ -40,28 +40,50 @@ package final class FieldBlock {
 
     /// Copies a field in. The name is made lower case.
     package func append(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, known: KnownField = .other) {
-        let octets = name.count + value.count
+        let target = reserve(name.count + value.count)
+        Octets.copyLowercased(name, to: target)
+        add(name.count, value, known, target)
+    }
+
+    /// As `append`, for names that are lower case already, such as those from HTTP/2.
+    package func append(
+        lowercase name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, known: KnownField
+    ) {
+        let target = reserve(name.count + value.count)
+        if let source = name.baseAddress { target.copyMemory(from: source, byteCount: name.count) }
+        add(name.count, value, known, target)
+    }
+
+    @inline(__always)
+    private func reserve(_ octets: Int) -> UnsafeMutableRawPointer {
         if used + octets > capacity { grow(by: octets) }
         if count == entryCapacity { growEntries() }
-        let target = storage + used
-        Octets.copyLowercased(name, to: target)
-        if let source = value.baseAddress { (target + name.count).copyMemory(from: source, byteCount: value.count) }
+        return storage + used
+    }
+
+    @inline(__always)
+    private func add(
+        _ nameLength: Int, _ value: UnsafeRawBufferPointer, _ known: KnownField, _ target: UnsafeMutableRawPointer
+    ) {
+        if let source = value.baseAddress { (target + nameLength).copyMemory(from: source, byteCount: value.count) }
         (entries + count).initialize(
-            to: Entry(nameStart: used, nameLength: name.count, valueLength: value.count, known: known))
+            to: Entry(nameStart: used, nameLength: nameLength, valueLength: value.count, known: known))
         count += 1
-        used += octets
-        size += octets + 32
+        used += nameLength + value.count
+        size += nameLength + value.count + 32
     }
 
     package func append(_ name: StaticString, _ value: UnsafeRawBufferPointer, known: KnownField = .other) {
-        append(name.octets, value, known: known)
+        append(lowercase: name.octets, value, known: known)
     }
 
-    package func append(_ name: StaticString, _ value: StaticString) { append(name.octets, value.octets) }
+    package func append(_ name: StaticString, _ value: StaticString) {
+        append(lowercase: name.octets, value.octets, known: .other)
+    }
 
     package func append(_ name: StaticString, _ value: String) {
         var value = value
-        value.withUTF8 { append(name.octets, UnsafeRawBufferPointer($0)) }
+        value.withUTF8 { append(lowercase: name.octets, UnsafeRawBufferPointer($0), known: .other) }
     }
 
     /// A status as the pseudo-field `:status` (RFC 9113 section 8.3.2).

@@ -132,7 +132,7 @@ extension HTTP2Session {
         let identified = KnownField.identify(name)
         // An underscore twin is never carried on.
         if identified.hasUnderscore, identified.field != .locationID { return true }
-        fields.append(name, value, known: identified.field)
+        fields.append(lowercase: name, value, known: identified.field)
         return true
     }
 
