@@ -197,6 +197,7 @@ extension ProxyConnection {
         if group != nil, groupLocationID.elementsEqual(locationID) { return }
         groupLocationID = Array(locationID)
         pin = nil
+        onlyTunnelVersion = -1
         group = loop.registry.group(
             ConnectorIdentity(
                 subaccount: loop.configuration.subaccount, locationID: String(decoding: locationID, as: UTF8.self)))
@@ -206,6 +207,11 @@ extension ProxyConnection {
 
     private func openStream(_ isEnd: Bool) throws(Refusal) {
         guard let context else { return }
+        if let only = chooseOnlyTunnel() {
+            exchange.tunnel = only.tunnel
+            if open(on: only.handler, isEnd) { return }
+            exchange.refusedBy.append(only.tunnel.id)
+        }
         while true {
             guard let tunnel = pinnedTunnel ?? group?.pick(on: context.eventLoop, excluding: exchange.refusedBy) else {
                 throw exchange.refusedBy.isEmpty ? noTunnel : busyTunnel
@@ -216,18 +222,31 @@ extension ProxyConnection {
                     tunnel, loop.fields, isEnd: isEnd, receiver: self, clientLoop: context.eventLoop)
                 return
             }
-            let session = tunnel.handler.value.session
-            do throws(HTTP2Error) {
-                guard session.streamCount < session.peerMaxConcurrentStreams + loop.configuration.maxWaiting else {
-                    throw HTTP2Error(.refused, "too many requests wait for a stream")
-                }
-                stream = try session.openStream(loop.fields, isEnd: isEnd, receiver: self)
-                return
-            } catch {
-                pin = nil
-                exchange.refusedBy.append(tunnel.id)
-            }
+            if open(on: tunnel.handler.value, isEnd) { return }
+            pin = nil
+            exchange.refusedBy.append(tunnel.id)
         }
+    }
+
+    /// - Returns: whether the tunnel took the request.
+    private func open(on handler: TunnelHandler, _ isEnd: Bool) -> Bool {
+        let session = handler.session
+        guard handler.isUsable,
+            session.streamCount < session.peerMaxConcurrentStreams + loop.configuration.maxWaiting
+        else { return false }
+        stream = try? session.openStream(loop.fields, isEnd: isEnd, receiver: self)
+        return stream != nil
+    }
+
+    /// The usual case without a look at the group: one tunnel on this loop, and nothing has changed.
+    private func chooseOnlyTunnel() -> (tunnel: RegisteredTunnel, handler: TunnelHandler)? {
+        guard let group, let context, pin == nil, exchange.refusedBy.isEmpty else { return nil }
+        let version = group.version
+        if version != onlyTunnelVersion {
+            onlyTunnelVersion = version
+            onlyTunnel = group.only(on: context.eventLoop).map { ($0, $0.handler.value) }
+        }
+        return onlyTunnel
     }
 
     private var pinnedTunnel: RegisteredTunnel? {

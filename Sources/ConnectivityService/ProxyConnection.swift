@@ -54,6 +54,9 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     /// The group asked for last: clients rarely change their location ID.
     var group: TunnelGroup?
     var groupLocationID: [UInt8] = []
+    /// The only tunnel of `group` on this loop, as of a version of the group.
+    var onlyTunnel: (tunnel: RegisteredTunnel, handler: TunnelHandler)?
+    var onlyTunnelVersion = -1
     /// Authentication that is bound to a backend connection binds this connection to one tunnel.
     var pin: (tunnel: RegisteredTunnel, value: [UInt8])?
 

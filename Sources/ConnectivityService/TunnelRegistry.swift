@@ -23,14 +23,32 @@ package final class TunnelGroup: Sendable {
     package let identity: ConnectorIdentity
     private let tunnels = Mutex<[RegisteredTunnel]>([])
     private let turn = Atomic<Int>(0)
+    /// Changes with every tunnel that comes or goes, so that a client connection may remember its choice.
+    private let changes = Atomic<Int>(0)
+
+    var version: Int { changes.load(ordering: .acquiring) }
 
     init(identity: ConnectorIdentity) { self.identity = identity }
 
     package var count: Int { tunnels.withLock { $0.count } }
 
-    func add(_ tunnel: RegisteredTunnel) { tunnels.withLock { $0.append(tunnel) } }
+    func add(_ tunnel: RegisteredTunnel) {
+        tunnels.withLock { $0.append(tunnel) }
+        changes.wrappingAdd(1, ordering: .releasing)
+    }
 
-    func remove(_ id: Int) { tunnels.withLock { $0.removeAll { $0.id == id } } }
+    func remove(_ id: Int) {
+        tunnels.withLock { $0.removeAll { $0.id == id } }
+        changes.wrappingAdd(1, ordering: .releasing)
+    }
+
+    /// The tunnel on `eventLoop` if there is exactly one: then there is nothing to choose.
+    func only(on eventLoop: any EventLoop) -> RegisteredTunnel? {
+        tunnels.withLock { tunnels in
+            let local = tunnels.filter { $0.eventLoop === eventLoop }
+            return local.count == 1 ? local[0] : nil
+        }
+    }
 
     func contains(_ id: Int) -> Bool { tunnels.withLock { $0.contains { $0.id == id } } }
 
