@@ -40,6 +40,27 @@ enum CommandSupport {
         }
     }
 
+    /// A folder that nobody else can read.
+    static func temporaryFolder() throws -> String {
+        var template = Array("/tmp/connectord-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else {
+            printError("connectord: cannot make a folder in /tmp: \(String(cString: strerror(errno)))")
+            throw ExitCode.failure
+        }
+        return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// Removes a folder of files.
+    static func remove(_ folder: String) {
+        guard let directory = opendir(folder) else { return }
+        defer { closedir(directory) }
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            unlink("\(folder)/\(name)")
+        }
+        rmdir(folder)
+    }
+
     static func printError(_ text: String) {
         var line = text + "\n"
         line.withUTF8 { octets in _ = Glibc.write(STDERR_FILENO, octets.baseAddress, octets.count) }
