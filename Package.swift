@@ -55,5 +55,36 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        .target(
+            name: "ConnectorTestSupport",
+            dependencies: ["TunnelCore"],
+            path: "Tests/ConnectorTestSupport",
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "AccessPolicyTests",
+            dependencies: ["AccessPolicy", "ConnectorTestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "TunnelCoreTests",
+            dependencies: [
+                "TunnelCore", "AccessPolicy", "ConnectorTestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "ConnectorDaemonTests",
+            dependencies: ["ConnectorDaemon", "AccessPolicy", "TunnelCore", "ConnectorTestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "IntegrationTests",
+            dependencies: ["ConnectorDaemon", "TunnelCore", "ConnectorTestSupport"],
+            swiftSettings: settings
+        ),
     ]
 )

@@ -131,9 +131,41 @@ package struct ChunkedDecoder {
             guard trailerLine[index] == UInt8(ascii: ";") else { throw .invalidChunkSize }
             extensionOctets += trailerLine.count - index
             guard extensionOctets <= Self.extensionLimit else { throw .chunkExtensionTooLong }
-            guard trailerLine[index...].allSatisfy(Octets.isFieldValue) else { throw .invalidChunkSize }
+            guard areExtensions(trailerLine[index...]) else { throw .invalidChunkSize }
         }
         return value
+    }
+
+    /// `*( ";" name [ "=" ( token / quoted-string ) ] )`, without the white space that RFC 9112 section 7.1.1 calls bad.
+    private func areExtensions(_ text: ArraySlice<UInt8>) -> Bool {
+        var rest = text
+        while !rest.isEmpty {
+            guard rest.removeFirst() == UInt8(ascii: ";") else { return false }
+            let name = rest.prefix(while: Octets.isToken)
+            guard !name.isEmpty else { return false }
+            rest = rest.dropFirst(name.count)
+            guard rest.first == UInt8(ascii: "=") else { continue }
+            rest = rest.dropFirst()
+            if rest.first == UInt8(ascii: "\"") {
+                guard let end = endOfQuotedString(rest) else { return false }
+                rest = rest[end...]
+            } else {
+                let value = rest.prefix(while: Octets.isToken)
+                guard !value.isEmpty else { return false }
+                rest = rest.dropFirst(value.count)
+            }
+        }
+        return true
+    }
+
+    private func endOfQuotedString(_ text: ArraySlice<UInt8>) -> Int? {
+        var index = text.startIndex + 1
+        while index < text.endIndex {
+            guard Octets.isFieldValue(text[index]) else { return nil }
+            if text[index] == UInt8(ascii: "\"") { return index + 1 }
+            index += text[index] == UInt8(ascii: "\\") ? 2 : 1
+        }
+        return nil
     }
 
     private func hexDigit(_ octet: UInt8) -> Int? {

@@ -38,6 +38,9 @@ package struct HTTP2Configuration: Sendable, Equatable {
         self.sendBuffer = sendBuffer
     }
 
-    /// Enough for every stream to stop at its window without holding up another one.
-    package var connectionWindow: Int { min(maxConcurrentStreams * streamWindow + windowBudget, 1 << 30) }
+    /// Enough for every stream to stop at its window without holding up another one: twice what they can hold together,
+    /// since nghttp2 gives credit for the connection back only in halves of its window.
+    package var connectionWindow: Int {
+        min(2 * (maxConcurrentStreams * streamWindow + windowBudget), Int(Int32.max))
+    }
 }

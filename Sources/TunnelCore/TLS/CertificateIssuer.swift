@@ -4,7 +4,9 @@ internal import COpenSSL
 ///
 /// A connector's certificate names its subaccount and location ID in a URI (`ConnectorIdentity`), so a connector can
 /// never claim another's.
-package final class CertificateIssuer {
+///
+/// Certificate and key are made in `init` and only read from then on, which OpenSSL allows from several threads.
+package final class CertificateIssuer: @unchecked Sendable {
     /// A certificate and its key, both PEM.
     package struct Identity: Sendable {
         package var certificate: String

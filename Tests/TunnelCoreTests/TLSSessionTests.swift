@@ -1,0 +1,178 @@
+import NIOCore
+import Testing
+
+@testable import TunnelCore
+
+struct TLSSessionTests {
+    static let issuer = try! CertificateIssuer(commonName: "Test CA", days: 2)
+    static let otherIssuer = try! CertificateIssuer(commonName: "Other CA", days: 2)
+    static let identity = ConnectorIdentity(subaccount: "sub 1", locationID: "plant/4")
+
+    static func server(
+        _ names: [String] = ["localhost"], issuer: CertificateIssuer = issuer, trust: CertificateIssuer = issuer,
+        days: Int = 2, protocols: [String] = ["h2-reverse"], version: TLSConfiguration.Version = .tls13
+    ) throws -> TLSContext {
+        let own = try issuer.issue(.server(names: names), commonName: "service", days: days)
+        return try TLSContext(
+            TLSConfiguration(
+                role: .server, minimumVersion: version, certificateChain: .pem(own.certificate),
+                privateKey: .pem(own.privateKey), trust: .anchors([.pem(trust.authority.certificate)]),
+                requiresClientCertificate: true, applicationProtocols: protocols))
+    }
+
+    static func client(
+        issuer: CertificateIssuer? = issuer, trust: CertificateIssuer? = issuer, days: Int = 2,
+        protocols: [String] = ["h2-reverse"], version: TLSConfiguration.Version = .tls13
+    ) throws -> TLSContext {
+        let own = try issuer?.issue(.connector(identity), commonName: "connector", days: days)
+        return try TLSContext(
+            TLSConfiguration(
+                role: .client, minimumVersion: version, certificateChain: own.map { .pem($0.certificate) },
+                privateKey: own.map { .pem($0.privateKey) },
+                trust: .anchors(trust.map { [.pem($0.authority.certificate)] } ?? []),
+                applicationProtocols: protocols))
+    }
+
+    struct Outcome {
+        var client: TLSSession
+        var server: TLSSession
+        var clientError: TLSError?
+        var serverError: TLSError?
+    }
+
+    /// Shakes hands over buffers until nothing moves any more.
+    static func handshake(_ client: TLSContext, _ server: TLSContext, name: String = "localhost") throws -> Outcome {
+        let allocator = ByteBufferAllocator()
+        var outcome = Outcome(
+            client: try TLSSession(client, serverName: name, peer: "the service", allocator: allocator),
+            server: try TLSSession(server, serverName: nil, peer: "the connector", allocator: allocator))
+        func step(_ session: TLSSession) -> TLSError? {
+            do throws(TLSError) {
+                try session.handshake()
+                var plaintext = ByteBuffer()
+                try session.read(into: &plaintext)
+                return nil
+            } catch { return error }
+        }
+        for _ in 0..<10 {
+            outcome.clientError = outcome.clientError ?? step(outcome.client)
+            if let flight = outcome.client.takeCiphertext() { outcome.server.receive(flight) }
+            outcome.serverError = outcome.serverError ?? step(outcome.server)
+            if let flight = outcome.server.takeCiphertext() { outcome.client.receive(flight) }
+        }
+        return outcome
+    }
+
+    @Test("Both sides prove who they are, and the connector's identity is in its certificate")
+    func mutual() throws {
+        let outcome = try Self.handshake(try Self.client(), try Self.server())
+        #expect(outcome.clientError == nil && outcome.serverError == nil)
+        #expect(outcome.client.state == .established && outcome.server.state == .established)
+        #expect(outcome.server.version == "TLSv1.3")
+        #expect(outcome.server.applicationProtocol == "h2-reverse")
+        #expect(outcome.server.peerURIs.compactMap(ConnectorIdentity.init(uri:)) == [Self.identity])
+    }
+
+    @Test("Octets pass unchanged, a megabyte in one go")
+    func octets() throws {
+        let outcome = try Self.handshake(try Self.client(), try Self.server())
+        let sent = ByteBuffer(bytes: (0..<1_000_000).map { UInt8(truncatingIfNeeded: $0 &* 7) })
+        try outcome.client.write(sent)
+        outcome.server.receive(try #require(outcome.client.takeCiphertext()))
+        #expect(outcome.client.takeCiphertext() == nil)
+        var received = ByteBuffer()
+        try outcome.server.read(into: &received)
+        #expect(received == sent)
+        outcome.client.close()
+        outcome.server.receive(try #require(outcome.client.takeCiphertext()))
+        try outcome.server.read(into: &received)
+        #expect(outcome.server.state == .closed)
+    }
+
+    @Test("A service whose authority is not trusted is refused here, and told so")
+    func untrustedService() throws {
+        let outcome = try Self.handshake(try Self.client(trust: Self.otherIssuer), try Self.server())
+        #expect(outcome.clientError?.code == .peerCertificate)
+        #expect(outcome.clientError?.description.contains("certificate of the service is not accepted here") == true)
+        #expect(outcome.serverError?.code == .refusedByPeer)
+    }
+
+    @Test("Without trusted authorities nothing is trusted")
+    func noTrust() throws {
+        let outcome = try Self.handshake(try Self.client(trust: nil), try Self.server())
+        #expect(outcome.clientError?.code == .peerCertificate)
+    }
+
+    @Test("A certificate for another name is refused, and the error says that it is the name")
+    func wrongName() throws {
+        let outcome = try Self.handshake(try Self.client(), try Self.server(["elsewhere.example"]))
+        #expect(outcome.clientError?.code == .peerName)
+        let address = try Self.handshake(try Self.client(), try Self.server(["127.0.0.1"]), name: "127.0.0.1")
+        #expect(address.clientError == nil)
+        let wrongAddress = try Self.handshake(try Self.client(), try Self.server(["127.0.0.1"]), name: "127.0.0.2")
+        #expect(wrongAddress.clientError?.code == .peerName)
+    }
+
+    @Test("Expired certificates are refused on either side, by name")
+    func expired() throws {
+        let service = try Self.handshake(try Self.client(), try Self.server(days: -1))
+        #expect(service.clientError?.code == .peerCertificate)
+        #expect(service.clientError?.description.contains("expired") == true)
+        let connector = try Self.handshake(try Self.client(days: -1), try Self.server())
+        #expect(connector.serverError?.code == .peerCertificate)
+        #expect(connector.serverError?.description.contains("expired") == true)
+        #expect(connector.clientError?.code == .refusedByPeer)
+        #expect(connector.clientError?.description.contains("certificate expired") == true)
+    }
+
+    @Test("A connector without a certificate, or with one of another authority, does not get in")
+    func unknownConnector() throws {
+        let none = try Self.handshake(try Self.client(issuer: nil), try Self.server())
+        #expect(none.serverError?.code == .noPeerCertificate)
+        let other = try Self.handshake(try Self.client(issuer: Self.otherIssuer), try Self.server())
+        #expect(other.serverError?.code == .peerCertificate)
+    }
+
+    @Test("A connector's certificate does not make a service, nor the other way round")
+    func wrongUse() throws {
+        let own = try Self.issuer.issue(.connector(Self.identity), commonName: "localhost", days: 2)
+        let server = try TLSContext(
+            TLSConfiguration(
+                role: .server, certificateChain: .pem(own.certificate), privateKey: .pem(own.privateKey),
+                trust: .anchors([.pem(Self.issuer.authority.certificate)]), requiresClientCertificate: true,
+                applicationProtocols: ["h2-reverse"]))
+        #expect(try Self.handshake(try Self.client(), server).clientError?.code == .peerCertificate)
+    }
+
+    @Test("Sides that share no application protocol do not talk")
+    func applicationProtocol() throws {
+        let outcome = try Self.handshake(try Self.client(protocols: ["h2"]), try Self.server())
+        #expect(outcome.serverError?.code == .applicationProtocol)
+        #expect(outcome.clientError?.code == .refusedByPeer)
+    }
+
+    @Test("What is not TLS is refused")
+    func garbage() throws {
+        let server = try TLSSession(
+            try Self.server(), serverName: nil, peer: "the connector", allocator: ByteBufferAllocator())
+        server.receive(ByteBuffer(string: "GET / HTTP/1.1\r\nHost: h\r\n\r\n"))
+        #expect(throws: TLSError.self) { try server.handshake() }
+    }
+
+    @Test("Files that do not fit together are refused before anything is dialled")
+    func configuration() throws {
+        let one = try Self.issuer.issue(.server(names: ["a"]), commonName: "a", days: 2)
+        let two = try Self.issuer.issue(.server(names: ["b"]), commonName: "b", days: 2)
+        func load(_ certificate: TLSConfiguration.Source, _ key: TLSConfiguration.Source) -> TLSError? {
+            do throws(TLSError) {
+                _ = try TLSContext(
+                    TLSConfiguration(role: .server, certificateChain: certificate, privateKey: key))
+                return nil
+            } catch { return error }
+        }
+        #expect(load(.pem(one.certificate), .pem(one.privateKey)) == nil)
+        #expect(load(.pem(one.certificate), .pem(two.privateKey))?.code == .configuration)
+        #expect(load(.pem("nothing"), .pem(one.privateKey))?.description.contains("no certificate") == true)
+        #expect(load(.file("/nonexistent.pem"), .pem(one.privateKey))?.description.contains("/nonexistent.pem") == true)
+    }
+}
