@@ -78,7 +78,10 @@ let package = Package(
         ),
         .testTarget(
             name: "ConnectorDaemonTests",
-            dependencies: ["ConnectorDaemon", "AccessPolicy", "TunnelCore", "ConnectorTestSupport"],
+            dependencies: [
+                "ConnectorDaemon", "ConnectivityService", "AccessPolicy", "TunnelCore", "ConnectorTestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
+            ],
             swiftSettings: settings
         ),
         .testTarget(

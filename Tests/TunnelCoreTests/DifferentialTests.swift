@@ -11,6 +11,7 @@ struct DifferentialTests {
     /// We refuse, NIOHTTP1 takes it.
     static let stricter: [HTTP1Error: String] = [
         .bareLineFeed: "llhttp skips line feeds before the request line",
+        .invalidContentLength: "2^63 and above would not fit our counters; llhttp counts to 2^64",
         .missingHost: "RFC 9112 section 3.2 demands Host; a parser leaves that to the server",
         .repeatedHost: "two Host fields let two servers choose differently (RFC 9112 section 3.2)",
         .invalidStartLine: "more than one space, or octets that no target may have, before the version",
@@ -40,6 +41,8 @@ struct DifferentialTests {
     /// NIOHTTP1 refuses, we take it: reasons by vector.
     static let laxer: [String: String] = [
         "RL-29": "as RL-30; the entry itself refuses methods in lower case",
+        "CH-35": "a trailer that looks like framing is dropped, not refused; RFC 9110 section 6.5.1 allows both",
+        "CS-03": "NIOHTTP1 complains of octets after the last request; we never read them",
         "RL-30": "llhttp knows a fixed list of methods; the policy does not look at methods",
     ]
 
@@ -97,7 +100,12 @@ struct DifferentialTests {
             guard ours.error == nil, ours.badTarget == nil, hasKnownMethods else { continue }
             taken += 1
             // What is left over must be the beginning of a message that is not complete, to both.
-            #expect(Self.nio(request) == .accepts || ours.isIncomplete, "\(String(decoding: request, as: UTF8.self))")
+            // A tab may follow a value (RFC 9110 section 5.5); llhttp does not take one after a length or coding.
+            let hasTrailingTab = request.indices.dropLast().contains { request[$0] == 9 && request[$0 + 1] == 13 }
+            #expect(
+                Self.nio(request) == .accepts || ours.isIncomplete || hasTrailingTab,
+                "\(String(decoding: request, as: UTF8.self))"
+            )
         }
         #expect(taken > 1000)
     }

@@ -1,0 +1,35 @@
+import Testing
+
+@testable import ConnectorDaemon
+
+struct NearestNameTests {
+    @Test("The nearest candidate within a third of the letters is found")
+    func nearest() {
+        #expect(NearestName.find("certifikate", among: ["private-key", "certificate"]) == "certificate")
+        #expect(NearestName.find("acess", among: ["access", "active"]) == "access")
+        #expect(NearestName.find("xyz", among: ["access"]) == nil)
+        #expect(NearestName.find("a", among: [String]()) == nil)
+    }
+
+    @Test("Swapped neighbours count as one edit")
+    func distance() {
+        #expect(NearestName.distance(Array("olny".utf8), Array("only".utf8)) == 1)
+        #expect(NearestName.distance(Array("".utf8), Array("abc".utf8)) == 3)
+    }
+}
+
+struct TextLogHandlerTests {
+    @Test("Nothing that a value holds can leave its quotes or its line")
+    func escaping() {
+        #expect(TextLogHandler.escaped("a\"b\n\u{1B}[2J ü\u{2028}") == "a\\\"b\\u{a}\\u{1b}[2J ü\\u{2028}")
+    }
+}
+
+struct ConnectionAuthenticationTests {
+    @Test(
+        "NTLM and Negotiate bind a connection, other schemes do not",
+        arguments: [("NTLM", true), ("ntlm TlRM", true), ("Negotiate abc", true), ("Basic eDp5", false), ("NTLMX y", false), ("", false)])
+    func schemes(_ value: String, _ expected: Bool) {
+        #expect(Array(value.utf8).withUnsafeBytes { ConnectionAuthentication.isUsed($0) } == expected)
+    }
+}
