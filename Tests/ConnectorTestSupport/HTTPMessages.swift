@@ -1,0 +1,134 @@
+/// Simple readings of HTTP/1.1 for tests, forgiving where our own codec is strict.
+package struct SimpleResponse: Sendable {
+    package var status: Int
+    package var fields: [(name: String, value: String)]
+    package var body: [UInt8]
+
+    package func field(_ name: String) -> String? {
+        fields.first { $0.name.lowercased() == name.lowercased() }?.value
+    }
+
+    package var text: String { String(decoding: body, as: UTF8.self) }
+}
+
+package enum SimpleHTTP {
+    /// The position after the first empty line.
+    package static func headEnd(_ octets: ArraySlice<UInt8>) -> Int? {
+        let end = Array("\r\n\r\n".utf8)
+        guard octets.count >= 4 else { return nil }
+        for index in octets.startIndex...(octets.endIndex - 4) where octets[index..<(index + 4)].elementsEqual(end) {
+            return index + 4
+        }
+        return nil
+    }
+
+    package static func fields(_ head: ArraySlice<UInt8>) -> [(name: String, value: String)] {
+        String(decoding: head, as: UTF8.self).components("\r\n").dropFirst().compactMap { line in
+            guard let colon = line.firstIndex(of: ":") else { return nil }
+            let value = line[line.index(after: colon)...].drop { $0 == " " }
+            return (String(line[..<colon]), String(value))
+        }
+    }
+
+    /// Where the message that begins at `start` ends; nil if it is not complete.
+    package static func messageEnd(_ octets: [UInt8], from start: Int, hasBody: Bool = true) -> Int? {
+        guard let bodyStart = headEnd(octets[start...]) else { return nil }
+        let fields = fields(octets[start..<bodyStart])
+        let value = { (name: String) in fields.first { $0.name.lowercased() == name }?.value }
+        guard hasBody else { return bodyStart }
+        if value("transfer-encoding")?.lowercased() == "chunked" { return chunkedEnd(octets, bodyStart)?.end }
+        let end = bodyStart + (value("content-length").flatMap { Int($0) } ?? 0)
+        return end <= octets.count ? end : nil
+    }
+
+    /// The end of a chunked body, and its content.
+    package static func chunkedEnd(_ octets: [UInt8], _ start: Int) -> (end: Int, content: [UInt8])? {
+        var index = start
+        var content: [UInt8] = []
+        func line() -> ArraySlice<UInt8>? {
+            var end = index
+            while end + 1 < octets.count, !(octets[end] == 13 && octets[end + 1] == 10) { end += 1 }
+            guard end + 1 < octets.count else { return nil }
+            defer { index = end + 2 }
+            return octets[index..<end]
+        }
+        while let size = line() {
+            guard let count = Int(String(decoding: size.prefix { $0 != 59 }, as: UTF8.self), radix: 16) else { return nil }
+            if count == 0 {
+                while let trailer = line() { if trailer.isEmpty { return (index, content) } }
+                return nil
+            }
+            guard octets.count >= index + count + 2 else { return nil }
+            content += octets[index..<(index + count)]
+            index += count + 2
+        }
+        return nil
+    }
+
+    /// All responses in `octets`, interim ones included.
+    ///
+    /// - Parameter isHead: the first final response has no body.
+    package static func responses(_ octets: [UInt8], isHead: Bool = false) -> [SimpleResponse] {
+        var responses: [SimpleResponse] = []
+        var start = 0
+        var isHead = isHead
+        while start < octets.count, let bodyStart = headEnd(octets[start...]) {
+            let head = octets[start..<bodyStart]
+            guard let status = Int(String(decoding: head.dropFirst(9).prefix(3), as: UTF8.self)) else { break }
+            let fields = fields(head)
+            let value = { (name: String) in fields.first { $0.name.lowercased() == name }?.value }
+            var end = bodyStart
+            var body: [UInt8] = []
+            // Our own errors have no body either for HEAD.
+            let hasBody = status >= 200 && status != 204 && status != 304 && !isHead
+            if hasBody, value("transfer-encoding") != nil {
+                guard let chunked = chunkedEnd(octets, bodyStart) else { break }
+                (end, body) = chunked
+            } else if hasBody, let length = value("content-length").flatMap({ Int($0) }) {
+                end = min(octets.count, bodyStart + length)
+                body = Array(octets[bodyStart..<end])
+            } else if hasBody {
+                end = octets.count
+                body = Array(octets[bodyStart...])
+            }
+            if status >= 200 { isHead = false }
+            responses.append(SimpleResponse(status: status, fields: fields, body: body))
+            start = end
+        }
+        return responses
+    }
+}
+
+extension String {
+    fileprivate func components(_ separator: String) -> [Substring] {
+        // Unicode makes one character of CRLF, which suits here.
+        split(separator: Character(separator), omittingEmptySubsequences: true)
+    }
+}
+
+extension TestServer {
+    /// Answers every request on a connection with what `respond` makes of it, until one asks for the end.
+    package static func http(
+        port: Int = 0, _ respond: @escaping @Sendable (_ request: String, _ body: [UInt8]) -> String
+    ) -> TestServer {
+        TestServer(port: port) { socket, _ in
+            var octets: [UInt8] = []
+            while let piece = socket.receive(), !piece.isEmpty {
+                octets += piece
+                while let end = SimpleHTTP.messageEnd(octets, from: 0) {
+                    let headEnd = SimpleHTTP.headEnd(octets[...])!
+                    let response = respond(String(decoding: octets[..<headEnd], as: UTF8.self), Array(octets[headEnd..<end]))
+                    octets.removeFirst(end)
+                    guard socket.send(response) else { return }
+                    if response.contains("Connection: close") { return socket.close() }
+                }
+            }
+            socket.close()
+        }
+    }
+
+    /// A response with a body of known length.
+    package static func ok(_ body: String, fields: String = "") -> String {
+        "HTTP/1.1 200 OK\r\nContent-Length: \(body.utf8.count)\r\n\(fields)\r\n\(body)"
+    }
+}
