@@ -86,6 +86,8 @@ package final class ConnectivityService: Sendable {
     private static func bootstrap(_ group: MultiThreadedEventLoopGroup, _ maxConnections: Int) -> ServerBootstrap {
         ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1024)
+            // One at a time, so that the limit is exact.
+            .serverChannelOption(.maxMessagesPerRead, value: 1)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {

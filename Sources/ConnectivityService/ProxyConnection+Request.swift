@@ -5,6 +5,10 @@ internal import TunnelCore
 extension ProxyConnection {
     /// Takes as much of `inbound` as the phase allows.
     func process() {
+        // Called again from within, it leaves the rest to the call that is under way.
+        guard !isProcessing else { return }
+        isProcessing = true
+        defer { isProcessing = false }
         while true {
             switch phase {
             case .head:

@@ -94,12 +94,10 @@ extension ProxyConnection: StreamReceiver {
         flushOutput()
         guard exchange.isKeptAlive, !isInputClosed else { return lingerAndClose() }
         dropHead()
-        let wasProcessing = phase
         phase = .head
         deadline = loop.sweeper.deadline(in: loop.configuration.times.keepAlive)
         updateReading()
-        // Inside `readBody` the caller goes on by itself.
-        if wasProcessing == .waiting, inbound.readableBytes > 0 { process() }
+        if inbound.readableBytes > 0 { process() }
     }
 
     // MARK: Writing
@@ -206,6 +204,7 @@ extension ProxyConnection: StreamReceiver {
         phase = .head
         deadline = loop.sweeper.deadline(in: loop.configuration.times.keepAlive)
         updateReading()
+        if inbound.readableBytes > 0 { process() }
     }
 
     private func write(_ refusal: Refusal, requestID: String, isKeptAlive: Bool) {

@@ -47,6 +47,7 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     var isWritable = true
     private var isReadHeld = false
     private var isReadWanted = false
+    var isProcessing = false
 
     // The exchange in progress.
     var stream: (any TunnelStream)?

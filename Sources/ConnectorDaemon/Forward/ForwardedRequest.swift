@@ -205,7 +205,7 @@ final class ForwardedRequest: StreamReceiver {
         let requestID = loop.requestIDs.next()
         log(refusal, request, requestID: requestID)
         guard !stream.hasSentHead else {
-            stream.cancel(.internalError)
+            stream.abort()
             return
         }
         let fields = loop.fields

@@ -226,6 +226,10 @@ private func readData(
 ) -> Int {
     Unmanaged<HTTP2Stream>.fromOpaque(source!.pointee.ptr)._withUnsafeGuaranteedRef { stream in
         let count = min(length, stream.queuedOctets)
+        if count == 0, stream.isAborting {
+            // nghttp2 resets the stream with INTERNAL_ERROR.
+            return Int(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
+        }
         if count == 0, !stream.isEndQueued {
             stream.isDeferred = true
             return Int(NGHTTP2_ERR_DEFERRED.rawValue)

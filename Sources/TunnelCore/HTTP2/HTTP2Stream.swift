@@ -20,6 +20,8 @@ package final class HTTP2Stream: TunnelStream {
     var isTouched = false
     var isDeferred = false
     var isEndQueued = false
+    /// What is queued shall go out and then a reset.
+    var isAborting = false
     var trailers: FieldBlock?
     // Receive side: octets delivered and not yet credited, and what the window has grown to.
     var uncredited = 0
@@ -83,6 +85,15 @@ package final class HTTP2Stream: TunnelStream {
         receiver = nil
         guard !isClosed else { return }
         session.reset(self, code)
+    }
+
+    /// Ends a body that cannot be completed: what is queued goes out, then a reset tells the peer that more was to come.
+    package func abort() {
+        receiver = nil
+        guard !isClosed, !isLocalEnded else { return }
+        isLocalEnded = true
+        isAborting = true
+        session.resume(self)
     }
 
     package func returnCredit(_ octets: Int) {
