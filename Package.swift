@@ -86,7 +86,11 @@ let package = Package(
         ),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: ["ConnectorDaemon", "TunnelCore", "ConnectorTestSupport"],
+            dependencies: [
+                "ConnectorDaemon", "TunnelCore", "ConnectorTestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
             swiftSettings: settings
         ),
     ]

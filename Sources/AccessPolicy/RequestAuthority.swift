@@ -49,7 +49,8 @@ package struct RequestAuthority: Sendable, Equatable {
     }
 
     private static func scanLiteral(
-        _ text: Span<UInt8>, in range: Range<Int>
+        _ text: Span<UInt8>,
+        in range: Range<Int>
     ) throws(RequestTargetError) -> (end: Int, portStart: Int?) {
         var index = range.lowerBound + 1
         while index < range.upperBound, text[index] != UInt8(ascii: "]") {
@@ -85,7 +86,10 @@ package struct RequestAuthority: Sendable, Equatable {
 
     /// Whether both name the same system: hosts without regard to case, ports exactly.
     package static func sameSystem(
-        _ left: RequestAuthority, in leftText: Span<UInt8>, _ right: RequestAuthority, in rightText: Span<UInt8>
+        _ left: RequestAuthority,
+        in leftText: Span<UInt8>,
+        _ right: RequestAuthority,
+        in rightText: Span<UInt8>
     ) -> Bool {
         guard left.port == right.port, left.host.count == right.host.count else { return false }
         for offset in 0..<left.host.count {

@@ -20,7 +20,11 @@ package struct Resource: Sendable, Equatable {
     package var isUpgradeAllowed: Bool
 
     package init(
-        path: String, access: Access, isSegmentMatch: Bool = false, isActive: Bool = true, isUpgradeAllowed: Bool = false
+        path: String,
+        access: Access,
+        isSegmentMatch: Bool = false,
+        isActive: Bool = true,
+        isUpgradeAllowed: Bool = false
     ) {
         self.path = path
         self.access = access

@@ -40,9 +40,15 @@ package final class SystemMapping: Sendable {
     package let internalAuthority: [UInt8]
 
     package init(
-        virtualHost: String, virtualPort: UInt16, internalHost: String, internalPort: UInt16,
-        protocol: InternalProtocol = .http, backEndType: BackEndType = .nonSAPsys,
-        hostInHeader: HostInHeader = .virtual, description: String = "", resources: [Resource]
+        virtualHost: String,
+        virtualPort: UInt16,
+        internalHost: String,
+        internalPort: UInt16,
+        protocol: InternalProtocol = .http,
+        backEndType: BackEndType = .nonSAPsys,
+        hostInHeader: HostInHeader = .virtual,
+        description: String = "",
+        resources: [Resource]
     ) {
         self.virtualHost = virtualHost.lowercased()
         self.virtualPort = virtualPort

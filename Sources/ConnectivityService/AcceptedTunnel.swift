@@ -26,7 +26,8 @@ final class AcceptedTunnel: TunnelHandlerDelegate {
             metadata: [
                 "subaccount": "\(identity.subaccount)", "location_id": "\(identity.locationID)",
                 "remote": "\(remote)", "tunnel": "\(registration.1.id)", "tls": "\(tls.version)",
-            ])
+            ]
+        )
     }
 
     func tunnel(_ tunnel: TunnelHandler, accept stream: HTTP2Stream) -> any StreamReceiver {
@@ -53,6 +54,7 @@ final class AcceptedTunnel: TunnelHandlerDelegate {
             metadata: [
                 "subaccount": "\(identity.subaccount)", "location_id": "\(identity.locationID)",
                 "tunnel": "\(registration.tunnel.id)", "cause": "\(error.map { "\($0)" } ?? "closed by the connector")",
-            ])
+            ]
+        )
     }
 }

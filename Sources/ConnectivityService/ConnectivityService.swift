@@ -13,7 +13,8 @@ package final class ConnectivityService: Sendable {
 
     /// Binds both addresses and starts to serve.
     package static func start(
-        _ configuration: ServiceConfiguration, logger: Logger
+        _ configuration: ServiceConfiguration,
+        logger: Logger
     ) async throws -> ConnectivityService {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.eventLoops)
         do {
@@ -25,7 +26,9 @@ package final class ConnectivityService: Sendable {
     }
 
     private init(
-        _ configuration: ServiceConfiguration, _ group: MultiThreadedEventLoopGroup, _ logger: Logger
+        _ configuration: ServiceConfiguration,
+        _ group: MultiThreadedEventLoopGroup,
+        _ logger: Logger
     ) async throws {
         let registry = TunnelRegistry()
         self.registry = registry
@@ -47,7 +50,9 @@ package final class ConnectivityService: Sendable {
     }
 
     private static func bindProxy(
-        _ configuration: ServiceConfiguration, _ group: MultiThreadedEventLoopGroup, _ loops: PerLoop<ProxyLoop>
+        _ configuration: ServiceConfiguration,
+        _ group: MultiThreadedEventLoopGroup,
+        _ loops: PerLoop<ProxyLoop>
     ) async throws -> any Channel {
         try await bootstrap(group, configuration.maxConnections)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
@@ -61,23 +66,33 @@ package final class ConnectivityService: Sendable {
     }
 
     private static func bindTunnels(
-        _ configuration: ServiceConfiguration, _ group: MultiThreadedEventLoopGroup, _ tls: TLSContext,
-        _ registry: TunnelRegistry, _ logger: Logger
+        _ configuration: ServiceConfiguration,
+        _ group: MultiThreadedEventLoopGroup,
+        _ tls: TLSContext,
+        _ registry: TunnelRegistry,
+        _ logger: Logger
     ) async throws -> any Channel {
         try await bootstrap(group, configuration.maxConnections)
             .childChannelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 256 << 10))
             .childChannelOption(
-                .writeBufferWaterMark, value: .init(low: 64 << 10, high: 256 << 10))
+                .writeBufferWaterMark,
+                value: .init(low: 64 << 10, high: 256 << 10)
+            )
             .childChannelOption(.tcpOption(.notSentLowWatermark), value: 256 << 10)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let remote = channel.remoteAddress?.text ?? "unknown"
                     let tunnel = TunnelHandler(
-                        .client, configuration: configuration.tunnel, pingInterval: configuration.pingInterval,
+                        .client,
+                        configuration: configuration.tunnel,
+                        pingInterval: configuration.pingInterval,
                         eventLoop: channel.eventLoop,
-                        delegate: AcceptedTunnel(registry: registry, logger: logger, remote: remote))
+                        delegate: AcceptedTunnel(registry: registry, logger: logger, remote: remote)
+                    )
                     try channel.pipeline.syncOperations.addHandlers(
-                        TLSHandler(tls, serverName: nil, peer: "the connector at \(remote)"), tunnel)
+                        TLSHandler(tls, serverName: nil, peer: "the connector at \(remote)"),
+                        tunnel
+                    )
                 }
             }
             .bind(host: configuration.tunnelAddress.host, port: configuration.tunnelAddress.port).get()

@@ -139,13 +139,19 @@ extension ProxyConnection {
     }
 
     static let httpsRefusal = Refusal(
-        status: 405, source: .client, phase: .request, cause: "HTTPS proxying is not supported",
+        status: 405,
+        source: .client,
+        phase: .request,
+        cause: "HTTPS proxying is not supported",
         proxyStatus: "http_request_denied",
-        text: "HTTPS proxying is not supported: use http:// in the URL, also where the internal system speaks HTTPS.")
+        text: "HTTPS proxying is not supported: use http:// in the URL, also where the internal system speaks HTTPS."
+    )
 
     /// Host and port of the target; of `Host` where the target has none. Both must agree (RFC 9112 section 3.2).
     private func authority(
-        _ parts: RequestTarget.Parts, _ target: UnsafeRawBufferPointer, _ framing: HTTP1HeadParser.RequestFraming,
+        _ parts: RequestTarget.Parts,
+        _ target: UnsafeRawBufferPointer,
+        _ framing: HTTP1HeadParser.RequestFraming,
         _ octets: UnsafeRawBufferPointer
     ) throws(Refusal) -> UnsafeRawBufferPointer {
         var host: (RequestAuthority, UnsafeRawBufferPointer)?
@@ -163,7 +169,11 @@ extension ProxyConnection {
         }
         if let host {
             let isSame = RequestAuthority.sameSystem(
-                authority, in: target.assumingMemoryBound(to: UInt8.self).span, host.0, in: host.1.assumingMemoryBound(to: UInt8.self).span)
+                authority,
+                in: target.assumingMemoryBound(to: UInt8.self).span,
+                host.0,
+                in: host.1.assumingMemoryBound(to: UInt8.self).span
+            )
             guard isSame else { throw Refusal(HTTP1Error.hostMismatch) }
         }
         // From the host to where path and query begin: "host" or "host:port".
@@ -171,7 +181,8 @@ extension ProxyConnection {
     }
 
     private func appendFields(
-        _ octets: UnsafeRawBufferPointer, _ framing: HTTP1HeadParser.RequestFraming
+        _ octets: UnsafeRawBufferPointer,
+        _ framing: HTTP1HeadParser.RequestFraming
     ) throws(Refusal) {
         let fields = loop.fields
         var locationID: UnsafeRawBufferPointer?
@@ -180,9 +191,13 @@ extension ProxyConnection {
             if field.known == .locationID {
                 guard locationID == nil else {
                     throw Refusal(
-                        status: 400, source: .client, phase: .request, cause: "more than one location ID",
+                        status: 400,
+                        source: .client,
+                        phase: .request,
+                        cause: "more than one location ID",
                         proxyStatus: "http_request_error",
-                        text: "The request has more than one SAP-Connectivity-SCC-Location_ID header.")
+                        text: "The request has more than one SAP-Connectivity-SCC-Location_ID header."
+                    )
                 }
                 locationID = slice(octets, field.value)
                 continue
@@ -204,7 +219,10 @@ extension ProxyConnection {
         onlyTunnelVersion = -1
         group = loop.registry.group(
             ConnectorIdentity(
-                subaccount: loop.configuration.subaccount, locationID: String(decoding: locationID, as: UTF8.self)))
+                subaccount: loop.configuration.subaccount,
+                locationID: String(decoding: locationID, as: UTF8.self)
+            )
+        )
     }
 
     // MARK: Tunnel
@@ -223,7 +241,12 @@ extension ProxyConnection {
             exchange.tunnel = tunnel
             guard tunnel.eventLoop === context.eventLoop else {
                 stream = StreamRelay.open(
-                    tunnel, loop.fields, isEnd: isEnd, receiver: self, clientLoop: context.eventLoop)
+                    tunnel,
+                    loop.fields,
+                    isEnd: isEnd,
+                    receiver: self,
+                    clientLoop: context.eventLoop
+                )
                 return
             }
             if open(on: tunnel.handler.value, isEnd) { return }
@@ -261,20 +284,28 @@ extension ProxyConnection {
     private var noTunnel: Refusal {
         let locationID = LogText.escaped(groupLocationID)
         return Refusal(
-            status: 503, source: .tunnel, phase: .tunnel,
+            status: 503,
+            source: .tunnel,
+            phase: .tunnel,
             cause: "no connector is connected for this subaccount and location ID",
             proxyStatus: "destination_unavailable",
             text: "There is no SAP Cloud Connector (SCC) connected to your subaccount matching the requested tunnel "
                 + "for subaccount \"\(loop.configuration.subaccount)\" and SCC location ID \"\(locationID)\". "
                 + "Check that the Cloud Connector runs and that the location ID is the one it has.",
-            retryAfter: 5)
+            retryAfter: 5
+        )
     }
 
     private var busyTunnel: Refusal {
         Refusal(
-            status: 503, source: .tunnel, phase: .tunnel, cause: "all tunnels of the connector are busy or draining",
+            status: 503,
+            source: .tunnel,
+            phase: .tunnel,
+            cause: "all tunnels of the connector are busy or draining",
             proxyStatus: "connection_limit_reached",
-            text: "All tunnels of the Cloud Connector are busy. Try again shortly.", retryAfter: 1)
+            text: "All tunnels of the Cloud Connector are busy. Try again shortly.",
+            retryAfter: 1
+        )
     }
 
     // MARK: Body
@@ -345,8 +376,13 @@ extension Refusal {
     /// For a target that no policy is asked about.
     init(invalidTarget error: RequestTargetError) {
         self.init(
-            status: 400, source: .client, phase: .request, cause: error.rawValue, proxyStatus: "http_request_error",
-            text: "The request was refused: \(error.rawValue).")
+            status: 400,
+            source: .client,
+            phase: .request,
+            cause: error.rawValue,
+            proxyStatus: "http_request_error",
+            text: "The request was refused: \(error.rawValue)."
+        )
     }
 }
 

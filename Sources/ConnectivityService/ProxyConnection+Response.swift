@@ -83,10 +83,14 @@ extension ProxyConnection: StreamReceiver {
     }
 
     static let tunnelLost = Refusal(
-        status: 502, source: .tunnel, phase: .responseHead, cause: "the tunnel closed before the response was complete",
+        status: 502,
+        source: .tunnel,
+        phase: .responseHead,
+        cause: "the tunnel closed before the response was complete",
         proxyStatus: "connection_terminated",
         text: "The tunnel to the Cloud Connector closed before the response arrived. The request may have been "
-            + "processed.")
+            + "processed."
+    )
 
     /// The response is complete and so is the request: on to the next one.
     func finishExchange() {
@@ -210,7 +214,8 @@ extension ProxyConnection: StreamReceiver {
     private func write(_ refusal: Refusal, requestID: String, isKeptAlive: Bool) {
         var head = "HTTP/1.1 \(refusal.status) \(StatusText.reason(Int(refusal.status)))\r\n"
         head += "content-type: text/plain; charset=utf-8\r\ncontent-length: \(refusal.text.utf8.count + 1)\r\n"
-        head += "proxy-status: \(refusal.proxyStatusField(by: "connectivity-service"))\r\nx-request-id: \(requestID)\r\n"
+        head +=
+            "proxy-status: \(refusal.proxyStatusField(by: "connectivity-service"))\r\nx-request-id: \(requestID)\r\n"
         if refusal.status == 405 { head += "allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n" }
         if let seconds = refusal.retryAfter { head += "retry-after: \(seconds)\r\n" }
         head += isKeptAlive ? "\r\n" : "connection: close\r\n\r\n"

@@ -146,8 +146,13 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
         case .head where inbound.readableBytes == 0: close()
         case .head, .body:
             let refusal = Refusal(
-                status: 400, source: .client, phase: .request, cause: "the client ended the request too early",
-                proxyStatus: "http_request_error", text: "The request is not complete.")
+                status: 400,
+                source: .client,
+                phase: .request,
+                cause: "the client ended the request too early",
+                proxyStatus: "http_request_error",
+                text: "The request is not complete."
+            )
             if stream != nil { stream?.cancel(.cancel) }
             stream = nil
             refuse(refusal)
@@ -240,9 +245,13 @@ extension ProxyConnection: DeadlineObserver {
 
     private func timeout(_ status: UInt16, _ cause: String) -> Refusal {
         Refusal(
-            status: status, source: status == 504 ? .tunnel : .client, phase: status == 504 ? .responseHead : .request,
-            cause: cause, proxyStatus: status == 504 ? "http_response_timeout" : "http_request_error",
-            text: "Timed out: \(cause).")
+            status: status,
+            source: status == 504 ? .tunnel : .client,
+            phase: status == 504 ? .responseHead : .request,
+            cause: cause,
+            proxyStatus: status == 504 ? "http_response_timeout" : "http_request_error",
+            text: "Timed out: \(cause)."
+        )
     }
 }
 

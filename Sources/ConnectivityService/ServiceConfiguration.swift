@@ -35,10 +35,16 @@ package struct ServiceConfiguration: Sendable {
 
     package init(
         proxyAddress: Address = Address(host: "127.0.0.1", port: 20003),
-        tunnelAddress: Address = Address(host: "127.0.0.1", port: 20443), tunnelTLS: TLSConfiguration,
-        subaccount: String, eventLoops: Int = 1, limits: HTTP1Limits = HTTP1Limits(),
-        tunnel: HTTP2Configuration = HTTP2Configuration(), pingInterval: TimeAmount = .seconds(10),
-        times: ProxyTimes = ProxyTimes(), maxConnections: Int = 4000, maxWaiting: Int = 1000
+        tunnelAddress: Address = Address(host: "127.0.0.1", port: 20443),
+        tunnelTLS: TLSConfiguration,
+        subaccount: String,
+        eventLoops: Int = 1,
+        limits: HTTP1Limits = HTTP1Limits(),
+        tunnel: HTTP2Configuration = HTTP2Configuration(),
+        pingInterval: TimeAmount = .seconds(10),
+        times: ProxyTimes = ProxyTimes(),
+        maxConnections: Int = 4000,
+        maxWaiting: Int = 1000
     ) {
         self.proxyAddress = proxyAddress
         self.tunnelAddress = tunnelAddress
@@ -68,8 +74,11 @@ package struct ProxyTimes: Sendable, Equatable {
     package var lingering: TimeAmount
 
     package init(
-        requestHead: TimeAmount = .seconds(10), requestBody: TimeAmount = .seconds(30),
-        keepAlive: TimeAmount = .seconds(60), exchange: TimeAmount = .seconds(330), lingering: TimeAmount = .seconds(2)
+        requestHead: TimeAmount = .seconds(10),
+        requestBody: TimeAmount = .seconds(30),
+        keepAlive: TimeAmount = .seconds(60),
+        exchange: TimeAmount = .seconds(330),
+        lingering: TimeAmount = .seconds(2)
     ) {
         self.requestHead = requestHead
         self.requestBody = requestBody

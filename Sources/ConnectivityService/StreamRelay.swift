@@ -145,7 +145,10 @@ final class StreamRelay {
 
     /// Opens a stream on a tunnel of another event loop.
     static func open(
-        _ tunnel: RegisteredTunnel, _ fields: FieldBlock, isEnd: Bool, receiver: any StreamReceiver,
+        _ tunnel: RegisteredTunnel,
+        _ fields: FieldBlock,
+        isEnd: Bool,
+        receiver: any StreamReceiver,
         clientLoop: any EventLoop
     ) -> any TunnelStream {
         let client = ClientHalf(tunnelLoop: tunnel.eventLoop, allocator: ByteBufferAllocator(), limit: 128 << 10)

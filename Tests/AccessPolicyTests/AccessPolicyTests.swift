@@ -5,17 +5,27 @@ import Testing
 
 struct AccessPolicyTests {
     static func system(
-        _ host: String = "internalhost", _ port: UInt16 = 3333, internalHost: String = "localhost",
+        _ host: String = "internalhost",
+        _ port: UInt16 = 3333,
+        internalHost: String = "localhost",
         _ resources: [Resource] = [Resource(path: "/hello", access: .pathOnly)]
     ) -> SystemMapping {
         SystemMapping(
-            virtualHost: host, virtualPort: port, internalHost: internalHost, internalPort: 8080, resources: resources)
+            virtualHost: host,
+            virtualPort: port,
+            internalHost: internalHost,
+            internalPort: 8080,
+            resources: resources
+        )
     }
 
     static func decide(_ resources: [Resource], _ target: String, isUpgrade: Bool = false) throws -> AccessDecision {
         let system = Self.system("internalhost", 3333, resources)
         return AccessPolicy(systems: [system]).evaluate(
-            system: system, target: try RequestTarget(target), isUpgrade: isUpgrade)
+            system: system,
+            target: try RequestTarget(target),
+            isUpgrade: isUpgrade
+        )
     }
 
     static func denial(_ decision: AccessDecision) -> AccessDenial? {
@@ -82,15 +92,18 @@ struct AccessPolicyTests {
         var generator = SeededGenerator(seed: 7)
         let names = ["a", "ab", "abc", "b", "/", "/a", "a/", "bc"]
         func path() -> String {
-            "/" + (0..<Int.random(in: 0...4, using: &generator)).map { _ in names.randomElement(using: &generator)! }
+            "/"
+                + (0..<Int.random(in: 0...4, using: &generator)).map { _ in names.randomElement(using: &generator)! }
                 .joined()
         }
         for _ in 0..<2000 {
             var seen: Set<String> = []
             let resources = (0..<Int.random(in: 0...8, using: &generator)).compactMap { _ -> Resource? in
                 let resource = Resource(
-                    path: path(), access: Bool.random(using: &generator) ? .pathOnly : .pathAndSubPaths,
-                    isSegmentMatch: Bool.random(using: &generator))
+                    path: path(),
+                    access: Bool.random(using: &generator) ? .pathOnly : .pathAndSubPaths,
+                    isSegmentMatch: Bool.random(using: &generator)
+                )
                 // The configuration refuses two of a kind.
                 return seen.insert("\(resource.access)\(resource.path)").inserted ? resource : nil
             }

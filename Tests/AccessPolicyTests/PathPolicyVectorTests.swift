@@ -37,12 +37,19 @@ struct PathPolicyVectorTests {
     static func policy(_ name: String, isSegmentMatch: Bool) -> (AccessPolicy, SystemMapping) {
         let resources = document.policies[name]!.rules.map { rule in
             Resource(
-                path: rule.path, access: rule.scope == "exact" ? .pathOnly : .pathAndSubPaths,
-                isSegmentMatch: isSegmentMatch, isActive: rule.active ?? true)
+                path: rule.path,
+                access: rule.scope == "exact" ? .pathOnly : .pathAndSubPaths,
+                isSegmentMatch: isSegmentMatch,
+                isActive: rule.active ?? true
+            )
         }
         let system = SystemMapping(
-            virtualHost: "backend.test", virtualPort: 80, internalHost: "localhost", internalPort: 8080,
-            resources: resources)
+            virtualHost: "backend.test",
+            virtualPort: 80,
+            internalHost: "localhost",
+            internalPort: 8080,
+            resources: resources
+        )
         return (AccessPolicy(systems: [system]), system)
     }
 
@@ -57,7 +64,10 @@ struct PathPolicyVectorTests {
         }
     }
 
-    @Test("Every target gets the expected answer, and an allowed path is forwarded as it came", arguments: document.cases)
+    @Test(
+        "Every target gets the expected answer, and an allowed path is forwarded as it came",
+        arguments: document.cases
+    )
     func decisions(_ vector: Document.Case) {
         for isSegmentMatch in [false, true] {
             let (policy, system) = Self.policy(vector.policy, isSegmentMatch: isSegmentMatch)

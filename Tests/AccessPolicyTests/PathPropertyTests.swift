@@ -62,11 +62,15 @@ struct PathPropertyTests {
     @Test("No reading of an allowed path leaves the resource, and the forwarded octets are those that came")
     func noEscape() throws {
         let system = SystemMapping(
-            virtualHost: "backend.test", virtualPort: 80, internalHost: "localhost", internalPort: 80,
+            virtualHost: "backend.test",
+            virtualPort: 80,
+            internalHost: "localhost",
+            internalPort: 80,
             resources: [
                 Resource(path: "/ok", access: .pathAndSubPaths, isSegmentMatch: true),
                 Resource(path: "/exact", access: .pathOnly),
-            ])
+            ]
+        )
         let policy = AccessPolicy(systems: [system])
         var generator = SeededGenerator(seed: 20_261_121)
         var allowed = 0
@@ -83,7 +87,10 @@ struct PathPropertyTests {
             #expect(permit.target.octets == octets, "\(text)")
             for reading in Self.readings(of: Array(permit.target.path)) {
                 let first = reading.first?.split(separator: ";").first.map(String.init) ?? ""
-                #expect(first == "ok" || first == "exact" || first.hasPrefix("ok%") , "\(text) may be read as \(reading)")
+                #expect(
+                    first == "ok" || first == "exact" || first.hasPrefix("ok%"),
+                    "\(text) may be read as \(reading)"
+                )
             }
         }
         #expect(allowed > 1000)

@@ -15,8 +15,10 @@ struct RequestAuthorityTests {
         "A host with an optional port is read",
         arguments: [
             ("host", "host 80"), ("host:", "host 80"), ("host:1", "host 1"), ("a.b-c~d:65535", "a.b-c~d 65535"),
-            ("host.", "host. 80"), ("[::1]", "[::1] 80"), ("[::1]:443", "[::1] 443"), ("127.0.0.1:8080", "127.0.0.1 8080"),
-        ])
+            ("host.", "host. 80"), ("[::1]", "[::1] 80"), ("[::1]:443", "[::1] 443"),
+            ("127.0.0.1:8080", "127.0.0.1 8080"),
+        ]
+    )
     func valid(_ text: String, _ expected: String) {
         #expect(Self.parse(text) == .success(expected))
     }
@@ -25,14 +27,18 @@ struct RequestAuthorityTests {
         "What is no host and port is refused with its reason",
         arguments: [
             ("", RequestTargetError.emptyHost), (":80", .emptyHost), ("user@host", .userInformation),
-            ("user:pw@host", .userInformation), ("a_b", .underscoreInHost), ("a b", .invalidHost), ("a%2eb", .invalidHost),
+            ("user:pw@host", .userInformation), ("a_b", .underscoreInHost), ("a b", .invalidHost),
+            ("a%2eb", .invalidHost),
             ("a..b", .invalidHost), (".a", .invalidHost), ("a..", .invalidHost), ("host:0", .invalidPort),
-            ("host:00080", .invalidPort), ("host:65536", .invalidPort), ("host:65616", .invalidPort), ("host:-80", .invalidPort),
-            ("host:+80", .invalidPort), ("host:80x", .invalidPort), ("host:8 0", .invalidPort), ("[::1", .invalidHost), ("[]", .invalidHost),
+            ("host:00080", .invalidPort), ("host:65536", .invalidPort), ("host:65616", .invalidPort),
+            ("host:-80", .invalidPort),
+            ("host:+80", .invalidPort), ("host:80x", .invalidPort), ("host:8 0", .invalidPort), ("[::1", .invalidHost),
+            ("[]", .invalidHost),
             ("[fe80::1%25lo]", .invalidHost), ("[::1]x", .invalidHost), ("a,b", .invalidHost), ("a\\b", .invalidHost),
             (String(repeating: "a", count: 64), .hostTooLong),
             (Array(repeating: "abcdefgh", count: 32).joined(separator: "."), .hostTooLong),
-        ])
+        ]
+    )
     func invalid(_ text: String, _ expected: RequestTargetError) {
         #expect(Self.parse(text) == .failure(expected))
     }
@@ -42,8 +48,11 @@ struct RequestAuthorityTests {
         func same(_ left: String, _ right: String) throws -> Bool {
             let (a, b) = (Array(left.utf8), Array(right.utf8))
             return RequestAuthority.sameSystem(
-                try RequestAuthority(a.span, in: 0..<a.count), in: a.span,
-                try RequestAuthority(b.span, in: 0..<b.count), in: b.span)
+                try RequestAuthority(a.span, in: 0..<a.count),
+                in: a.span,
+                try RequestAuthority(b.span, in: 0..<b.count),
+                in: b.span
+            )
         }
         #expect(try same("Host", "host:80"))
         #expect(try !same("host:81", "host:80"))

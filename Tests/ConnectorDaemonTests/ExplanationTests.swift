@@ -15,7 +15,9 @@ struct ExplanationTests {
                       - {path: /hello, access: path-only}
                       - {path: /off, access: path-only, active: false}
                       - {path: /ws/, access: path-and-sub-paths, upgrade-allowed: true}
-                """).utf8), file: "f.conf"
+                """).utf8
+        ),
+        file: "f.conf"
     ).0!
 
     static func explain(_ url: String, isUpgrade: Bool = false) -> String {
@@ -33,24 +35,33 @@ struct ExplanationTests {
                 sends       GET /hello?x=1 HTTP/1.1
                             host: inner
                             x-forwarded-host: InternalHost:3333
-                """)
+                """
+        )
     }
 
     @Test(
         "A refusal says why and what would help",
         arguments: [
-            ("http://internalhst:3333/hello", "did you mean internalhost:3333?"), ("http://internalhost:3333/helo", "the nearest exposed path is /hello  (f.conf:9)"),
-            ("http://internalhost:3333/hello/x", "/hello admits only itself"), ("http://internalhost:3333/off", "set active: true  (f.conf:10)"),
-            ("http://internalhost:3333/hello/../x", "refused with 400: a dot segment"), ("https://internalhost:3333/hello", "write the URL as http://"),
+            ("http://internalhst:3333/hello", "did you mean internalhost:3333?"),
+            ("http://internalhost:3333/helo", "the nearest exposed path is /hello  (f.conf:9)"),
+            ("http://internalhost:3333/hello/x", "/hello admits only itself"),
+            ("http://internalhost:3333/off", "set active: true  (f.conf:10)"),
+            ("http://internalhost:3333/hello/../x", "refused with 400: a dot segment"),
+            ("https://internalhost:3333/hello", "write the URL as http://"),
             ("/hello", "write the URL as http://"),
-        ])
+        ]
+    )
     func refused(_ url: String, _ expected: String) {
         #expect(Self.explain(url).contains(expected), "\(Self.explain(url))")
     }
 
     @Test("Upgrades are rehearsed too")
     func upgrades() {
-        #expect(Self.explain("http://internalhost:3333/hello", isUpgrade: true).contains("set upgrade-allowed: true  (f.conf:9)"))
+        #expect(
+            Self.explain("http://internalhost:3333/hello", isUpgrade: true).contains(
+                "set upgrade-allowed: true  (f.conf:9)"
+            )
+        )
         #expect(Self.explain("http://internalhost:3333/ws/x", isUpgrade: true).contains("501"))
     }
 }

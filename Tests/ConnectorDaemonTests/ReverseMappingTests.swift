@@ -5,9 +5,20 @@ import Testing
 
 struct ReverseMappingTests {
     static let first = SystemMapping(
-        virtualHost: "virtual", virtualPort: 3333, internalHost: "inner.corp", internalPort: 8080, resources: [])
+        virtualHost: "virtual",
+        virtualPort: 3333,
+        internalHost: "inner.corp",
+        internalPort: 8080,
+        resources: []
+    )
     static let secure = SystemMapping(
-        virtualHost: "secure", virtualPort: 80, internalHost: "tls.corp", internalPort: 443, protocol: .https, resources: [])
+        virtualHost: "secure",
+        virtualPort: 80,
+        internalHost: "tls.corp",
+        internalPort: 443,
+        protocol: .https,
+        resources: []
+    )
     static let policy = AccessPolicy(systems: [first, secure])
 
     static func location(_ value: String, _ system: SystemMapping = first) -> String? {
@@ -21,16 +32,22 @@ struct ReverseMappingTests {
     @Test(
         "A redirect to an internal host becomes one to its virtual host, over http",
         arguments: [
-            ("http://inner.corp:8080/a?b#c", "http://virtual:3333/a?b#c"), ("HTTP://INNER.corp:8080", "http://virtual:3333"),
+            ("http://inner.corp:8080/a?b#c", "http://virtual:3333/a?b#c"),
+            ("HTTP://INNER.corp:8080", "http://virtual:3333"),
             ("https://tls.corp/x", "http://secure/x"), ("https://tls.corp:443/x", "http://secure/x"),
-        ])
+        ]
+    )
     func mapped(_ value: String, _ expected: String) {
         #expect(Self.location(value) == expected)
     }
 
     @Test(
         "Other redirects stay as they are",
-        arguments: ["/relative", "http://inner.corp/", "http://elsewhere:8080/", "ftp://inner.corp:8080/", "http://u@inner.corp:8080/", "", "http://virtual:3333/x"])
+        arguments: [
+            "/relative", "http://inner.corp/", "http://elsewhere:8080/", "ftp://inner.corp:8080/",
+            "http://u@inner.corp:8080/", "", "http://virtual:3333/x",
+        ]
+    )
     func untouched(_ value: String) {
         #expect(Self.location(value) == nil)
     }

@@ -53,7 +53,9 @@ package enum SimpleHTTP {
             return octets[index..<end]
         }
         while let size = line() {
-            guard let count = Int(String(decoding: size.prefix { $0 != 59 }, as: UTF8.self), radix: 16) else { return nil }
+            guard let count = Int(String(decoding: size.prefix { $0 != 59 }, as: UTF8.self), radix: 16) else {
+                return nil
+            }
             if count == 0 {
                 while let trailer = line() { if trailer.isEmpty { return (index, content) } }
                 return nil
@@ -109,7 +111,8 @@ extension String {
 extension TestServer {
     /// Answers every request on a connection with what `respond` makes of it, until one asks for the end.
     package static func http(
-        port: Int = 0, _ respond: @escaping @Sendable (_ request: String, _ body: [UInt8]) -> String
+        port: Int = 0,
+        _ respond: @escaping @Sendable (_ request: String, _ body: [UInt8]) -> String
     ) -> TestServer {
         TestServer(port: port) { socket, _ in
             var octets: [UInt8] = []
@@ -117,7 +120,10 @@ extension TestServer {
                 octets += piece
                 while let end = SimpleHTTP.messageEnd(octets, from: 0) {
                     let headEnd = SimpleHTTP.headEnd(octets[...])!
-                    let response = respond(String(decoding: octets[..<headEnd], as: UTF8.self), Array(octets[headEnd..<end]))
+                    let response = respond(
+                        String(decoding: octets[..<headEnd], as: UTF8.self),
+                        Array(octets[headEnd..<end])
+                    )
                     octets.removeFirst(end)
                     guard socket.send(response) else { return }
                     if response.contains("Connection: close") { return socket.close() }

@@ -66,8 +66,11 @@ package struct HostileVector: Decodable, Sendable, CustomStringConvertible {
     private static func repeated(_ text: String) -> String {
         var text = text
         // Octets, not characters: in a Swift string CRLF is one of them.
-        let pattern = try! NSRegularExpression(
-            pattern: "\\{REP(N?):([^{}]*):([0-9]+)\\}", options: .dotMatchesLineSeparators)
+        let pattern =
+            (try? NSRegularExpression(
+                pattern: "\\{REP(N?):([^{}]*):([0-9]+)\\}",
+                options: .dotMatchesLineSeparators
+            ))!
         while let match = pattern.firstMatch(in: text, range: NSRange(text.startIndex..., in: text)) {
             let part = { (index: Int) in (text as NSString).substring(with: match.range(at: index)) }
             let count = Int(part(3))!

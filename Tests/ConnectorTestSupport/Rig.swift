@@ -98,7 +98,10 @@ package final class Rig {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         cloudExtra = extra
         // One authority signs for all, so each connector gets the certificates of a folder of its own.
-        try Self.run(["certificates", "--directory", ".", "--subaccount", "test", "--location-id", locationIDs[0]], folder)
+        try Self.run(
+            ["certificates", "--directory", ".", "--subaccount", "test", "--location-id", locationIDs[0]],
+            folder
+        )
         try Self.writeCloud(folder, proxy: 0, tunnel: 0, extra)
         cloud = try LoggedProcess(["cloud", "--config", "cloud.conf"], folder: folder)
         try readPorts()
@@ -167,7 +170,9 @@ package final class Rig {
     }
 
     package static func system(
-        _ name: String = "backend.test:80", port: Int, _ resources: String = "{path: /, access: path-and-sub-paths}",
+        _ name: String = "backend.test:80",
+        port: Int,
+        _ resources: String = "{path: /, access: path-and-sub-paths}",
         extra: String = ""
     ) -> String {
         "  - {virtual-host: \"\(name)\", internal-host: \"127.0.0.1:\(port)\", protocol: HTTP, resources: [\(resources)]\(extra)}\n"
@@ -180,7 +185,9 @@ package final class Rig {
     }
 
     @discardableResult
-    package static func run(_ program: URL, _ arguments: [String], _ folder: URL) throws -> (status: Int32, output: String) {
+    package static func run(_ program: URL, _ arguments: [String], _ folder: URL) throws -> (
+        status: Int32, output: String
+    ) {
         let process = Process()
         process.executableURL = program
         process.arguments = arguments
@@ -197,7 +204,8 @@ package final class Rig {
     /// curl through the proxy; the output has the response's head in front.
     package func curl(_ arguments: String...) throws -> String {
         try Self.run(
-            URL(filePath: "/usr/bin/curl"), ["-s", "-S", "-i", "-m", "\(Socket.timeout)", "-x", "127.0.0.1:\(proxyPort)"] + arguments,
+            URL(filePath: "/usr/bin/curl"),
+            ["-s", "-S", "-i", "-m", "\(Socket.timeout)", "-x", "127.0.0.1:\(proxyPort)"] + arguments,
             folder
         ).output
     }

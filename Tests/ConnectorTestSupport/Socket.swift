@@ -115,7 +115,10 @@ package final class Socket: Sendable {
 
     package func receive(through text: String) -> String {
         let end = Array(text.utf8)
-        return String(decoding: receive { $0.count >= end.count && $0.suffix(end.count).elementsEqual(end) }, as: UTF8.self)
+        return String(
+            decoding: receive { $0.count >= end.count && $0.suffix(end.count).elementsEqual(end) },
+            as: UTF8.self
+        )
     }
 }
 
@@ -167,11 +170,14 @@ package final class TestServer: Sendable {
         let box = Unmanaged.passRetained(Box(body))
         var thread = pthread_t()
         pthread_create(
-            &thread, nil,
+            &thread,
+            nil,
             { argument in
                 Unmanaged<Box>.fromOpaque(argument!).takeRetainedValue().body()
                 return nil
-            }, box.toOpaque())
+            },
+            box.toOpaque()
+        )
         pthread_detach(thread)
     }
 

@@ -20,11 +20,16 @@ struct FaultTests {
                 guard let end = SimpleHTTP.headEnd(octets[...]) else { break }
                 let head = String(decoding: octets[..<end], as: UTF8.self)
                 if head.hasPrefix("POST") {
-                    let length = SimpleHTTP.fields(octets[..<end]).first { $0.name == "content-length" }.flatMap { Int($0.value) } ?? 0
+                    let length =
+                        SimpleHTTP.fields(octets[..<end]).first { $0.name == "content-length" }.flatMap {
+                            Int($0.value)
+                        } ?? 0
                     octets.removeFirst(end)
                     var sum = Checksum()
                     sum.add(octets[...])
-                    while sum.count < length, let piece = socket.receive(1 << 18), !piece.isEmpty { sum.add(piece[...]) }
+                    while sum.count < length, let piece = socket.receive(1 << 18), !piece.isEmpty {
+                        sum.add(piece[...])
+                    }
                     guard socket.send(TestServer.ok("\(sum.count) \(sum.value)")) else { break }
                 } else {
                     let count = Int(head.dropFirst(5).prefix { $0.isNumber }) ?? 0
@@ -47,7 +52,9 @@ struct FaultTests {
         }
     }
 
-    static var mebibytes: Int { ProcessInfo.processInfo.environment["CONNECTOR_TRANSFER_MIB"].flatMap { Int($0) } ?? 64 }
+    static var mebibytes: Int {
+        ProcessInfo.processInfo.environment["CONNECTOR_TRANSFER_MIB"].flatMap { Int($0) } ?? 64
+    }
 
     @Test("A large download and a large upload arrive intact, in little memory")
     func transfers() throws {
@@ -66,14 +73,23 @@ struct FaultTests {
         octets.removeFirst(SimpleHTTP.headEnd(octets[...])!)
         var received = Checksum()
         received.add(octets[...])
-        while received.count < expected.count, let piece = socket.receive(1 << 18), !piece.isEmpty { received.add(piece[...]) }
+        while received.count < expected.count, let piece = socket.receive(1 << 18), !piece.isEmpty {
+            received.add(piece[...])
+        }
         #expect(received.count == expected.count && received.value == expected.value)
 
-        socket.send("POST http://backend.test/ HTTP/1.1\r\nHost: backend.test\r\nContent-Length: \(expected.count)\r\n\r\n")
+        socket.send(
+            "POST http://backend.test/ HTTP/1.1\r\nHost: backend.test\r\nContent-Length: \(expected.count)\r\n\r\n"
+        )
         for _ in 0..<Self.mebibytes { #expect(socket.send(block)) }
         #expect(socket.receive(through: "\(expected.count) \(expected.value)").contains("HTTP/1.1 200"))
         // Sanitizers take memory of their own.
-        if !Sanitizer.isOn { #expect(rig.cloud.peakMemory < 100 && connector.peakMemory < 100, "\(rig.cloud.peakMemory) \(connector.peakMemory)") }
+        if !Sanitizer.isOn {
+            #expect(
+                rig.cloud.peakMemory < 100 && connector.peakMemory < 100,
+                "\(rig.cloud.peakMemory) \(connector.peakMemory)"
+            )
+        }
     }
 
     @Test("Beside sixteen downloads whose clients have stopped reading, small requests are all answered")
@@ -96,7 +112,12 @@ struct FaultTests {
             small.send("GET http://backend.test/0?\(index) HTTP/1.1\r\nHost: backend.test\r\n\r\n")
             #expect(small.receive(through: "\r\n\r\n").hasPrefix("HTTP/1.1 200"))
         }
-        if !Sanitizer.isOn { #expect(rig.cloud.peakMemory < 100 && connector.peakMemory < 100, "\(rig.cloud.peakMemory) \(connector.peakMemory)") }
+        if !Sanitizer.isOn {
+            #expect(
+                rig.cloud.peakMemory < 100 && connector.peakMemory < 100,
+                "\(rig.cloud.peakMemory) \(connector.peakMemory)"
+            )
+        }
         for socket in stopped { socket.reset() }
     }
 
@@ -200,7 +221,9 @@ struct FaultTests {
             received.add(octets[...])
             #expect(received.count == sum.count && received.value == sum.value)
             let upload = try rig.connect()
-            upload.send("POST http://backend.test/ HTTP/1.1\r\nHost: backend.test\r\nContent-Length: \(sum.count)\r\n\r\n")
+            upload.send(
+                "POST http://backend.test/ HTTP/1.1\r\nHost: backend.test\r\nContent-Length: \(sum.count)\r\n\r\n"
+            )
             for _ in 0..<3 { #expect(upload.send(block)) }
             #expect(upload.receive(through: "\(sum.count) \(sum.value)").contains("HTTP/1.1 200"))
         }

@@ -34,14 +34,20 @@ struct HostileRequestTests {
                     completed(Array(octets[..<end]))
                     octets.removeFirst(end)
                     isContinued = false
-                    socket.send("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\n" + (isHead ? "" : "ok\n"))
+                    socket.send(
+                        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\n"
+                            + (isHead ? "" : "ok\n")
+                    )
                 }
             }
             socket.close()
         }
     }
 
-    @Test("Every request gets a safe answer, and nothing forbidden reaches the internal host", arguments: [true, false])
+    @Test(
+        "Every request gets a safe answer, and nothing forbidden reaches the internal host",
+        arguments: [true, false]
+    )
     func vectors(isAbsolute: Bool) throws {
         let recorder = Recorder()
         let backend = TestServer { socket, _ in recorder.serve(socket) }
@@ -49,7 +55,11 @@ struct HostileRequestTests {
         let rig = try Rig()
         defer { rig.stop() }
         try rig.startConnector(
-            systems: Rig.system(port: backend.port, "{path: /ok, access: path-and-sub-paths}, {path: /exact, access: path-only}"))
+            systems: Rig.system(
+                port: backend.port,
+                "{path: /ok, access: path-and-sub-paths}, {path: /exact, access: path-only}"
+            )
+        )
         for vector in HostileVector.all where vector.needs == nil {
             recorder.reset()
             let outcome = try Exchange(vector, rig, isAbsolute: isAbsolute)
@@ -112,7 +122,9 @@ struct Judge {
         let allowed = [vector.expect] + (vector.also_ok ?? [])
         let statuses = outcome.finals.map(\.status)
         guard let first = statuses.first else {
-            let isSafe = outcome.end == .open ? allowed.contains("hang") : allowed.contains { $0.hasPrefix("reject") || $0.hasPrefix("policy") }
+            let isSafe =
+                outcome.end == .open
+                ? allowed.contains("hang") : allowed.contains { $0.hasPrefix("reject") || $0.hasPrefix("policy") }
             if !isSafe { problems.append("no answer") }
             return
         }
@@ -124,15 +136,21 @@ struct Judge {
         if matched == "accept-and-normalise" || matched == vector.expect && matched.hasPrefix("policy") {
             let isCut = outcome.end != .open && statuses.count < range.lowerBound && range.lowerBound > 1
             if !range.contains(statuses.count), !isCut { problems.append("expected \(range) answers") }
-            if statuses.count > 1, let second = vector.second, !second.contains(statuses.last!) { problems.append("expected \(second) at last") }
+            if statuses.count > 1, let second = vector.second, !second.contains(statuses.last!) {
+                problems.append("expected \(second) at last")
+            }
             if vector.must_close == true, outcome.end == .open { problems.append("left open") }
         } else if statuses.count > 1 {
             problems.append("answers after a refusal")
         }
-        if matched.hasPrefix("reject"), first == 400, outcome.end == .open, Self.closingCategories.contains(vector.category) {
+        if matched.hasPrefix("reject"), first == 400, outcome.end == .open,
+            Self.closingCategories.contains(vector.category)
+        {
             problems.append("400, but left open")
         }
-        if !(vector.never ?? []).filter({ (statuses + outcome.interim).contains($0) }).isEmpty { problems.append("forbidden status") }
+        if !(vector.never ?? []).filter({ (statuses + outcome.interim).contains($0) }).isEmpty {
+            problems.append("forbidden status")
+        }
         checkForwarded(vector, outcome, recorder, isAbsolute, isAccepted: matched == "accept-and-normalise")
     }
 
@@ -142,13 +160,17 @@ struct Judge {
         case "accept-and-normalise": return (200..<400).contains(status)
         case "policy-deny-403": return status == 403
         case "reject-400": return (own ?? [400]).contains(status)
-        case "reject-4xx": return own?.contains(status) ?? ((400..<500).contains(status) || status == 501 || status == 505)
+        case "reject-4xx":
+            return own?.contains(status) ?? ((400..<500).contains(status) || status == 501 || status == 505)
         default: return false
         }
     }
 
     private mutating func checkForwarded(
-        _ vector: HostileVector, _ outcome: Exchange, _ recorder: HostileRequestTests.Recorder, _ isAbsolute: Bool,
+        _ vector: HostileVector,
+        _ outcome: Exchange,
+        _ recorder: HostileRequestTests.Recorder,
+        _ isAbsolute: Bool,
         isAccepted: Bool
     ) {
         let raw = String(decoding: recorder.octets, as: Unicode.ASCII.self)
@@ -160,7 +182,9 @@ struct Judge {
             for text in vector.must_reach ?? [] where !raw.contains(vector.expand(text, isAbsolute: isAbsolute)) {
                 problems.append("\(text) did not reach the internal host")
             }
-            if vector.half_close == true, !requests.isEmpty { problems.append("an incomplete request arrived as a complete one") }
+            if vector.half_close == true, !requests.isEmpty {
+                problems.append("an incomplete request arrived as a complete one")
+            }
         }
         let good = outcome.finals.filter { (200..<400).contains($0.status) }.count
         if requests.count > good { problems.append("\(requests.count) requests arrived for \(good) good answers") }
@@ -168,13 +192,19 @@ struct Judge {
             let end = SimpleHTTP.headEnd(request[...])!
             let head = Array(request[..<(end - 4)])
             for index in head.indices where head[index] == 13 || head[index] == 10 {
-                let isPair = head[index] == 13 ? index + 1 < head.count && head[index + 1] == 10 : index > 0 && head[index - 1] == 13
+                let isPair =
+                    head[index] == 13
+                    ? index + 1 < head.count && head[index + 1] == 10 : index > 0 && head[index - 1] == 13
                 if !isPair { problems.append("bare CR or LF forwarded") }
             }
             let names = SimpleHTTP.fields(request[..<end]).map { $0.name.lowercased() }
             if names.filter({ $0 == "host" }).count != 1 { problems.append("not exactly one Host forwarded") }
-            if names.filter({ $0 == "content-length" || $0 == "transfer-encoding" }).count > 1 { problems.append("two framings forwarded") }
-            for name in ["proxy-authorization", "proxy-connection", "keep-alive", "http2-settings", "connection", "upgrade"] where names.contains(name) {
+            if names.filter({ $0 == "content-length" || $0 == "transfer-encoding" }).count > 1 {
+                problems.append("two framings forwarded")
+            }
+            for name in [
+                "proxy-authorization", "proxy-connection", "keep-alive", "http2-settings", "connection", "upgrade",
+            ] where names.contains(name) {
                 problems.append("\(name) forwarded")
             }
         }

@@ -10,11 +10,14 @@ struct ScenarioTests {
     @Test("The demonstration shows what it promises and ends well")
     func demo() throws {
         let (status, output) = try Rig.run(
-            ["demo", "--once", "--proxy-port", "0", "--tunnel-port", "0", "--backend-port", "0"], Self.folder)
+            ["demo", "--once", "--proxy-port", "0", "--tunnel-port", "0", "--backend-port", "0"],
+            Self.folder
+        )
         #expect(status == 0, "\(output)")
         for text in [
             "200 OK: {\"message\":\"Hello World\"}", "403 Forbidden: Access denied to system internalhst:3333.",
-            "403 Forbidden: Access denied to resource /admin on system internalhost:3333.", "502 Bad Gateway: Unable to open connection to backend system",
+            "403 Forbidden: Access denied to resource /admin on system internalhost:3333.",
+            "502 Bad Gateway: Unable to open connection to backend system",
             "503 Service Unavailable: There is no SAP Cloud Connector (SCC) connected to your subaccount",
         ] {
             #expect(output.contains(text))
@@ -27,16 +30,27 @@ struct ScenarioTests {
         let rig = try Rig()
         defer { rig.stop() }
         let connector = try rig.startConnector(
-            systems: Rig.system("internalhost:3333", port: backend.port, "{path: /hello, access: path-only}, {path: /off, access: path-only, active: false}"))
+            systems: Rig.system(
+                "internalhost:3333",
+                port: backend.port,
+                "{path: /hello, access: path-only}, {path: /off, access: path-only, active: false}"
+            )
+        )
         #expect(try rig.curl("http://internalhost:3333/hello").hasSuffix("{\"message\":\"Hello World\"}\n"))
 
         func expect(
-            _ url: String, _ status: String, _ text: String, _ proxyStatus: String, loggedBy process: LoggedProcess,
+            _ url: String,
+            _ status: String,
+            _ text: String,
+            _ proxyStatus: String,
+            loggedBy process: LoggedProcess,
             arguments: [String] = []
         ) throws {
             let marks = (rig.cloud.mark, connector.mark)
             let output = try Rig.run(
-                URL(filePath: "/usr/bin/curl"), ["-s", "-i", "-x", "127.0.0.1:\(rig.proxyPort)"] + arguments + [url], rig.folder
+                URL(filePath: "/usr/bin/curl"),
+                ["-s", "-i", "-x", "127.0.0.1:\(rig.proxyPort)"] + arguments + [url],
+                rig.folder
             ).output
             #expect(output.hasPrefix("HTTP/1.1 \(status) "), "\(output)")
             #expect(output.contains(text) && output.contains("proxy-status: \(proxyStatus)"), "\(output)")
@@ -50,32 +64,58 @@ struct ScenarioTests {
         }
 
         try expect(
-            "http://internalhst:3333/hello", "403",
+            "http://internalhst:3333/hello",
+            "403",
             "Access denied to system internalhst:3333. In case this was a valid request, ensure to expose the system correctly in your cloud connector.",
-            "cloud-connector; error=http_request_denied; details=\"source=policy phase=system", loggedBy: connector)
+            "cloud-connector; error=http_request_denied; details=\"source=policy phase=system",
+            loggedBy: connector
+        )
         try expect(
-            "http://internalhost:3333/admin?x=1", "403",
+            "http://internalhost:3333/admin?x=1",
+            "403",
             "Access denied to resource /admin on system internalhost:3333. In case this was a valid request, ensure to expose the resource correctly in your cloud connector.",
-            "cloud-connector; error=http_request_denied; details=\"source=policy phase=resource: resource not exposed", loggedBy: connector)
+            "cloud-connector; error=http_request_denied; details=\"source=policy phase=resource: resource not exposed",
+            loggedBy: connector
+        )
         try expect(
-            "http://internalhost:3333/off", "403", "Access denied to resource /off", "cloud-connector; error=http_request_denied; details=\"source=policy phase=resource: resource suspended",
-            loggedBy: connector)
+            "http://internalhost:3333/off",
+            "403",
+            "Access denied to resource /off",
+            "cloud-connector; error=http_request_denied; details=\"source=policy phase=resource: resource suspended",
+            loggedBy: connector
+        )
         try expect(
-            "http://internal_host:3333/hello", "400", "underscore", "connectivity-service; error=http_request_error; details=\"source=client phase=request",
-            loggedBy: rig.cloud)
+            "http://internal_host:3333/hello",
+            "400",
+            "underscore",
+            "connectivity-service; error=http_request_error; details=\"source=client phase=request",
+            loggedBy: rig.cloud
+        )
         try expect(
-            "http://internalhost:3333/hello", "503",
+            "http://internalhost:3333/hello",
+            "503",
             "There is no SAP Cloud Connector (SCC) connected to your subaccount matching the requested tunnel for subaccount \"test\" and SCC location ID \"x\\x5cy\".",
-            "connectivity-service; error=destination_unavailable; details=\"source=tunnel phase=tunnel", loggedBy: rig.cloud,
-            arguments: ["-H", "SAP-Connectivity-SCC-Location_ID: x\\y"])
+            "connectivity-service; error=destination_unavailable; details=\"source=tunnel phase=tunnel",
+            loggedBy: rig.cloud,
+            arguments: ["-H", "SAP-Connectivity-SCC-Location_ID: x\\y"]
+        )
         backend.stop()
         try expect(
-            "http://internalhost:3333/hello", "502", "Unable to open connection to backend system internalhost:3333: connection refused",
-            "cloud-connector; error=connection_refused; details=\"source=backend phase=connect", loggedBy: connector)
+            "http://internalhost:3333/hello",
+            "502",
+            "Unable to open connection to backend system internalhost:3333: connection refused",
+            "cloud-connector; error=connection_refused; details=\"source=backend phase=connect",
+            loggedBy: connector
+        )
         connector.stop()
         try rig.cloud.wait(for: "tunnel disconnected")
         try expect(
-            "http://internalhost:3333/hello", "503", "SCC location ID \"\".", "connectivity-service; error=destination_unavailable", loggedBy: rig.cloud)
+            "http://internalhost:3333/hello",
+            "503",
+            "SCC location ID \"\".",
+            "connectivity-service; error=destination_unavailable",
+            loggedBy: rig.cloud
+        )
     }
 
     @Test("HEAD gets no body, not even with an error")
@@ -85,7 +125,9 @@ struct ScenarioTests {
         defer { rig.stop() }
         try rig.startConnector(systems: Rig.system(port: backend.port, "{path: /ok, access: path-only}"))
         let socket = try rig.connect()
-        for (path, status, length) in [("/ok", 200, "5"), ("/no", 403, nil), ("/ok", 200, "5")] as [(String, Int, String?)] {
+        for (path, status, length) in [("/ok", 200, "5"), ("/no", 403, nil), ("/ok", 200, "5")]
+            as [(String, Int, String?)]
+        {
             socket.send("HEAD http://backend.test\(path) HTTP/1.1\r\nHost: backend.test\r\n\r\n")
             let head = Array(socket.receive(through: "\r\n\r\n").utf8)
             let response = SimpleHTTP.responses(head, isHead: true)[0]
@@ -117,9 +159,15 @@ struct ScenarioTests {
         let bad = try Rig.run(["check-config", good, "bad.conf"], folder)
         #expect(bad.status == 64 && bad.output.contains("bad.conf:1:1: error: tunnel: is missing"))
         #expect(try Rig.run(["run", "--config", "bad.conf"], folder).status == 64)
-        #expect(try Rig.run(["run", "--config", "none.conf"], folder).output.contains("none.conf:1:1: error: cannot be read"))
+        #expect(
+            try Rig.run(["run", "--config", "none.conf"], folder).output.contains(
+                "none.conf:1:1: error: cannot be read"
+            )
+        )
         #expect(try Rig.run(["run", "--config", good], folder).status == 1)
-        #expect(try Rig.run(["explain", "--config", good, "GET", "http://internalhost:3333/hello"], folder).status == 0)
+        #expect(
+            try Rig.run(["explain", "--config", good, "GET", "http://internalhost:3333/hello"], folder).status == 0
+        )
         #expect(try Rig.run(["explain", "--config", good, "GET", "http://internalhost:3333/x"], folder).status == 1)
     }
 

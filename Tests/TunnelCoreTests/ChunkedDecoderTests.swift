@@ -28,7 +28,9 @@ struct ChunkedDecoderTests {
                         case .trailer(let name, let value):
                             let line = decoder.trailerLine
                             decoded.trailers.append(
-                                String(decoding: line[name], as: UTF8.self) + "=" + String(decoding: line[value], as: UTF8.self))
+                                String(decoding: line[name], as: UTF8.self) + "="
+                                    + String(decoding: line[value], as: UTF8.self)
+                            )
                         case .needMore: break loop
                         case .finished:
                             decoded.isFinished = true
@@ -50,7 +52,8 @@ struct ChunkedDecoderTests {
         let decoded = try Self.decode(text, pieceLength: length)
         #expect(
             decoded
-                == Decoded(body: "hello, world!\r\n", trailers: ["X-A=1", "X-B=2"], isFinished: true, rest: 4))
+                == Decoded(body: "hello, world!\r\n", trailers: ["X-A=1", "X-B=2"], isFinished: true, rest: 4)
+        )
     }
 
     @Test(
@@ -58,11 +61,14 @@ struct ChunkedDecoderTests {
         arguments: [
             ("5\nhello\r\n", HTTP1Error.bareLineFeed), ("5\rhello", .bareCarriageReturn), ("\r\n", .invalidChunkSize),
             ("0x5\r\n", .invalidChunkSize), ("5 \r\n", .invalidChunkSize), ("-5\r\n", .invalidChunkSize),
-            ("10000000000000000\r\n", .invalidChunkSize), ("5\r\nhelloXX", .missingChunkEnd), ("5\r\nhello\n", .missingChunkEnd),
+            ("10000000000000000\r\n", .invalidChunkSize), ("5\r\nhelloXX", .missingChunkEnd),
+            ("5\r\nhello\n", .missingChunkEnd),
             ("5;a=\u{1}\r\n", .invalidChunkSize), ("5; a=b\r\n", .invalidChunkSize), ("5;\r\n", .invalidChunkSize),
-            ("5;a=\r\n", .invalidChunkSize), ("5;a=\"b\r\n", .invalidChunkSize), ("5;a=b:c\r\n", .invalidChunkSize), ("0\r\nX : y\r\n\r\n", .invalidFieldName), ("0\r\n y\r\n\r\n", .foldedField),
+            ("5;a=\r\n", .invalidChunkSize), ("5;a=\"b\r\n", .invalidChunkSize), ("5;a=b:c\r\n", .invalidChunkSize),
+            ("0\r\nX : y\r\n\r\n", .invalidFieldName), ("0\r\n y\r\n\r\n", .foldedField),
             ("0\r\nX: y\n\r\n", .bareLineFeed), ("0\r\n\rX", .bareCarriageReturn),
-        ])
+        ]
+    )
     func malformed(_ text: String, _ expected: HTTP1Error) {
         for length in [1, 1000] {
             #expect(throws: expected) { try Self.decode(text, pieceLength: length) }

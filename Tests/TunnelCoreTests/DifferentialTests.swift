@@ -53,7 +53,8 @@ struct DifferentialTests {
         defer { _ = try? channel.finish(acceptAlreadyClosed: true) }
         do {
             try channel.pipeline.syncOperations.addHandler(
-                ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)))
+                ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes))
+            )
             try channel.writeInbound(ByteBuffer(bytes: octets))
             return .accepts
         } catch {

@@ -45,7 +45,8 @@ struct HTTP1HeadParserTests {
         arguments: [
             "HTTP/1.1 20 OK", "HTTP/1.1 099 X", "HTTP/1.1 600 X", "HTTP/1.1  200 OK", "HTTP/2.0 200 OK", "ICY 200 OK",
             "HTTP/1.1 200OK", "HTTP/1.1 200 O\u{1}K",
-        ])
+        ]
+    )
     func malformedStatusLine(_ line: String) {
         var parser = HTTP1HeadParser(.response)
         let octets = Array("\(line)\r\n\r\n".utf8)
@@ -56,25 +57,35 @@ struct HTTP1HeadParserTests {
     @Test(
         "Each rule has its own reason",
         arguments: [
-            ("GET / HTTP/1.1\nHost: h\r\n\r\n", HTTP1Error.bareLineFeed), ("GET / HTTP/1.1\r\nHost: h\rX\r\n\r\n", .bareCarriageReturn),
+            ("GET / HTTP/1.1\nHost: h\r\n\r\n", HTTP1Error.bareLineFeed),
+            ("GET / HTTP/1.1\r\nHost: h\rX\r\n\r\n", .bareCarriageReturn),
             ("GET  / HTTP/1.1\r\n\r\n", .invalidStartLine), (" GET / HTTP/1.1\r\n\r\n", .invalidStartLine),
             ("G(T / HTTP/1.1\r\n\r\n", .invalidMethod), ("GET / HTTP/2.0\r\n\r\n", .unsupportedVersion),
             ("GET / http/1.1\r\n\r\n", .invalidVersion), ("GET / HTTP/1.1 \r\n\r\n", .invalidVersion),
             ("\r\n\r\n\r\nGET / HTTP/1.1\r\n\r\n", .tooManyEmptyLines),
-            ("GET / HTTP/1.1\r\nHost: h\r\nA : b\r\n\r\n", .invalidFieldName), ("GET / HTTP/1.1\r\n: b\r\n\r\n", .invalidFieldName),
-            ("GET / HTTP/1.1\r\nHost: h\r\nA: b\r\n c\r\n\r\n", .foldedField), ("GET / HTTP/1.1\r\nA: \u{0}\r\n\r\n", .invalidFieldValue),
+            ("GET / HTTP/1.1\r\nHost: h\r\nA : b\r\n\r\n", .invalidFieldName),
+            ("GET / HTTP/1.1\r\n: b\r\n\r\n", .invalidFieldName),
+            ("GET / HTTP/1.1\r\nHost: h\r\nA: b\r\n c\r\n\r\n", .foldedField),
+            ("GET / HTTP/1.1\r\nA: \u{0}\r\n\r\n", .invalidFieldValue),
             ("GET / HTTP/1.1\r\nA: aaaaaaaaaaaaaaaaaa\u{7F}\r\n\r\n", .invalidFieldValue),
             ("GET / HTTP/1.1\r\n\r\n", .missingHost), ("GET / HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n", .repeatedHost),
             ("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: +5\r\n\r\n", .invalidContentLength),
             ("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9223372036854775808\r\n\r\n", .invalidContentLength),
             ("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n", .repeatedContentLength),
-            ("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", .contentLengthAndTransferEncoding),
+            (
+                "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+                .contentLengthAndTransferEncoding
+            ),
             ("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", .unsupportedTransferEncoding),
-            ("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", .repeatedTransferEncoding),
+            (
+                "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+                .repeatedTransferEncoding
+            ),
             ("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", .transferEncodingInHTTP10),
             ("GET / HTTP/1.1\r\nHost: h\r\nConnection: a b\r\n\r\n", .invalidConnection),
             ("GET / HTTP/1.1\r\nHost: h\r\nExpect: x\r\n\r\n", .unsupportedExpectation),
-        ])
+        ]
+    )
     func reasons(_ text: String, _ expected: HTTP1Error) {
         #expect(Self.error(text) == expected)
     }

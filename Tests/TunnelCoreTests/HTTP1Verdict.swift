@@ -41,7 +41,9 @@ struct HTTP1Verdict: Equatable {
         var isKeptAlive = true
 
         mutating func take(
-            _ octets: [UInt8], upTo end: Int, _ parser: inout HTTP1HeadParser
+            _ octets: [UInt8],
+            upTo end: Int,
+            _ parser: inout HTTP1HeadParser
         ) throws(HTTP1Error) {
             // After the last message of a connection nothing is read any more.
             while start < end, isKeptAlive || body != nil {
@@ -59,7 +61,8 @@ struct HTTP1Verdict: Equatable {
 
         /// - Returns: whether there may be more to do with the octets at hand.
         private mutating func step(
-            _ piece: UnsafeRawBufferPointer, _ parser: inout HTTP1HeadParser
+            _ piece: UnsafeRawBufferPointer,
+            _ parser: inout HTTP1HeadParser
         ) throws(HTTP1Error) -> Bool {
             switch body {
             case nil:

@@ -123,7 +123,9 @@ struct HTTP2SessionTests {
         try pair.exchange()
         let (_, receiver) = try pair.request("/hello?x=1")
         try pair.exchange()
-        #expect(pair.accepted[0].receiver.head == [":method=GET", ":scheme=http", ":authority=host", ":path=/hello?x=1"])
+        #expect(
+            pair.accepted[0].receiver.head == [":method=GET", ":scheme=http", ":authority=host", ":path=/hello?x=1"]
+        )
         #expect(pair.accepted[0].receiver.isEnded)
         pair.accepted[0].stream.send(head: Self.response(204), isEnd: true)
         try pair.exchange()
@@ -206,7 +208,8 @@ struct HTTP2SessionTests {
     @Test("A window grows for a consumer that keeps up, within the session's budget")
     func growth() throws {
         let pair = SessionPair(
-            HTTP2Configuration(streamWindow: 65536, maxStreamWindow: 262_144, windowBudget: 196_608))
+            HTTP2Configuration(streamWindow: 65536, maxStreamWindow: 262_144, windowBudget: 196_608)
+        )
         defer { pair.close() }
         let (stream, _) = try pair.request(isEnd: false)
         for _ in 0..<40 {

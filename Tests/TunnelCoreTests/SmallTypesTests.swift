@@ -50,13 +50,20 @@ struct BackoffTests {
 struct ConnectorIdentityTests {
     @Test(
         "An identity survives its way through a certificate",
-        arguments: [("sub", ""), ("3b7e-1", "Loc 1"), ("a/b", "ü/%"), ("s", "..")])
+        arguments: [("sub", ""), ("3b7e-1", "Loc 1"), ("a/b", "ü/%"), ("s", "..")]
+    )
     func roundTrip(_ subaccount: String, _ locationID: String) {
         let identity = ConnectorIdentity(subaccount: subaccount, locationID: locationID)
         #expect(ConnectorIdentity(uri: identity.uri) == identity)
     }
 
-    @Test("Other URIs are no identity", arguments: ["", "connector://", "connector:///x", "connector://a", "connector://a/b/c", "https://a/b", "connector://%f/x", "connector://%ff/x"])
+    @Test(
+        "Other URIs are no identity",
+        arguments: [
+            "", "connector://", "connector:///x", "connector://a", "connector://a/b/c", "https://a/b",
+            "connector://%f/x", "connector://%ff/x",
+        ]
+    )
     func others(_ uri: String) { #expect(ConnectorIdentity(uri: uri) == nil) }
 }
 
@@ -64,12 +71,18 @@ struct RefusalTests {
     @Test("Proxy-Status stays one structured string, whatever the cause says")
     func proxyStatus() {
         let refusal = Refusal(
-            status: 502, source: .backend, phase: .connect, cause: "a \"quoted\" \\ cause\r\nX: y é",
-            proxyStatus: "connection_refused", text: "")
+            status: 502,
+            source: .backend,
+            phase: .connect,
+            cause: "a \"quoted\" \\ cause\r\nX: y é",
+            proxyStatus: "connection_refused",
+            text: ""
+        )
         #expect(
             refusal.proxyStatusField(by: "cloud-connector")
                 == "cloud-connector; error=connection_refused; details=\"source=backend phase=connect: "
-                + "a \\\"quoted\\\" \\\\ cause??X: y ?\"")
+                + "a \\\"quoted\\\" \\\\ cause??X: y ?\""
+        )
     }
 
     @Test("Request IDs are sixteen digits and differ")

@@ -4,33 +4,50 @@ import Testing
 @testable import TunnelCore
 
 struct TLSSessionTests {
-    static let issuer = try! CertificateIssuer(commonName: "Test CA", days: 2)
-    static let otherIssuer = try! CertificateIssuer(commonName: "Other CA", days: 2)
+    static let issuer = (try? CertificateIssuer(commonName: "Test CA", days: 2))!
+    static let otherIssuer = (try? CertificateIssuer(commonName: "Other CA", days: 2))!
     static let identity = ConnectorIdentity(subaccount: "sub 1", locationID: "plant/4")
 
     static func server(
-        _ names: [String] = ["localhost"], issuer: CertificateIssuer = issuer, trust: CertificateIssuer = issuer,
-        days: Int = 2, protocols: [String] = ["h2-reverse"], version: TLSConfiguration.Version = .tls13
+        _ names: [String] = ["localhost"],
+        issuer: CertificateIssuer = issuer,
+        trust: CertificateIssuer = issuer,
+        days: Int = 2,
+        protocols: [String] = ["h2-reverse"],
+        version: TLSConfiguration.Version = .tls13
     ) throws -> TLSContext {
         let own = try issuer.issue(.server(names: names), commonName: "service", days: days)
         return try TLSContext(
             TLSConfiguration(
-                role: .server, minimumVersion: version, certificateChain: .pem(own.certificate),
-                privateKey: .pem(own.privateKey), trust: .anchors([.pem(trust.authority.certificate)]),
-                requiresClientCertificate: true, applicationProtocols: protocols))
+                role: .server,
+                minimumVersion: version,
+                certificateChain: .pem(own.certificate),
+                privateKey: .pem(own.privateKey),
+                trust: .anchors([.pem(trust.authority.certificate)]),
+                requiresClientCertificate: true,
+                applicationProtocols: protocols
+            )
+        )
     }
 
     static func client(
-        issuer: CertificateIssuer? = issuer, trust: CertificateIssuer? = issuer, days: Int = 2,
-        protocols: [String] = ["h2-reverse"], version: TLSConfiguration.Version = .tls13
+        issuer: CertificateIssuer? = issuer,
+        trust: CertificateIssuer? = issuer,
+        days: Int = 2,
+        protocols: [String] = ["h2-reverse"],
+        version: TLSConfiguration.Version = .tls13
     ) throws -> TLSContext {
         let own = try issuer?.issue(.connector(identity), commonName: "connector", days: days)
         return try TLSContext(
             TLSConfiguration(
-                role: .client, minimumVersion: version, certificateChain: own.map { .pem($0.certificate) },
+                role: .client,
+                minimumVersion: version,
+                certificateChain: own.map { .pem($0.certificate) },
                 privateKey: own.map { .pem($0.privateKey) },
                 trust: .anchors(trust.map { [.pem($0.authority.certificate)] } ?? []),
-                applicationProtocols: protocols))
+                applicationProtocols: protocols
+            )
+        )
     }
 
     struct Outcome {
@@ -45,7 +62,8 @@ struct TLSSessionTests {
         let allocator = ByteBufferAllocator()
         var outcome = Outcome(
             client: try TLSSession(client, serverName: name, peer: "the service", allocator: allocator),
-            server: try TLSSession(server, serverName: nil, peer: "the connector", allocator: allocator))
+            server: try TLSSession(server, serverName: nil, peer: "the connector", allocator: allocator)
+        )
         func step(_ session: TLSSession) -> TLSError? {
             do throws(TLSError) {
                 try session.handshake()
@@ -138,9 +156,14 @@ struct TLSSessionTests {
         let own = try Self.issuer.issue(.connector(Self.identity), commonName: "localhost", days: 2)
         let server = try TLSContext(
             TLSConfiguration(
-                role: .server, certificateChain: .pem(own.certificate), privateKey: .pem(own.privateKey),
-                trust: .anchors([.pem(Self.issuer.authority.certificate)]), requiresClientCertificate: true,
-                applicationProtocols: ["h2-reverse"]))
+                role: .server,
+                certificateChain: .pem(own.certificate),
+                privateKey: .pem(own.privateKey),
+                trust: .anchors([.pem(Self.issuer.authority.certificate)]),
+                requiresClientCertificate: true,
+                applicationProtocols: ["h2-reverse"]
+            )
+        )
         #expect(try Self.handshake(try Self.client(), server).clientError?.code == .peerCertificate)
     }
 
@@ -154,7 +177,11 @@ struct TLSSessionTests {
     @Test("What is not TLS is refused")
     func garbage() throws {
         let server = try TLSSession(
-            try Self.server(), serverName: nil, peer: "the connector", allocator: ByteBufferAllocator())
+            try Self.server(),
+            serverName: nil,
+            peer: "the connector",
+            allocator: ByteBufferAllocator()
+        )
         server.receive(ByteBuffer(string: "GET / HTTP/1.1\r\nHost: h\r\n\r\n"))
         #expect(throws: TLSError.self) { try server.handshake() }
     }
@@ -166,7 +193,8 @@ struct TLSSessionTests {
         func load(_ certificate: TLSConfiguration.Source, _ key: TLSConfiguration.Source) -> TLSError? {
             do throws(TLSError) {
                 _ = try TLSContext(
-                    TLSConfiguration(role: .server, certificateChain: certificate, privateKey: key))
+                    TLSConfiguration(role: .server, certificateChain: certificate, privateKey: key)
+                )
                 return nil
             } catch { return error }
         }

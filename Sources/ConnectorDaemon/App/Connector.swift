@@ -26,8 +26,12 @@ struct Connector: Sendable {
         self.logger = logger
         self.loops = try await PerLoop.make(Array(group.makeIterator())) { eventLoop in
             let loop = ConnectorLoop(
-                eventLoop, policy: policy, backendTLS: backendTLS, configuration: configuration.forwarding,
-                logger: logger)
+                eventLoop,
+                policy: policy,
+                backendTLS: backendTLS,
+                configuration: configuration.forwarding,
+                logger: logger
+            )
             loop.sweeper.start(on: eventLoop)
             return loop
         }
@@ -39,8 +43,14 @@ struct Connector: Sendable {
         await withTaskGroup { tasks in
             for index in 0..<configuration.tunnel.connections {
                 let dialer = TunnelDialer(
-                    index: index, configuration: configuration.dialer, context: context,
-                    eventLoop: eventLoops[index % eventLoops.count], loops: loops, state: state, logger: logger)
+                    index: index,
+                    configuration: configuration.dialer,
+                    context: context,
+                    eventLoop: eventLoops[index % eventLoops.count],
+                    loops: loops,
+                    state: state,
+                    logger: logger
+                )
                 tasks.addTask { await withTaskCancellationHandler(operation: dialer.run, onCancel: disconnect) }
             }
         }

@@ -14,5 +14,6 @@ struct Connectord: AsyncParsableCommand {
         subcommands: [
             RunCommand.self, CloudCommand.self, DemoCommand.self, CheckConfigCommand.self, ExplainCommand.self,
             CertificatesCommand.self,
-        ])
+        ]
+    )
 }

@@ -10,7 +10,8 @@ struct CertificatesCommand: ParsableCommand {
         discussion: """
             Writes ca.pem, service.pem, service.key, connector.pem and connector.key. The authority's key is not \
             kept. Existing files are left alone.
-            """)
+            """
+    )
 
     @Option(help: "Where to write.")
     var directory = "."
@@ -30,8 +31,11 @@ struct CertificatesCommand: ParsableCommand {
     func run() throws {
         do {
             try ThrowAwayCertificates.write(
-                to: directory, identity: ConnectorIdentity(subaccount: subaccount, locationID: locationID),
-                serviceNames: serviceName, days: days)
+                to: directory,
+                identity: ConnectorIdentity(subaccount: subaccount, locationID: locationID),
+                serviceNames: serviceName,
+                days: days
+            )
         } catch {
             CommandSupport.printError("connectord: \(error)")
             throw ExitCode.failure
@@ -48,11 +52,17 @@ enum ThrowAwayCertificates {
     }
 
     static func write(
-        to directory: String, identity: ConnectorIdentity, serviceNames: [String], days: Int
+        to directory: String,
+        identity: ConnectorIdentity,
+        serviceNames: [String],
+        days: Int
     ) throws {
         let issuer = try CertificateIssuer(commonName: "Cloud Connector test authority", days: max(days, 1))
         let service = try issuer.issue(
-            .server(names: serviceNames), commonName: serviceNames.first ?? "service", days: days)
+            .server(names: serviceNames),
+            commonName: serviceNames.first ?? "service",
+            days: days
+        )
         let connector = try issuer.issue(.connector(identity), commonName: "connector", days: days)
         try write(issuer.authority.certificate, "\(directory)/ca.pem", mode: 0o644)
         try write(service.certificate, "\(directory)/service.pem", mode: 0o644)
@@ -66,7 +76,9 @@ enum ThrowAwayCertificates {
         guard descriptor >= 0 else { throw WriteError(path: path, reason: String(cString: strerror(errno))) }
         defer { close(descriptor) }
         var text = text
-        let isWritten = text.withUTF8 { octets in Glibc.write(descriptor, octets.baseAddress, octets.count) == octets.count }
+        let isWritten = text.withUTF8 { octets in
+            Glibc.write(descriptor, octets.baseAddress, octets.count) == octets.count
+        }
         guard isWritten else { throw WriteError(path: path, reason: String(cString: strerror(errno))) }
     }
 }

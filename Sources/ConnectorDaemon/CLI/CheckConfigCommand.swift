@@ -4,11 +4,13 @@ internal import Glibc
 /// `connectord check-config`: says what is wrong with a file before anything depends on it.
 struct CheckConfigCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "check-config", abstract: "Validate configuration files without using them.",
+        commandName: "check-config",
+        abstract: "Validate configuration files without using them.",
         discussion: """
             Prints one line for each finding: file:line:column: error or warning: key: message. Exit status: 0 if \
             every file can be used, 64 if not.
-            """)
+            """
+    )
 
     @Argument(help: "Files in the form of connector.conf; with --cloud, of cloud.conf.")
     var files: [String]

@@ -5,11 +5,13 @@ internal import Logging
 /// `connectord cloud`: the cloud side.
 struct CloudCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "cloud", abstract: "Run a connectivity service.",
+        commandName: "cloud",
+        abstract: "Run a connectivity service.",
         discussion: """
             Takes HTTP requests from programs as a proxy and sends them through the tunnels that connectors have \
             dialled. Exit status: 64 for a bad configuration, 1 if it cannot start.
-            """)
+            """
+    )
 
     @Option(help: "The configuration file.")
     var config = "etc/cloud.conf"
@@ -25,7 +27,8 @@ struct CloudCommand: AsyncParsableCommand {
         }
         logger.info(
             "connectivity service started",
-            metadata: ["proxy_port": "\(service.proxyPort)", "tunnel_port": "\(service.tunnelPort)"])
+            metadata: ["proxy_port": "\(service.proxyPort)", "tunnel_port": "\(service.tunnelPort)"]
+        )
         await Signals.waitForTermination()
         logger.info("connectivity service stopping")
         try await service.shutdown()

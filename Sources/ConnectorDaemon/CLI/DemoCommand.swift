@@ -6,12 +6,14 @@ internal import NIOPosix
 /// `connectord demo`: the whole path on one machine, aloud.
 struct DemoCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "demo", abstract: "Show the whole path on this machine, from curl to a Hello World server.",
+        commandName: "demo",
+        abstract: "Show the whole path on this machine, from curl to a Hello World server.",
         discussion: """
             Starts a Hello World server, a connectivity service and a connector with throw-away certificates, walks \
             through what works and what is refused, then stays up for you to try. Exit status: 0, or 1 if something \
             was not as it should be.
-            """)
+            """
+    )
 
     @Flag(help: "End after the walk.")
     var once = false
@@ -35,7 +37,11 @@ struct DemoCommand: AsyncParsableCommand {
         let ports = Demo.Ports(proxy: proxyPort, tunnel: tunnelPort, backend: backendPort)
         var demo = try await CommandSupport.start {
             try await Demo(
-                ports, folder: folder, group: group, logger: CommandSupport.logger("demo", logLevel))
+                ports,
+                folder: folder,
+                group: group,
+                logger: CommandSupport.logger("demo", logLevel)
+            )
         }
         try await demo.walk()
         if once {

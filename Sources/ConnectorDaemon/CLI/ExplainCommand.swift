@@ -4,10 +4,12 @@ internal import ArgumentParser
 /// `connectord explain`: rehearses a request against the configuration.
 struct ExplainCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "explain", abstract: "Say which mapping and resource decide on a request, and why.",
+        commandName: "explain",
+        abstract: "Say which mapping and resource decide on a request, and why.",
         discussion: """
             Exit status: 0 if the request would be forwarded, 1 if it would be refused, 64 for a bad configuration.
-            """)
+            """
+    )
 
     @Option(help: "The configuration file.")
     var config = "etc/connector.conf"
@@ -50,7 +52,11 @@ struct Explanation {
     }
 
     private mutating func decide(
-        _ method: String, _ url: String, _ authority: RequestAuthority, _ target: RequestTarget, _ isUpgrade: Bool,
+        _ method: String,
+        _ url: String,
+        _ authority: RequestAuthority,
+        _ target: RequestTarget,
+        _ isUpgrade: Bool,
         _ configuration: ConnectorConfiguration
     ) {
         let policy = AccessPolicy(systems: configuration.systems)
@@ -66,7 +72,8 @@ struct Explanation {
         let place = place(of: system, configuration)
         lines.append(
             "system      \(system.virtualAddress) -> \(system.internalAddress) over \(system.protocol.rawValue)"
-                + place(nil))
+                + place(nil)
+        )
         guard system.protocol.isHTTP else {
             lines.append("decision    denied with 403: \(system.protocol.rawValue) systems take no HTTP requests")
             return
@@ -77,7 +84,9 @@ struct Explanation {
             let resource = permit.resource
             let kind = resource.access.rawValue + (resource.isSegmentMatch ? ", segment-match" : "")
             lines.append("resource    \(resource.path) (\(kind))" + place(permit.resourceIndex))
-            lines.append(isUpgrade ? "decision    501: upgrades are allowed but not carried yet" : "decision    allowed")
+            lines.append(
+                isUpgrade ? "decision    501: upgrades are allowed but not carried yet" : "decision    allowed"
+            )
             lines.append("sends       \(method) \(String(decoding: target.octets, as: UTF8.self)) HTTP/1.1")
             let hostField =
                 system.hostInHeader == .virtual
@@ -93,7 +102,10 @@ struct Explanation {
     }
 
     private func advice(
-        _ denial: AccessDenial, _ target: RequestTarget, _ system: SystemMapping, _ place: (Int?) -> String
+        _ denial: AccessDenial,
+        _ target: RequestTarget,
+        _ system: SystemMapping,
+        _ place: (Int?) -> String
     ) -> [String] {
         switch denial {
         case .systemNotExposed: return []
@@ -117,12 +129,15 @@ struct Explanation {
             if let nearest = NearestName.find(target.pathText, among: paths) {
                 return ["advice      the nearest exposed path is \(nearest)" + place(paths.firstIndex(of: nearest))]
             }
-            return ["advice      exposed are: " + (paths.isEmpty ? "no paths" : paths.prefix(8).joined(separator: ", "))]
+            return [
+                "advice      exposed are: " + (paths.isEmpty ? "no paths" : paths.prefix(8).joined(separator: ", "))
+            ]
         }
     }
 
     private func place(
-        of system: SystemMapping, _ configuration: ConnectorConfiguration
+        of system: SystemMapping,
+        _ configuration: ConnectorConfiguration
     ) -> (Int?) -> String {
         guard let index = configuration.systems.firstIndex(where: { $0 === system }) else { return { _ in "" } }
         let place = configuration.places[index]

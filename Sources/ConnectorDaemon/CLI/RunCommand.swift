@@ -5,11 +5,13 @@ internal import Logging
 /// `connectord run`: the on-premise daemon.
 struct RunCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "run", abstract: "Run the connector.",
+        commandName: "run",
+        abstract: "Run the connector.",
         discussion: """
             Serves the subaccount of the configuration file, and one more for each *.conf file in the folder \
             connector.d beside it. Exit status: 64 for a bad configuration, 1 if it cannot start.
-            """)
+            """
+    )
 
     @Option(help: "The configuration file.")
     var config = "etc/connector.conf"
@@ -34,7 +36,8 @@ struct RunCommand: AsyncParsableCommand {
         }
         logger.info(
             "connector started",
-            metadata: ["systems": "\(configurations.map(\.systems.count).reduce(0, +))", "config": "\(config)"])
+            metadata: ["systems": "\(configurations.map(\.systems.count).reduce(0, +))", "config": "\(config)"]
+        )
         try await withThrowingTaskGroup { tasks in
             for connector in connectors { tasks.addTask { try await connector.run() } }
             await Signals.waitForTermination()

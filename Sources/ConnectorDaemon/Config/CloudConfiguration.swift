@@ -35,14 +35,18 @@ enum CloudConfigurationReader {
             configuration.proxyAddress = .init(host: address.host, port: address.port)
             if !["127.0.0.1", "::1", "localhost"].contains(address.host) {
                 findings.warning(
-                    section.place("listen"), "proxy.listen",
-                    "everyone who reaches \(address.host) can use the proxy: authorization is none")
+                    section.place("listen"),
+                    "proxy.listen",
+                    "everyone who reaches \(address.host) can use the proxy: authorization is none"
+                )
             }
         }
         if let authorization = section.string("authorization"), authorization != "none" {
             findings.error(
-                section.place("authorization"), "proxy.authorization",
-                authorization == "token" ? "token is not supported yet; use none" : "must be none")
+                section.place("authorization"),
+                "proxy.authorization",
+                authorization == "token" ? "token is not supported yet; use none" : "must be none"
+            )
         }
         configuration.maxConnections = section.integer("max-connections", configuration.maxConnections, in: 1...100_000)
         configuration.maxWaiting = section.integer("max-waiting", configuration.maxWaiting, in: 0...100_000)
@@ -72,9 +76,14 @@ enum CloudConfigurationReader {
         configuration.tunnel = readHTTP2(&section)
         section.finish()
         configuration.tunnelTLS = TLSConfiguration(
-            role: .server, minimumVersion: minimum, certificateChain: .file(paths["certificate"] ?? ""),
-            privateKey: .file(paths["private-key"] ?? ""), trust: .anchors([.file(paths["trusted-ca"] ?? "")]),
-            requiresClientCertificate: true, applicationProtocols: [TunnelProtocol.name])
+            role: .server,
+            minimumVersion: minimum,
+            certificateChain: .file(paths["certificate"] ?? ""),
+            privateKey: .file(paths["private-key"] ?? ""),
+            trust: .anchors([.file(paths["trusted-ca"] ?? "")]),
+            requiresClientCertificate: true,
+            applicationProtocols: [TunnelProtocol.name]
+        )
     }
 
     private static func readTimes(_ node: YAMLNode, _ configuration: inout ServiceConfiguration, _ findings: Findings) {

@@ -23,7 +23,13 @@ enum ConfigurationFile {
         let reason = String(cString: strerror(errno))
         return ConfigurationError(findings: [
             Finding(
-                severity: .error, file: path, line: 1, column: 1, key: "", message: "cannot be read: \(reason)")
+                severity: .error,
+                file: path,
+                line: 1,
+                column: 1,
+                key: "",
+                message: "cannot be read: \(reason)"
+            )
         ])
     }
 
@@ -51,7 +57,9 @@ enum ConfigurationFile {
 
 extension Section {
     /// "host:port", the port mandatory unless there is a fallback.
-    mutating func address(_ name: String, fallbackPort: Int? = nil, allowsZero: Bool = false) -> (host: String, port: Int)? {
+    mutating func address(_ name: String, fallbackPort: Int? = nil, allowsZero: Bool = false) -> (
+        host: String, port: Int
+    )? {
         guard let text = string(name) else { return nil }
         let place = place(name)
         guard let parsed = HostPort.parse(text) else {

@@ -42,14 +42,23 @@ struct ConnectorConfiguration: Sendable {
 
     var tunnelTLS: TLSConfiguration {
         TLSConfiguration(
-            role: .client, minimumVersion: tunnel.minimumTLS, certificateChain: .file(tunnel.certificate),
-            privateKey: .file(tunnel.privateKey), trust: .anchors([.file(tunnel.trustedCA)]),
-            applicationProtocols: [TunnelProtocol.name])
+            role: .client,
+            minimumVersion: tunnel.minimumTLS,
+            certificateChain: .file(tunnel.certificate),
+            privateKey: .file(tunnel.privateKey),
+            trust: .anchors([.file(tunnel.trustedCA)]),
+            applicationProtocols: [TunnelProtocol.name]
+        )
     }
 
     var dialer: DialerConfiguration {
         DialerConfiguration(
-            host: tunnel.serviceHost, port: tunnel.servicePort, connections: tunnel.connections, tls: tunnelTLS,
-            http2: tunnel.http2, pingInterval: tunnel.pingInterval)
+            host: tunnel.serviceHost,
+            port: tunnel.servicePort,
+            connections: tunnel.connections,
+            tls: tunnelTLS,
+            http2: tunnel.http2,
+            pingInterval: tunnel.pingInterval
+        )
     }
 }

@@ -58,7 +58,10 @@ struct ConnectorConfigurationReader {
     private func checkIdentifier(_ text: String, _ section: Section, _ name: String, limit: Int) {
         if text.utf8.count > limit || text.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F }) {
             findings.error(
-                section.place(name), section.path(name), "must be at most \(limit) octets without control characters")
+                section.place(name),
+                section.path(name),
+                "must be at most \(limit) octets without control characters"
+            )
         }
     }
 
@@ -81,7 +84,10 @@ struct ConnectorConfigurationReader {
         }
         if let proxy = section.string("http-proxy"), !proxy.isEmpty {
             findings.error(
-                section.place("http-proxy"), "tunnel.http-proxy", "dialling through a proxy is not supported yet")
+                section.place("http-proxy"),
+                "tunnel.http-proxy",
+                "dialling through a proxy is not supported yet"
+            )
         }
         if let version = section.choice("minimum-tls", TLSConfiguration.Version.self) {
             configuration.tunnel.minimumTLS = version
@@ -103,8 +109,12 @@ struct ConnectorConfigurationReader {
         guard let node else {
             if hasHTTPS, let index = configuration.systems.firstIndex(where: { $0.protocol == .https }) {
                 findings.add(
-                    .warning, configuration.places[index].line, 1, "systems[\(index)].protocol",
-                    "HTTPS, but no certificate is trusted; name the CA of your internal hosts in backend-trust")
+                    .warning,
+                    configuration.places[index].line,
+                    1,
+                    "systems[\(index)].protocol",
+                    "HTTPS, but no certificate is trusted; name the CA of your internal hosts in backend-trust"
+                )
             }
             return
         }
@@ -122,8 +132,10 @@ struct ConnectorConfigurationReader {
         if section.flag("trust-all", false) {
             configuration.backendTLS.trust = .anyCertificate
             findings.warning(
-                section.place("trust-all"), "backend-trust.trust-all",
-                "no certificate of an internal host is checked; use it for tests only")
+                section.place("trust-all"),
+                "backend-trust.trust-all",
+                "no certificate of an internal host is checked; use it for tests only"
+            )
         }
         if let version = section.choice("minimum-tls", TLSConfiguration.Version.self) {
             configuration.backendTLS.minimumVersion = version
@@ -136,7 +148,10 @@ struct ConnectorConfigurationReader {
         let fallback = ForwardingConfiguration()
         configuration.forwarding.connect = section.duration("connect", fallback.connect, atLeast: .milliseconds(100))
         configuration.forwarding.responseHead = section.duration(
-            "response-head", fallback.responseHead, atLeast: .seconds(1))
+            "response-head",
+            fallback.responseHead,
+            atLeast: .seconds(1)
+        )
         configuration.forwarding.idle = section.duration("idle", fallback.idle, atLeast: .seconds(1))
         configuration.forwarding.poolIdle = section.duration("pool-idle", fallback.poolIdle, atLeast: .seconds(1))
         section.finish()
@@ -150,7 +165,8 @@ func readHTTP2(_ section: inout Section) -> HTTP2Configuration {
     http2.streamWindow = section.integer("stream-window-kib", http2.streamWindow >> 10, in: 64...16384) << 10
     http2.maxStreamWindow = max(
         http2.streamWindow,
-        section.integer("max-stream-window-kib", http2.maxStreamWindow >> 10, in: 64...16384) << 10)
+        section.integer("max-stream-window-kib", http2.maxStreamWindow >> 10, in: 64...16384) << 10
+    )
     http2.windowBudget = section.integer("window-budget-kib", http2.windowBudget >> 10, in: 0...1_048_576) << 10
     return http2
 }

@@ -32,7 +32,8 @@ final class Findings {
 
     func add(_ severity: Finding.Severity, _ line: Int, _ column: Int, _ key: String, _ message: String) {
         all.append(
-            Finding(severity: severity, file: file, line: line, column: column, key: key, message: message))
+            Finding(severity: severity, file: file, line: line, column: column, key: key, message: message)
+        )
     }
 
     /// In the order of the file.

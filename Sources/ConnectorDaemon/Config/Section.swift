@@ -74,8 +74,10 @@ struct Section {
         guard let text = string(name), let place = values[name] else { return fallback }
         guard let number = Int(text), range.contains(number) else {
             findings.error(
-                place, path(name),
-                "must be a number from \(range.lowerBound) to \(range.upperBound), not \"\(text)\"")
+                place,
+                path(name),
+                "must be a number from \(range.lowerBound) to \(range.upperBound), not \"\(text)\""
+            )
             return fallback
         }
         return number
@@ -85,9 +87,11 @@ struct Section {
         guard let text = string(name), let place = values[name] else { return fallback }
         guard let amount = DurationText.parse(text), amount >= minimum, amount <= .hours(12) else {
             findings.error(
-                place, path(name),
+                place,
+                path(name),
                 "must be a time such as 500ms, 30s, 5m or 1h, from \(DurationText.format(minimum)) to 12h, not "
-                    + "\"\(text)\"")
+                    + "\"\(text)\""
+            )
             return fallback
         }
         return amount
@@ -95,7 +99,9 @@ struct Section {
 
     /// One of the raw values of an enumeration. In the file the spelling counts, but not the case.
     mutating func choice<Choice: CaseIterable & RawRepresentable>(
-        _ name: String, _ type: Choice.Type, unsupported: [String] = []
+        _ name: String,
+        _ type: Choice.Type,
+        unsupported: [String] = []
     ) -> Choice? where Choice.RawValue == String {
         guard let text = string(name), let place = values[name] else { return nil }
         if let choice = Choice.allCases.first(where: { $0.rawValue.lowercased() == text.lowercased() }) {
@@ -104,12 +110,18 @@ struct Section {
         let allowed = Choice.allCases.map(\.rawValue)
         if unsupported.contains(where: { $0.lowercased() == text.lowercased() }) {
             findings.error(
-                place, path(name), "\(text) is not supported yet; use one of \(allowed.joined(separator: ", "))")
+                place,
+                path(name),
+                "\(text) is not supported yet; use one of \(allowed.joined(separator: ", "))"
+            )
             return nil
         }
         let nearest = NearestName.find(text, among: allowed).map { "; did you mean \($0)?" } ?? ""
         findings.error(
-            place, path(name), "\"\(text)\" is not one of \(allowed.joined(separator: ", "))\(nearest)")
+            place,
+            path(name),
+            "\"\(text)\" is not one of \(allowed.joined(separator: ", "))\(nearest)"
+        )
         return nil
     }
 
@@ -130,8 +142,10 @@ struct Section {
         for (name, place) in places where !known.contains(name) {
             let nearest = NearestName.find(name, among: known).map { "; did you mean \"\($0)\"?" }
             findings.error(
-                place, path(name),
-                "is not a key that is known here" + (nearest ?? "; known are \(known.joined(separator: ", "))"))
+                place,
+                path(name),
+                "is not a key that is known here" + (nearest ?? "; known are \(known.joined(separator: ", "))")
+            )
         }
     }
 }

@@ -34,7 +34,10 @@ struct SystemsReader {
         let proto =
             hasProtocol
             ? section.choice(
-                "protocol", SystemMapping.InternalProtocol.self, unsupported: Self.unsupportedProtocols) : nil
+                "protocol",
+                SystemMapping.InternalProtocol.self,
+                unsupported: Self.unsupportedProtocols
+            ) : nil
         let type = section.choice("back-end-type", SystemMapping.BackEndType.self) ?? .nonSAPsys
         let host = section.choice("host-in-header", SystemMapping.HostInHeader.self) ?? .virtual
         let description = section.string("description") ?? ""
@@ -47,34 +50,52 @@ struct SystemsReader {
         let address = "\(virtual.host.lowercased()):\(virtual.port)"
         if let first = seen[address] {
             findings.error(
-                section.place("virtual-host"), "\(key).virtual-host",
-                "\(address) is already mapped in line \(first); a virtual host and port stand for one system")
+                section.place("virtual-host"),
+                "\(key).virtual-host",
+                "\(address) is already mapped in line \(first); a virtual host and port stand for one system"
+            )
             return
         }
         seen[address] = section.place("virtual-host").line
         systems.append(
             SystemMapping(
-                virtualHost: virtual.host, virtualPort: UInt16(virtual.port), internalHost: inner.host,
-                internalPort: UInt16(inner.port), protocol: proto, backEndType: type, hostInHeader: host,
-                description: description, resources: reader.resources))
+                virtualHost: virtual.host,
+                virtualPort: UInt16(virtual.port),
+                internalHost: inner.host,
+                internalPort: UInt16(inner.port),
+                protocol: proto,
+                backEndType: type,
+                hostInHeader: host,
+                description: description,
+                resources: reader.resources
+            )
+        )
         places.append(
-            ConnectorConfiguration.SystemPlace(file: file, line: node.line, resourceLines: reader.lines))
+            ConnectorConfiguration.SystemPlace(file: file, line: node.line, resourceLines: reader.lines)
+        )
     }
 
     private func checkNames(_ section: Section, _ virtual: String, _ inner: String) {
         let place = section.place("virtual-host")
         if !HostPort.isHostName(virtual) {
             findings.error(
-                place, section.path("virtual-host"),
-                "\"\(virtual)\" is no host name; letters, digits, \"-\" and \".\" make one")
+                place,
+                section.path("virtual-host"),
+                "\"\(virtual)\" is no host name; letters, digits, \"-\" and \".\" make one"
+            )
         } else if virtual.contains("_") {
             findings.warning(
-                place, section.path("virtual-host"),
-                "an underscore in a virtual host makes requests fail with 400 Bad Request; leave it out")
+                place,
+                section.path("virtual-host"),
+                "an underscore in a virtual host makes requests fail with 400 Bad Request; leave it out"
+            )
         }
         if !HostPort.isHostName(inner), !inner.contains(":") {
             findings.error(
-                section.place("internal-host"), section.path("internal-host"), "\"\(inner)\" is no host name or address")
+                section.place("internal-host"),
+                section.path("internal-host"),
+                "\"\(inner)\" is no host name or address"
+            )
         }
     }
 
@@ -83,19 +104,25 @@ struct SystemsReader {
         case .http, .https:
             if !reader.hadErrors, !reader.resources.contains(where: { $0.isActive }) {
                 findings.warning(
-                    section.node, section.path("resources"),
+                    section.node,
+                    section.path("resources"),
                     reader.resources.isEmpty
                         ? "there are none, so every request to this system is denied"
-                        : "all are suspended, so every request to this system is denied")
+                        : "all are suspended, so every request to this system is denied"
+                )
             }
         case .tcp, .tcps:
             findings.warning(
-                section.place("protocol"), section.path("protocol"),
-                "\(proto.rawValue) systems are not carried yet; requests to this system are denied")
+                section.place("protocol"),
+                section.path("protocol"),
+                "\(proto.rawValue) systems are not carried yet; requests to this system are denied"
+            )
             if !reader.resources.isEmpty {
                 findings.error(
-                    section.place("resources"), section.path("resources"),
-                    "\(proto.rawValue) has no paths; exposing the system exposes all of it")
+                    section.place("resources"),
+                    section.path("resources"),
+                    "\(proto.rawValue) has no paths; exposing the system exposes all of it"
+                )
             }
         }
     }
@@ -140,16 +167,25 @@ struct ResourcesReader {
             return
         }
         let resource = Resource(
-            path: path, access: access, isSegmentMatch: isSegmentMatch, isActive: isActive,
-            isUpgradeAllowed: isUpgradeAllowed)
+            path: path,
+            access: access,
+            isSegmentMatch: isSegmentMatch,
+            isActive: isActive,
+            isUpgradeAllowed: isUpgradeAllowed
+        )
         if isSegmentMatch, access == .pathOnly {
             findings.warning(
-                section.place("segment-match"), "\(key).segment-match", "has no effect with access path-only")
+                section.place("segment-match"),
+                "\(key).segment-match",
+                "has no effect with access path-only"
+            )
         }
         if let earlier = resources.firstIndex(where: { $0.path == path && $0.access == access }) {
             findings.error(
-                section.place("path"), "\(key).path",
-                "\(path) with access \(access.rawValue) already stands in line \(places[earlier].line)")
+                section.place("path"),
+                "\(key).path",
+                "\(path) with access \(access.rawValue) already stands in line \(places[earlier].line)"
+            )
             hadErrors = true
             return
         }
@@ -163,13 +199,17 @@ struct ResourcesReader {
         guard resource.isActive, resource.access == .pathAndSubPaths else { return }
         if resource.path == "/" {
             findings.warning(
-                place, "\(key).path",
-                "\"/\" with all sub-paths exposes the whole system; name the paths that are needed")
+                place,
+                "\(key).path",
+                "\"/\" with all sub-paths exposes the whole system; name the paths that are needed"
+            )
         } else if !resource.path.hasSuffix("/"), !resource.isSegmentMatch {
             findings.warning(
-                place, "\(key).path",
+                place,
+                "\(key).path",
                 "the prefix ends inside a segment, so it also admits \(resource.path)-and-more; end it with \"/\" or "
-                    + "set segment-match: true if that is not meant")
+                    + "set segment-match: true if that is not meant"
+            )
         }
     }
 
@@ -182,8 +222,10 @@ struct ResourcesReader {
             }
             if let cover {
                 findings.warning(
-                    places[index], "\(key).resources[\(index)].path",
-                    "makes no difference: \(resources[cover].path) in line \(places[cover].line) already admits it")
+                    places[index],
+                    "\(key).resources[\(index)].path",
+                    "makes no difference: \(resources[cover].path) in line \(places[cover].line) already admits it"
+                )
             }
         }
     }

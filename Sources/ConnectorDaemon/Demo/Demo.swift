@@ -32,11 +32,16 @@ struct Demo {
         self.group = group
         self.logger = logger
         try ThrowAwayCertificates.write(
-            to: folder, identity: ConnectorIdentity(subaccount: Self.subaccount, locationID: ""),
-            serviceNames: ["localhost"], days: 2)
+            to: folder,
+            identity: ConnectorIdentity(subaccount: Self.subaccount, locationID: ""),
+            serviceNames: ["localhost"],
+            days: 2
+        )
         backend = try await HelloWorldServer.start(on: group, port: ports.backend)
         service = try await ConnectivityService.start(
-            try Self.cloud(ports, folder), logger: logger)
+            try Self.cloud(ports, folder),
+            logger: logger
+        )
         configuration = try Self.connector(folder, service.tunnelPort, backend.port)
         connector = try await RunningConnector.start(configuration, logger: logger)
     }
@@ -58,7 +63,9 @@ struct Demo {
     }
 
     private static func connector(
-        _ folder: String, _ tunnelPort: Int, _ backendPort: Int
+        _ folder: String,
+        _ tunnelPort: Int,
+        _ backendPort: Int
     ) throws -> ConnectorConfiguration {
         let text = """
             subaccount: \(subaccount)
@@ -129,7 +136,10 @@ struct Demo {
     }
 
     private mutating func call(
-        host: String = "internalhost:3333", _ path: String, expect status: String, _ text: String
+        host: String = "internalhost:3333",
+        _ path: String,
+        expect status: String,
+        _ text: String
     ) async throws {
         let url = "http://\(host)\(path)"
         say("   $ curl -x localhost:\(service.proxyPort) \(url)")
@@ -144,7 +154,10 @@ struct Demo {
     private func waitUntilNoTunnel() async throws {
         for _ in 0..<100 {
             let response = try await DemoClient.get(
-                "http://internalhost:3333/hello", proxyPort: service.proxyPort, on: group)
+                "http://internalhost:3333/hello",
+                proxyPort: service.proxyPort,
+                on: group
+            )
             if response.status.hasPrefix("503") { return }
         }
     }

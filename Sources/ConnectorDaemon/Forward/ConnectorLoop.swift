@@ -21,8 +21,11 @@ final class ConnectorLoop {
     private var pinCounter: UInt64 = .random(in: 0 ... .max)
 
     init(
-        _ eventLoop: any EventLoop, policy: AccessPolicy, backendTLS: TLSContext,
-        configuration: ForwardingConfiguration, logger: Logger
+        _ eventLoop: any EventLoop,
+        policy: AccessPolicy,
+        backendTLS: TLSContext,
+        configuration: ForwardingConfiguration,
+        logger: Logger
     ) {
         self.eventLoop = eventLoop
         self.policy = policy

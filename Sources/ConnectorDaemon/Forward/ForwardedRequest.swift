@@ -238,6 +238,8 @@ final class ForwardedRequest: StreamReceiver {
             metadata["path"] = "\(LogText.escaped(request.path))"
         }
         loop.logger.warning(
-            refusal.source == .policy ? "request refused" : "request failed", metadata: metadata)
+            refusal.source == .policy ? "request refused" : "request failed",
+            metadata: metadata
+        )
     }
 }

@@ -8,17 +8,26 @@ internal import TunnelCore
 enum PolicyRefusal {
     static func invalidTarget(_ error: RequestTargetError) -> Refusal {
         Refusal(
-            status: 400, source: .client, phase: .request, cause: error.rawValue, proxyStatus: "http_request_error",
-            text: "The request was refused: \(error.rawValue).")
+            status: 400,
+            source: .client,
+            phase: .request,
+            cause: error.rawValue,
+            proxyStatus: "http_request_error",
+            text: "The request was refused: \(error.rawValue)."
+        )
     }
 
     static func system(_ authority: UnsafeRawBufferPointer, _ parsed: RequestAuthority) -> Refusal {
         let host = LogText.escaped(authority[parsed.host])
         return Refusal(
-            status: 403, source: .policy, phase: .system, cause: AccessDenial.systemNotExposed.reason,
+            status: 403,
+            source: .policy,
+            phase: .system,
+            cause: AccessDenial.systemNotExposed.reason,
             proxyStatus: "http_request_denied",
             text: "Access denied to system \(host):\(parsed.port). In case this was a valid request, ensure to expose "
-                + "the system correctly in your cloud connector.")
+                + "the system correctly in your cloud connector."
+        )
     }
 
     static func resource(_ denial: AccessDenial, _ target: RequestTarget, _ system: SystemMapping) -> Refusal {
@@ -28,16 +37,25 @@ enum PolicyRefusal {
         var phase = Refusal.Phase.resource
         if case .upgradeNotAllowed = denial { phase = .upgrade }
         return Refusal(
-            status: 403, source: .policy, phase: phase, cause: denial.reason, proxyStatus: "http_request_denied",
-            text: text)
+            status: 403,
+            source: .policy,
+            phase: phase,
+            cause: denial.reason,
+            proxyStatus: "http_request_denied",
+            text: text
+        )
     }
 
     static func upgradeNotBuilt(_ system: SystemMapping) -> Refusal {
         Refusal(
-            status: 501, source: .internal, phase: .upgrade, cause: "protocol upgrades are not supported yet",
+            status: 501,
+            source: .internal,
+            phase: .upgrade,
+            cause: "protocol upgrades are not supported yet",
             proxyStatus: "http_upgrade_failed",
             text: "The policy allows a protocol upgrade on \(system.virtualAddress), but this version of the connector "
-                + "does not carry upgraded connections yet.")
+                + "does not carry upgraded connections yet."
+        )
     }
 }
 
@@ -46,40 +64,58 @@ enum BackendRefusal {
     static func connect(_ error: any Error, _ system: SystemMapping) -> Refusal {
         let (cause, token, phase) = explain(error)
         return Refusal(
-            status: 502, source: .backend, phase: phase, cause: cause, proxyStatus: token,
+            status: 502,
+            source: .backend,
+            phase: phase,
+            cause: cause,
+            proxyStatus: token,
             text: "Unable to open connection to backend system \(system.virtualAddress): \(cause). Check in the cloud "
-                + "connector that the internal host is up and reachable.")
+                + "connector that the internal host is up and reachable."
+        )
     }
 
     static func closedUnanswered(_ error: (any Error)?, _ system: SystemMapping) -> Refusal {
         Refusal(
-            status: 502, source: .backend, phase: .responseHead,
+            status: 502,
+            source: .backend,
+            phase: .responseHead,
             cause: "the internal host closed the connection without an answer",
             proxyStatus: "connection_terminated",
-            text: "The backend system \(system.virtualAddress) closed the connection without an answer.")
+            text: "The backend system \(system.virtualAddress) closed the connection without an answer."
+        )
     }
 
     static func invalidResponse(_ error: HTTP1Error, _ system: SystemMapping, isBody: Bool) -> Refusal {
         Refusal(
-            status: 502, source: .backend, phase: isBody ? .responseBody : .responseHead,
+            status: 502,
+            source: .backend,
+            phase: isBody ? .responseBody : .responseHead,
             cause: "the internal host's response is malformed: \(error.rawValue)",
             proxyStatus: "http_protocol_error",
-            text: "The backend system \(system.virtualAddress) sent a malformed response: \(error.rawValue).")
+            text: "The backend system \(system.virtualAddress) sent a malformed response: \(error.rawValue)."
+        )
     }
 
     static func unexpectedUpgrade(_ system: SystemMapping) -> Refusal {
         Refusal(
-            status: 502, source: .backend, phase: .responseHead,
-            cause: "the internal host switched protocols without being asked", proxyStatus: "http_protocol_error",
-            text: "The backend system \(system.virtualAddress) switched protocols without being asked.")
+            status: 502,
+            source: .backend,
+            phase: .responseHead,
+            cause: "the internal host switched protocols without being asked",
+            proxyStatus: "http_protocol_error",
+            text: "The backend system \(system.virtualAddress) switched protocols without being asked."
+        )
     }
 
     static func incomplete(_ system: SystemMapping) -> Refusal {
         Refusal(
-            status: 502, source: .backend, phase: .responseBody,
+            status: 502,
+            source: .backend,
+            phase: .responseBody,
             cause: "the internal host closed the connection within the response",
             proxyStatus: "http_response_incomplete",
-            text: "The backend system \(system.virtualAddress) closed the connection within the response.")
+            text: "The backend system \(system.virtualAddress) closed the connection within the response."
+        )
     }
 
     static func timeout(_ phase: Refusal.Phase, _ limit: TimeAmount, _ system: SystemMapping) -> Refusal {
@@ -89,8 +125,13 @@ enum BackendRefusal {
             ? "the internal host did not answer within \(seconds) seconds"
             : "the exchange with the internal host made no progress for \(seconds) seconds"
         return Refusal(
-            status: 504, source: .backend, phase: phase, cause: cause, proxyStatus: "http_response_timeout",
-            text: "The backend system \(system.virtualAddress) did not answer in time: \(cause).")
+            status: 504,
+            source: .backend,
+            phase: phase,
+            cause: cause,
+            proxyStatus: "http_response_timeout",
+            text: "The backend system \(system.virtualAddress) did not answer in time: \(cause)."
+        )
     }
 
     /// What a failed connection attempt means, in words that say what to do.
@@ -116,7 +157,8 @@ enum BackendRefusal {
             case EHOSTUNREACH, ENETUNREACH:
                 return ("no route to the internal host", "destination_ip_unroutable", .connect)
             case ETIMEDOUT: return ("connection timed out", "connection_timeout", .connect)
-            case EMFILE, ENFILE: return ("the connector has no file descriptors left", "connection_limit_reached", .connect)
+            case EMFILE, ENFILE:
+                return ("the connector has no file descriptors left", "connection_limit_reached", .connect)
             default:
                 return (String(cString: strerror(error.errnoCode)).lowercased(), "destination_unavailable", .connect)
             }

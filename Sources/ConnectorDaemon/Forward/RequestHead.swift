@@ -6,7 +6,11 @@ internal import TunnelCore
 enum RequestHead {
     /// The target comes from the permit: what was decided on is what is sent, octet for octet.
     static func write(
-        _ fields: FieldBlock, _ request: RequestSummary, _ permit: Permit, isEnd: Bool, to output: inout OutputBuffer
+        _ fields: FieldBlock,
+        _ request: RequestSummary,
+        _ permit: Permit,
+        isEnd: Bool,
+        to output: inout OutputBuffer
     ) {
         let internalAuthority = permit.system.internalAuthority
         let capacity =

@@ -5,8 +5,11 @@ internal import TunnelCore
 enum ResponseHead {
     /// Fills `connection.loop.fields`.
     static func write(
-        _ parser: borrowing HTTP1HeadParser, _ octets: UnsafeRawBufferPointer,
-        _ framing: HTTP1HeadParser.ResponseFraming, _ connection: UpstreamConnection, _ request: ForwardedRequest
+        _ parser: borrowing HTTP1HeadParser,
+        _ octets: UnsafeRawBufferPointer,
+        _ framing: HTTP1HeadParser.ResponseFraming,
+        _ connection: UpstreamConnection,
+        _ request: ForwardedRequest
     ) {
         let fields = connection.loop.fields
         fields.removeAll()

@@ -53,12 +53,15 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler {
 
     /// Opens a connection to the permit's system. Only a permit opens one.
     static func connect(
-        _ permit: Permit, loop: ConnectorLoop
+        _ permit: Permit,
+        loop: ConnectorLoop
     ) -> EventLoopFuture<NIOLoopBound<UpstreamConnection>> {
         let eventLoop = loop.eventLoop
         let promise = eventLoop.makePromise(of: NIOLoopBound<UpstreamConnection>.self)
         let connection = NIOLoopBound(
-            UpstreamConnection(permit, loop: loop, ready: promise), eventLoop: eventLoop)
+            UpstreamConnection(permit, loop: loop, ready: promise),
+            eventLoop: eventLoop
+        )
         let system = permit.system
         let limit = loop.configuration.connect
         let tls = loop.backendTLS
@@ -72,8 +75,12 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler {
                     if system.protocol.isTLS {
                         try channel.pipeline.syncOperations.addHandler(
                             TLSHandler(
-                                tls, serverName: system.internalHost,
-                                peer: "the internal host \(system.internalAddress)", handshakeTimeout: limit))
+                                tls,
+                                serverName: system.internalHost,
+                                peer: "the internal host \(system.internalAddress)",
+                                handshakeTimeout: limit
+                            )
+                        )
                     }
                     try channel.pipeline.syncOperations.addHandler(connection.value)
                 }

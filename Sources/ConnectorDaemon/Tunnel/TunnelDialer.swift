@@ -43,7 +43,8 @@ struct TunnelDialer: Sendable {
                     metadata: [
                         "service": "\(configuration.host):\(configuration.port)", "tunnel": "\(index)",
                         "cause": "\(Self.explain(error))",
-                    ])
+                    ]
+                )
                 state.tunnelFailed(index, "\(Self.explain(error))")
             }
             let delay = backoff.next(.random(in: 0...1))
@@ -79,13 +80,20 @@ struct TunnelDialer: Sendable {
                 channel.eventLoop.makeCompletedFuture {
                     let delegate = ServedTunnel(loop: loops[channel.eventLoop], tunnel: tunnel)
                     let handler = TunnelHandler(
-                        .server, configuration: configuration.http2, pingInterval: configuration.pingInterval,
-                        eventLoop: channel.eventLoop, delegate: delegate)
+                        .server,
+                        configuration: configuration.http2,
+                        pingInterval: configuration.pingInterval,
+                        eventLoop: channel.eventLoop,
+                        delegate: delegate
+                    )
                     try channel.pipeline.syncOperations.addHandlers(
                         TLSHandler(
-                            context, serverName: configuration.host,
-                            peer: "the connectivity service at \(configuration.host):\(configuration.port)"),
-                        handler)
+                            context,
+                            serverName: configuration.host,
+                            peer: "the connectivity service at \(configuration.host):\(configuration.port)"
+                        ),
+                        handler
+                    )
                 }
             }
             .connect(host: configuration.host, port: configuration.port).get()

@@ -68,7 +68,8 @@ package struct PerLoop<Value>: Sendable {
     private let values: [ObjectIdentifier: NIOLoopBound<Value>]
 
     package static func make(
-        _ loops: [any EventLoop], _ make: @escaping @Sendable (any EventLoop) -> Value
+        _ loops: [any EventLoop],
+        _ make: @escaping @Sendable (any EventLoop) -> Value
     ) async throws -> PerLoop<Value> {
         var values: [ObjectIdentifier: NIOLoopBound<Value>] = [:]
         for loop in loops {

@@ -23,7 +23,12 @@ package struct Refusal: Error, Sendable {
     package var retryAfter: Int?
 
     package init(
-        status: UInt16, source: Source, phase: Phase, cause: String, proxyStatus: StaticString, text: String,
+        status: UInt16,
+        source: Source,
+        phase: Phase,
+        cause: String,
+        proxyStatus: StaticString,
+        text: String,
         retryAfter: Int? = nil
     ) {
         self.status = status
@@ -46,15 +51,20 @@ package struct Refusal: Error, Sendable {
             default: details += "?"
             }
         }
-        return "\(side); error=\(proxyStatus); details=\"source=\(source.rawValue) phase=\(phase.rawValue): \(details)\""
+        return
+            "\(side); error=\(proxyStatus); details=\"source=\(source.rawValue) phase=\(phase.rawValue): \(details)\""
     }
 
     /// For a request that HTTP itself does not allow.
     package init(_ error: HTTP1Error) {
         self.init(
-            status: error.status, source: .client, phase: .request, cause: error.rawValue,
+            status: error.status,
+            source: .client,
+            phase: .request,
+            cause: error.rawValue,
             proxyStatus: error.status == 405 ? "http_request_denied" : "http_request_error",
-            text: "The request was refused: \(error.rawValue).")
+            text: "The request was refused: \(error.rawValue)."
+        )
     }
 }
 

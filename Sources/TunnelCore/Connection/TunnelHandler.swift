@@ -38,8 +38,11 @@ package final class TunnelHandler: ChannelInboundHandler {
     private static let flushLimit = 256 << 10
 
     package init(
-        _ role: HTTP2Session.Role, configuration: HTTP2Configuration, pingInterval: TimeAmount,
-        eventLoop: any EventLoop, delegate: any TunnelHandlerDelegate
+        _ role: HTTP2Session.Role,
+        configuration: HTTP2Configuration,
+        pingInterval: TimeAmount,
+        eventLoop: any EventLoop,
+        delegate: any TunnelHandlerDelegate
     ) {
         self.session = HTTP2Session(role, configuration: configuration)
         self.delegate = delegate
@@ -84,7 +87,10 @@ package final class TunnelHandler: ChannelInboundHandler {
         let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
         // A third of jitter keeps the pings of many tunnels apart.
         timer = context.eventLoop.scheduleRepeatedTask(
-            initialDelay: pingInterval, delay: pingInterval, maximumAllowableJitter: .nanoseconds(pingInterval.nanoseconds / 3), notifying: nil
+            initialDelay: pingInterval,
+            delay: pingInterval,
+            maximumAllowableJitter: .nanoseconds(pingInterval.nanoseconds / 3),
+            notifying: nil
         ) { _ in handler.value.intervalPassed() }
     }
 

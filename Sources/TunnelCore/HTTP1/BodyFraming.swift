@@ -24,8 +24,13 @@ extension HTTP1HeadParser {
     /// someone else on the path, the request is refused rather than repaired.
     package func requestFraming(_ octets: UnsafeRawBufferPointer) throws(HTTP1Error) -> RequestFraming {
         var framing = RequestFraming(
-            body: .none, isKeptAlive: minorVersion == 1, host: nil, expectsContinue: false, nominatesFields: false,
-            isWebSocketUpgrade: false)
+            body: .none,
+            isKeptAlive: minorVersion == 1,
+            host: nil,
+            expectsContinue: false,
+            nominatesFields: false,
+            isWebSocketUpgrade: false
+        )
         var contentLength: Int?
         var hasTransferEncoding = false
         var connection = ConnectionOptions()
@@ -81,7 +86,8 @@ extension HTTP1HeadParser {
 
     /// - Parameter isHead: the response answers a HEAD request.
     package func responseFraming(
-        _ octets: UnsafeRawBufferPointer, isHead: Bool
+        _ octets: UnsafeRawBufferPointer,
+        isHead: Bool
     ) throws(HTTP1Error) -> ResponseFraming {
         var contentLength: Int?
         var isChunked = false
@@ -117,8 +123,11 @@ extension HTTP1HeadParser {
             isKeptAlive = false
         }
         return ResponseFraming(
-            body: body, isKeptAlive: isKeptAlive, nominatesFields: connection.nominatesFields,
-            contentLength: isChunked ? nil : contentLength)
+            body: body,
+            isKeptAlive: isKeptAlive,
+            nominatesFields: connection.nominatesFields,
+            contentLength: isChunked ? nil : contentLength
+        )
     }
 
     /// Whether a `Connection` field names `field`, so that it ends here (RFC 9110 section 7.6.1).

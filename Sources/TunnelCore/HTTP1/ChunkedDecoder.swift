@@ -97,7 +97,9 @@ package struct ChunkedDecoder {
     ///
     /// - Returns: whether the line is complete.
     private mutating func readLine(
-        _ input: UnsafeRawBufferPointer, limit: Int, error: HTTP1Error
+        _ input: UnsafeRawBufferPointer,
+        limit: Int,
+        error: HTTP1Error
     ) throws(HTTP1Error) -> Bool {
         while consumed < input.count {
             let octet = input[consumed]

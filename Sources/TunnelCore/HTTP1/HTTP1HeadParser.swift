@@ -147,7 +147,8 @@ package struct HTTP1HeadParser: ~Copyable {
     // MARK: Start line
 
     private mutating func takeRequestLine(
-        _ line: Range<Int>, _ octets: UnsafeRawBufferPointer
+        _ line: Range<Int>,
+        _ octets: UnsafeRawBufferPointer
     ) throws(HTTP1Error) {
         var index = line.lowerBound
         while index < line.upperBound, octets[index] != Octets.space {
@@ -171,7 +172,9 @@ package struct HTTP1HeadParser: ~Copyable {
     }
 
     private func invalidRequestLine(
-        from start: Int, _ line: Range<Int>, _ octets: UnsafeRawBufferPointer
+        from start: Int,
+        _ line: Range<Int>,
+        _ octets: UnsafeRawBufferPointer
     ) -> HTTP1Error {
         for index in start..<line.upperBound where octets[index] == Octets.space { return .invalidVersion }
         return .invalidStartLine
@@ -189,7 +192,8 @@ package struct HTTP1HeadParser: ~Copyable {
     }
 
     private mutating func takeStatusLine(
-        _ line: Range<Int>, _ octets: UnsafeRawBufferPointer
+        _ line: Range<Int>,
+        _ octets: UnsafeRawBufferPointer
     ) throws(HTTP1Error) {
         let start = line.lowerBound
         guard line.count >= 12, octets[start + 8] == Octets.space else { throw .invalidStartLine }
@@ -225,7 +229,12 @@ package struct HTTP1HeadParser: ~Copyable {
         let identified = KnownField.identify(UnsafeRawBufferPointer(rebasing: octets[name]))
         (fieldStorage + fieldCount).initialize(
             to: Field(
-                name: name, value: start..<end, known: identified.field, hasUnderscore: identified.hasUnderscore))
+                name: name,
+                value: start..<end,
+                known: identified.field,
+                hasUnderscore: identified.hasUnderscore
+            )
+        )
         fieldCount += 1
     }
 }

@@ -120,22 +120,29 @@ package enum KnownField: UInt8, Sendable {
 
     @inline(__always)
     private static func match(
-        _ name: UnsafeRawBufferPointer, _ expected: StaticString, _ field: KnownField
+        _ name: UnsafeRawBufferPointer,
+        _ expected: StaticString,
+        _ field: KnownField
     ) -> (field: KnownField, hasUnderscore: Bool) {
         name.count == expected.utf8CodeUnitCount ? matchPrefix(name, expected, field) : (.other, false)
     }
 
     @inline(__always)
     private static func match(
-        _ name: UnsafeRawBufferPointer, _ expected: StaticString, _ field: KnownField,
-        or other: StaticString, _ otherField: KnownField
+        _ name: UnsafeRawBufferPointer,
+        _ expected: StaticString,
+        _ field: KnownField,
+        or other: StaticString,
+        _ otherField: KnownField
     ) -> (field: KnownField, hasUnderscore: Bool) {
         let first = match(name, expected, field)
         return first.field != .other ? first : match(name, other, otherField)
     }
 
     private static func matchPrefix(
-        _ name: UnsafeRawBufferPointer, _ expected: StaticString, _ field: KnownField
+        _ name: UnsafeRawBufferPointer,
+        _ expected: StaticString,
+        _ field: KnownField
     ) -> (field: KnownField, hasUnderscore: Bool) {
         guard name.count >= expected.utf8CodeUnitCount else { return (.other, false) }
         var hasUnderscore = false

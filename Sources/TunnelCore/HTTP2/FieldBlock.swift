@@ -47,7 +47,9 @@ package final class FieldBlock {
 
     /// As `append`, for names that are lower case already, such as those from HTTP/2.
     package func append(
-        lowercase name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, known: KnownField
+        lowercase name: UnsafeRawBufferPointer,
+        _ value: UnsafeRawBufferPointer,
+        known: KnownField
     ) {
         let target = reserve(name.count + value.count)
         if let source = name.baseAddress { target.copyMemory(from: source, byteCount: name.count) }
@@ -63,11 +65,15 @@ package final class FieldBlock {
 
     @inline(__always)
     private func add(
-        _ nameLength: Int, _ value: UnsafeRawBufferPointer, _ known: KnownField, _ target: UnsafeMutableRawPointer
+        _ nameLength: Int,
+        _ value: UnsafeRawBufferPointer,
+        _ known: KnownField,
+        _ target: UnsafeMutableRawPointer
     ) {
         if let source = value.baseAddress { (target + nameLength).copyMemory(from: source, byteCount: value.count) }
         (entries + count).initialize(
-            to: Entry(nameStart: used, nameLength: nameLength, valueLength: value.count, known: known))
+            to: Entry(nameStart: used, nameLength: nameLength, valueLength: value.count, known: known)
+        )
         count += 1
         used += nameLength + value.count
         size += nameLength + value.count + 32

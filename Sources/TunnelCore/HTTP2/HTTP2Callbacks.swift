@@ -4,7 +4,9 @@ internal import NIOCore
 /// Where nghttp2 calls back. Pointers to our objects travel through C unretained: the session outlives nghttp2's part of
 /// it, and a stream lives in the session's table until `on_stream_close`.
 enum HTTP2Callbacks {
-    static func pointer(_ stream: HTTP2Stream) -> UnsafeMutableRawPointer { Unmanaged.passUnretained(stream).toOpaque() }
+    static func pointer(_ stream: HTTP2Stream) -> UnsafeMutableRawPointer {
+        Unmanaged.passUnretained(stream).toOpaque()
+    }
 
     static func makeSession(_ role: HTTP2Session.Role, _ owner: HTTP2Session) -> OpaquePointer? {
         var callbacks: OpaquePointer?
@@ -62,7 +64,9 @@ private let streamFailure = Int32(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue
 // MARK: Receiving
 
 private func onBeginHeaders(
-    _ session: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ user: UnsafeMutableRawPointer?
+    _ session: OpaquePointer?,
+    _ frame: UnsafePointer<nghttp2_frame>?,
+    _ user: UnsafeMutableRawPointer?
 ) -> Int32 {
     withOwner(user) { owner in
         owner.fields.removeAll()
@@ -76,18 +80,27 @@ private func onBeginHeaders(
 }
 
 private func onHeader(
-    _ session: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ name: UnsafePointer<UInt8>?, _ nameLength: Int,
-    _ value: UnsafePointer<UInt8>?, _ valueLength: Int, _ flags: UInt8, _ user: UnsafeMutableRawPointer?
+    _ session: OpaquePointer?,
+    _ frame: UnsafePointer<nghttp2_frame>?,
+    _ name: UnsafePointer<UInt8>?,
+    _ nameLength: Int,
+    _ value: UnsafePointer<UInt8>?,
+    _ valueLength: Int,
+    _ flags: UInt8,
+    _ user: UnsafeMutableRawPointer?
 ) -> Int32 {
     withOwner(user) { owner in
         owner.received(
             name: UnsafeRawBufferPointer(start: name, count: nameLength),
-            value: UnsafeRawBufferPointer(start: value, count: valueLength)) ? 0 : streamFailure
+            value: UnsafeRawBufferPointer(start: value, count: valueLength)
+        ) ? 0 : streamFailure
     }
 }
 
 private func onBeginFrame(
-    _ session: OpaquePointer?, _ header: UnsafePointer<nghttp2_frame_hd>?, _ user: UnsafeMutableRawPointer?
+    _ session: OpaquePointer?,
+    _ header: UnsafePointer<nghttp2_frame_hd>?,
+    _ user: UnsafeMutableRawPointer?
 ) -> Int32 {
     let header = header!.pointee
     switch Int(header.type) {
@@ -99,7 +112,9 @@ private func onBeginFrame(
 }
 
 private func onFrameReceived(
-    _ session: OpaquePointer?, _ frame: UnsafePointer<nghttp2_frame>?, _ user: UnsafeMutableRawPointer?
+    _ session: OpaquePointer?,
+    _ frame: UnsafePointer<nghttp2_frame>?,
+    _ user: UnsafeMutableRawPointer?
 ) -> Int32 {
     let frame = frame!
     let isEnd = frame.pointee.hd.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0
@@ -141,7 +156,9 @@ extension HTTP2Session {
         controlFrameCount += 1
         guard controlFrameCount > configuration.controlFrames else { return true }
         fatalError = HTTP2Error(
-            .flood, "the peer sent more than \(configuration.controlFrames) control frames in 30 seconds")
+            .flood,
+            "the peer sent more than \(configuration.controlFrames) control frames in 30 seconds"
+        )
         return false
     }
 
@@ -189,7 +206,11 @@ extension HTTP2Session {
 }
 
 private func onDataChunk(
-    _ session: OpaquePointer?, _ flags: UInt8, _ id: Int32, _ data: UnsafePointer<UInt8>?, _ length: Int,
+    _ session: OpaquePointer?,
+    _ flags: UInt8,
+    _ id: Int32,
+    _ data: UnsafePointer<UInt8>?,
+    _ length: Int,
     _ user: UnsafeMutableRawPointer?
 ) -> Int32 {
     if let stream = stream(session, id) {
@@ -201,7 +222,10 @@ private func onDataChunk(
 }
 
 private func onStreamClose(
-    _ session: OpaquePointer?, _ id: Int32, _ code: UInt32, _ user: UnsafeMutableRawPointer?
+    _ session: OpaquePointer?,
+    _ id: Int32,
+    _ code: UInt32,
+    _ user: UnsafeMutableRawPointer?
 ) -> Int32 {
     guard let stream = stream(session, id) else { return 0 }
     nghttp2_session_set_stream_user_data(session, id, nil)
@@ -213,15 +237,32 @@ private func onStreamClose(
 
 /// DATA frames as large as both sides allow: nghttp2 asks with what the windows and the peer's SETTINGS leave.
 private func readLength(
-    _ session: OpaquePointer?, _ frameType: UInt8, _ id: Int32, _ sessionWindow: Int32, _ streamWindow: Int32,
-    _ peerMaxFrameSize: UInt32, _ user: UnsafeMutableRawPointer?
+    _ session: OpaquePointer?,
+    _ frameType: UInt8,
+    _ id: Int32,
+    _ sessionWindow: Int32,
+    _ streamWindow: Int32,
+    _ peerMaxFrameSize: UInt32,
+    _ user: UnsafeMutableRawPointer?
 ) -> Int {
-    max(1, min(Int(sessionWindow), Int(streamWindow), Int(peerMaxFrameSize), withOwner(user) { $0.configuration.maxFrameSize }))
+    max(
+        1,
+        min(
+            Int(sessionWindow),
+            Int(streamWindow),
+            Int(peerMaxFrameSize),
+            withOwner(user) { $0.configuration.maxFrameSize }
+        )
+    )
 }
 
 private func readData(
-    _ session: OpaquePointer?, _ id: Int32, _ buffer: UnsafeMutablePointer<UInt8>?, _ length: Int,
-    _ flags: UnsafeMutablePointer<UInt32>?, _ source: UnsafeMutablePointer<nghttp2_data_source>?,
+    _ session: OpaquePointer?,
+    _ id: Int32,
+    _ buffer: UnsafeMutablePointer<UInt8>?,
+    _ length: Int,
+    _ flags: UnsafeMutablePointer<UInt32>?,
+    _ source: UnsafeMutablePointer<nghttp2_data_source>?,
     _ user: UnsafeMutableRawPointer?
 ) -> Int {
     Unmanaged<HTTP2Stream>.fromOpaque(source!.pointee.ptr)._withUnsafeGuaranteedRef { stream in
@@ -251,8 +292,12 @@ private func readData(
 }
 
 private func sendData(
-    _ session: OpaquePointer?, _ frame: UnsafeMutablePointer<nghttp2_frame>?, _ header: UnsafePointer<UInt8>?,
-    _ length: Int, _ source: UnsafeMutablePointer<nghttp2_data_source>?, _ user: UnsafeMutableRawPointer?
+    _ session: OpaquePointer?,
+    _ frame: UnsafeMutablePointer<nghttp2_frame>?,
+    _ header: UnsafePointer<UInt8>?,
+    _ length: Int,
+    _ source: UnsafeMutablePointer<nghttp2_data_source>?,
+    _ user: UnsafeMutableRawPointer?
 ) -> Int32 {
     Unmanaged<HTTP2Stream>.fromOpaque(source!.pointee.ptr)._withUnsafeGuaranteedRef { stream in
         withOwner(user) { owner in

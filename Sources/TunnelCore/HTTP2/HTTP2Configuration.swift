@@ -23,9 +23,15 @@ package struct HTTP2Configuration: Sendable, Equatable {
     package var sendBuffer: Int
 
     package init(
-        maxConcurrentStreams: Int = 256, streamWindow: Int = 256 << 10, maxStreamWindow: Int = 4 << 20,
-        windowBudget: Int = 16 << 20, maxFrameSize: Int = 32 << 10, headerListSize: Int = 80 << 10,
-        fields: Int = 128, controlFrames: Int = 2000, sendBuffer: Int = 128 << 10
+        maxConcurrentStreams: Int = 256,
+        streamWindow: Int = 256 << 10,
+        maxStreamWindow: Int = 4 << 20,
+        windowBudget: Int = 16 << 20,
+        maxFrameSize: Int = 32 << 10,
+        headerListSize: Int = 80 << 10,
+        fields: Int = 128,
+        controlFrames: Int = 2000,
+        sendBuffer: Int = 128 << 10
     ) {
         self.maxConcurrentStreams = maxConcurrentStreams
         self.streamWindow = streamWindow

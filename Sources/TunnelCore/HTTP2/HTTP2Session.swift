@@ -52,7 +52,8 @@ package final class HTTP2Session {
     private var names: UnsafeMutablePointer<nghttp2_nv>
 
     package init(
-        _ role: Role, configuration: HTTP2Configuration = HTTP2Configuration(),
+        _ role: Role,
+        configuration: HTTP2Configuration = HTTP2Configuration(),
         allocator: ByteBufferAllocator = ByteBufferAllocator()
     ) {
         self.role = role
@@ -74,27 +75,37 @@ package final class HTTP2Session {
         var settings = [
             nghttp2_settings_entry(
                 settings_id: Int32(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE.rawValue),
-                value: UInt32(configuration.streamWindow)),
+                value: UInt32(configuration.streamWindow)
+            ),
             nghttp2_settings_entry(
                 settings_id: Int32(NGHTTP2_SETTINGS_MAX_FRAME_SIZE.rawValue),
-                value: UInt32(configuration.maxFrameSize)),
+                value: UInt32(configuration.maxFrameSize)
+            ),
             nghttp2_settings_entry(
                 settings_id: Int32(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE.rawValue),
-                value: UInt32(configuration.headerListSize)),
+                value: UInt32(configuration.headerListSize)
+            ),
         ]
         switch role {
         case .client:
             settings.append(
-                nghttp2_settings_entry(settings_id: Int32(NGHTTP2_SETTINGS_ENABLE_PUSH.rawValue), value: 0))
+                nghttp2_settings_entry(settings_id: Int32(NGHTTP2_SETTINGS_ENABLE_PUSH.rawValue), value: 0)
+            )
         case .server:
             settings.append(
                 nghttp2_settings_entry(
                     settings_id: Int32(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS.rawValue),
-                    value: UInt32(configuration.maxConcurrentStreams)))
+                    value: UInt32(configuration.maxConcurrentStreams)
+                )
+            )
         }
         nghttp2_submit_settings(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), settings, settings.count)
         nghttp2_session_set_local_window_size(
-            session, UInt8(NGHTTP2_FLAG_NONE.rawValue), 0, Int32(configuration.connectionWindow))
+            session,
+            UInt8(NGHTTP2_FLAG_NONE.rawValue),
+            0,
+            Int32(configuration.connectionWindow)
+        )
     }
 
     // MARK: Octets in and out
@@ -103,7 +114,10 @@ package final class HTTP2Session {
     package func receive(_ octets: UnsafeRawBufferPointer, now: NIODeadline) throws(HTTP2Error) {
         self.now = now
         let taken = nghttp2_session_mem_recv(
-            session, octets.baseAddress?.assumingMemoryBound(to: UInt8.self), octets.count)
+            session,
+            octets.baseAddress?.assumingMemoryBound(to: UInt8.self),
+            octets.count
+        )
         if let fatalError { throw fatalError }
         guard taken >= 0 else {
             throw HTTP2Error(.protocolViolation, String(cString: nghttp2_strerror(Int32(taken))))
@@ -178,7 +192,9 @@ package final class HTTP2Session {
 
     /// Opens a stream and sends a request on it. The service's side only.
     package func openStream(
-        _ head: FieldBlock, isEnd: Bool, receiver: any StreamReceiver
+        _ head: FieldBlock,
+        isEnd: Bool,
+        receiver: any StreamReceiver
     ) throws(HTTP2Error) -> HTTP2Stream {
         precondition(role == .client)
         guard !isDraining else { throw HTTP2Error(.refused, "the tunnel is draining") }
@@ -315,7 +331,11 @@ package final class HTTP2Session {
         stream.window += increase
         windowGrowth += increase
         nghttp2_session_set_local_window_size(
-            session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream.id, Int32(stream.window))
+            session,
+            UInt8(NGHTTP2_FLAG_NONE.rawValue),
+            stream.id,
+            Int32(stream.window)
+        )
     }
 
     // MARK: Connection
@@ -323,8 +343,10 @@ package final class HTTP2Session {
     package func ping(_ payload: UInt64) {
         withUnsafeBytes(of: payload) { octets in
             _ = nghttp2_submit_ping(
-                session, UInt8(NGHTTP2_FLAG_NONE.rawValue),
-                octets.baseAddress?.assumingMemoryBound(to: UInt8.self))
+                session,
+                UInt8(NGHTTP2_FLAG_NONE.rawValue),
+                octets.baseAddress?.assumingMemoryBound(to: UInt8.self)
+            )
         }
         needsFlush()
     }
@@ -359,7 +381,8 @@ package final class HTTP2Session {
     // MARK: nghttp2's view of a field block
 
     private func withNames<Result>(
-        _ block: FieldBlock, _ body: (UnsafePointer<nghttp2_nv>, Int) -> Result
+        _ block: FieldBlock,
+        _ body: (UnsafePointer<nghttp2_nv>, Int) -> Result
     ) -> Result {
         let count = min(block.count, configuration.fields + 8)
         for index in 0..<count {
@@ -372,7 +395,11 @@ package final class HTTP2Session {
                     value: value.baseAddress.map {
                         UnsafeMutablePointer(mutating: $0.assumingMemoryBound(to: UInt8.self))
                     } ?? empty,
-                    namelen: name.count, valuelen: value.count, flags: UInt8(NGHTTP2_NV_FLAG_NONE.rawValue)))
+                    namelen: name.count,
+                    valuelen: value.count,
+                    flags: UInt8(NGHTTP2_NV_FLAG_NONE.rawValue)
+                )
+            )
         }
         return body(names, count)
     }

@@ -28,11 +28,16 @@ package final class CertificateIssuer: @unchecked Sendable {
         guard let key = COpenSSL_EVP_EC_gen_p256() else { throw Self.failure() }
         self.key = key
         let certificate = try Self.make(
-            commonName: commonName, days: days, key: key, issuer: nil, issuerKey: key,
+            commonName: commonName,
+            days: days,
+            key: key,
+            issuer: nil,
+            issuerKey: key,
             extensions: [
                 (NID_basic_constraints, "critical,CA:TRUE,pathlen:0"),
                 (NID_key_usage, "critical,keyCertSign,cRLSign"),
-            ])
+            ]
+        )
         self.certificate = certificate
         self.authority = Identity(certificate: Self.pem(certificate: certificate), privateKey: Self.pem(key: key))
     }
@@ -59,8 +64,13 @@ package final class CertificateIssuer: @unchecked Sendable {
             extensions += [(NID_ext_key_usage, "clientAuth"), (NID_subject_alt_name, "URI:\(identity.uri)")]
         }
         let certificate = try Self.make(
-            commonName: commonName, days: days, key: key, issuer: self.certificate, issuerKey: self.key,
-            extensions: extensions)
+            commonName: commonName,
+            days: days,
+            key: key,
+            issuer: self.certificate,
+            issuerKey: self.key,
+            extensions: extensions
+        )
         defer { X509_free(certificate) }
         return Identity(certificate: Self.pem(certificate: certificate), privateKey: Self.pem(key: key))
     }
@@ -73,7 +83,11 @@ package final class CertificateIssuer: @unchecked Sendable {
     }
 
     private static func make(
-        commonName: String, days: Int, key: OpaquePointer, issuer: OpaquePointer?, issuerKey: OpaquePointer,
+        commonName: String,
+        days: Int,
+        key: OpaquePointer,
+        issuer: OpaquePointer?,
+        issuerKey: OpaquePointer,
         extensions: [(Int32, String)]
     ) throws(TLSError) -> OpaquePointer {
         guard let certificate = X509_new() else { throw failure() }
@@ -130,6 +144,8 @@ package final class CertificateIssuer: @unchecked Sendable {
         let count = COpenSSL_BIO_get_mem_data(bio, &octets)
         guard let octets else { return "" }
         return String(
-            decoding: UnsafeRawBufferPointer(start: octets, count: count), as: UTF8.self)
+            decoding: UnsafeRawBufferPointer(start: octets, count: count),
+            as: UTF8.self
+        )
     }
 }

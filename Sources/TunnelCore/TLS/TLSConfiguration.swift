@@ -29,8 +29,13 @@ package struct TLSConfiguration: Sendable, Equatable {
     package var applicationProtocols: [String]
 
     package init(
-        role: Role, minimumVersion: Version = .tls13, certificateChain: Source? = nil, privateKey: Source? = nil,
-        trust: Trust = .anchors([]), requiresClientCertificate: Bool = false, applicationProtocols: [String] = []
+        role: Role,
+        minimumVersion: Version = .tls13,
+        certificateChain: Source? = nil,
+        privateKey: Source? = nil,
+        trust: Trust = .anchors([]),
+        requiresClientCertificate: Bool = false,
+        applicationProtocols: [String] = []
     ) {
         self.role = role
         self.minimumVersion = minimumVersion

@@ -31,15 +31,21 @@ package final class TLSContext: @unchecked Sendable {
 
     private func setOptions() {
         COpenSSL_SSL_CTX_set_min_proto_version(
-            context, configuration.minimumVersion == .tls13 ? TLS1_3_VERSION : TLS1_2_VERSION)
+            context,
+            configuration.minimumVersion == .tls13 ? TLS1_3_VERSION : TLS1_2_VERSION
+        )
         COpenSSL_SSL_CTX_set_no_renegotiation_no_compression(context)
         COpenSSL_SSL_CTX_set_session_cache_off(context)
         SSL_CTX_set_num_tickets(context, 0)
         COpenSSL_SSL_CTX_set_mode(
-            context, Int(SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER))
+            context,
+            Int(SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER)
+        )
         // AES-128 first: as strong as the P-256 keys around it, and a fifth cheaper for bulk than AES-256.
         SSL_CTX_set_ciphersuites(
-            context, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256")
+            context,
+            "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+        )
         SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20")
     }
 
@@ -57,7 +63,11 @@ package final class TLSContext: @unchecked Sendable {
         }
         for intermediate in certificates.dropFirst() {
             SSL_CTX_ctrl(
-                context, SSL_CTRL_CHAIN_CERT, 1, UnsafeMutableRawPointer(intermediate))
+                context,
+                SSL_CTRL_CHAIN_CERT,
+                1,
+                UnsafeMutableRawPointer(intermediate)
+            )
         }
         let bio = try Self.open(key)
         defer { BIO_free(bio) }
@@ -69,7 +79,8 @@ package final class TLSContext: @unchecked Sendable {
             throw TLSError(
                 .configuration,
                 "the key in \(Self.name(key)) does not belong to the certificate in \(Self.name(chain)): "
-                    + TLSError.takeQueue().text)
+                    + TLSError.takeQueue().text
+            )
         }
     }
 
@@ -117,12 +128,20 @@ package final class TLSContext: @unchecked Sendable {
                     var choice: UnsafeMutablePointer<UInt8>?
                     var length: UInt8 = 0
                     let result = SSL_select_next_proto(
-                        &choice, &length, own.baseAddress, UInt32(own.count), offered, offeredLength)
+                        &choice,
+                        &length,
+                        own.baseAddress,
+                        UInt32(own.count),
+                        offered,
+                        offeredLength
+                    )
                     guard result == OPENSSL_NPN_NEGOTIATED else { return SSL_TLSEXT_ERR_ALERT_FATAL }
                     selected!.pointee = UnsafePointer(choice)
                     selectedLength!.pointee = length
                     return SSL_TLSEXT_ERR_OK
-                }, Unmanaged.passUnretained(self).toOpaque())
+                },
+                Unmanaged.passUnretained(self).toOpaque()
+            )
         }
     }
 
@@ -143,7 +162,9 @@ package final class TLSContext: @unchecked Sendable {
             bio = BIO_new(BIO_s_mem())
             text.withCString { _ = BIO_write(bio, $0, Int32(text.utf8.count)) }
         }
-        guard let bio else { throw TLSError(.configuration, "cannot read \(name(source)): \(TLSError.takeQueue().text)") }
+        guard let bio else {
+            throw TLSError(.configuration, "cannot read \(name(source)): \(TLSError.takeQueue().text)")
+        }
         return bio
     }
 

@@ -63,7 +63,8 @@ extension TLSError {
             let alert = String(cString: SSL_alert_desc_string_long(reason - SSL_AD_REASON_OFFSET))
             return TLSError(
                 .refusedByPeer,
-                "\(peer) refused the handshake with the alert \"\(alert)\"; its log says why")
+                "\(peer) refused the handshake with the alert \"\(alert)\"; its log says why"
+            )
         }
         let verification = SSL_get_verify_result(ssl)
         if verification != X509_V_OK {

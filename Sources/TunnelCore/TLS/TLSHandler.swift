@@ -24,7 +24,10 @@ package final class TLSHandler: ChannelDuplexHandler {
     private var timer: Scheduled<Void>?
 
     package init(
-        _ context: TLSContext, serverName: String?, peer: String, handshakeTimeout: TimeAmount = .seconds(10)
+        _ context: TLSContext,
+        serverName: String?,
+        peer: String,
+        handshakeTimeout: TimeAmount = .seconds(10)
     ) {
         self.context = context
         self.serverName = serverName
@@ -48,14 +51,19 @@ package final class TLSHandler: ChannelDuplexHandler {
         guard session == nil else { return }
         do throws(TLSError) {
             session = try TLSSession(
-                self.context, serverName: serverName, peer: peer, allocator: context.channel.allocator)
+                self.context,
+                serverName: serverName,
+                peer: peer,
+                allocator: context.channel.allocator
+            )
             let box = NIOLoopBound((self, context), eventLoop: context.eventLoop)
             timer = context.eventLoop.scheduleTask(in: handshakeTimeout) {
                 let (handler, context) = box.value
                 guard handler.session?.state == .handshaking else { return }
                 handler.fail(
                     context,
-                    TLSError(.closedDuringHandshake, "\(handler.peer) did not complete the TLS handshake in time"))
+                    TLSError(.closedDuringHandshake, "\(handler.peer) did not complete the TLS handshake in time")
+                )
             }
             try proceed(context)
         } catch {
@@ -83,8 +91,11 @@ package final class TLSHandler: ChannelDuplexHandler {
                 send(context, flush: true)
                 context.fireUserInboundEventTriggered(
                     TLSEstablished(
-                        applicationProtocol: session.applicationProtocol, version: session.version,
-                        peerURIs: session.peerURIs))
+                        applicationProtocol: session.applicationProtocol,
+                        version: session.version,
+                        peerURIs: session.peerURIs
+                    )
+                )
             }
         }
         plaintext.clear()
@@ -135,7 +146,8 @@ package final class TLSHandler: ChannelDuplexHandler {
         timer?.cancel()
         if session?.state == .handshaking {
             context.fireErrorCaught(
-                TLSError(.closedDuringHandshake, "\(peer) closed the connection during the TLS handshake"))
+                TLSError(.closedDuringHandshake, "\(peer) closed the connection during the TLS handshake")
+            )
         }
         context.fireChannelInactive()
     }

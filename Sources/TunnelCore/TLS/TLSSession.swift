@@ -17,7 +17,8 @@ package final class TLSSession {
     /// - Parameters:
     ///   - serverName: for clients: sent as SNI and checked against the certificate; an IP address is only checked.
     ///   - peer: how error messages call the other side.
-    package init(_ context: TLSContext, serverName: String?, peer: String, allocator: ByteBufferAllocator) throws(TLSError)
+    package init(_ context: TLSContext, serverName: String?, peer: String, allocator: ByteBufferAllocator)
+        throws(TLSError)
     {
         guard let ssl = SSL_new(context.context) else {
             throw TLSError(.configuration, "OpenSSL: \(TLSError.takeQueue().text)")

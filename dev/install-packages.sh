@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that building, running and testing need, if any is missing.
+#
+#   dev/install-packages.sh            what the build and the tests need
+#   dev/install-packages.sh benchmark  and what the benchmark needs
+set -euo pipefail
+
+packages=(libssl-dev libnghttp2-dev libyaml-dev zlib1g-dev pkg-config curl)
+[ "${1:-}" = benchmark ] && packages+=(wrk nginx-light python3 valgrind)
+
+missing=()
+for package in "${packages[@]}"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+sudo=()
+[ "$(id -u)" -eq 0 ] || sudo=(sudo)
+"${sudo[@]}" apt-get update -qq
+DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}"
