@@ -95,3 +95,14 @@ let package = Package(
         ),
     ]
 )
+
+// Built only on request: nothing but Benchmarks/counts.py needs it.
+if Context.environment["CONNECTOR_BENCHMARKS"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "Microbenchmarks",
+            dependencies: ["AccessPolicy", "TunnelCore"],
+            path: "Benchmarks/Microbenchmarks",
+            swiftSettings: settings
+        ))
+}

@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+"""Two measures that a noisy machine does not touch, compared with those in counts.json.
+
+    Benchmarks/counts.py            measure and compare; exit 1 where something grew by more than a tenth
+    Benchmarks/counts.py --write    measure and keep
+
+System calls per request and process at 32 connections, by perf's tracepoints: needs linux-perf, wrk, nginx and root.
+Instructions by callgrind, as the difference between many and few repetitions: per request of each process, per policy
+look-up (with ten and with 100,000 mappings) and per head parsed. Needs valgrind; build with dev/build-release.sh first.
+"""
+import argparse, json, os, re, shutil, socket, subprocess, sys, tempfile, time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from benchmark import HERE, LUA, Pair, certificates, start_connectord, start_nginx
+
+FILE = os.path.join(HERE, 'counts.json')
+CALLS = {'read': ['read', 'recvfrom', 'readv', 'recvmsg'], 'write': ['write', 'sendto', 'writev', 'sendmsg'],
+         'epoll_wait': ['epoll_wait', 'epoll_pwait'], 'epoll_ctl': ['epoll_ctl']}
+
+
+def system_calls(binary, folder, results):
+    nginx, pairs = start_nginx(folder, 38080), []
+    try:
+        start_connectord(binary, folder, 38080, 38100, pairs)
+        events = ','.join(f'syscalls:sys_enter_{c}' for group in CALLS.values() for c in group)
+        load = subprocess.Popen(
+            ['wrk', '-t1', '-c32', '-d8s', '-s', 'small.lua', 'http://127.0.0.1:38100/'], cwd=folder, stdout=subprocess.PIPE, text=True)
+        time.sleep(1)
+        counted = [subprocess.Popen(['perf', 'stat', '-x', ',', '-e', events, '-p', str(pid), '--', 'sleep', '5'],
+                                    stderr=subprocess.PIPE, text=True) for pid in pairs[0].pids]
+        texts = [process.communicate()[1] for process in counted]
+        rate = float(re.search(r'Requests/sec:\s+([\d.]+)', load.communicate()[0])[1])
+        for name, text in zip(('service', 'connector'), texts):
+            for call, variants in CALLS.items():
+                total = sum(int(m) for v in variants for m in re.findall(rf'^(\d+),,syscalls:sys_enter_{v},', text, re.M))
+                results[f'{call} calls per request, {name}, 32 connections'] = round(total / 5 / rate, 2)
+    finally:
+        for pair in pairs:
+            pair.stop()
+        nginx.terminate()
+        nginx.wait()
+
+
+def callgrind(command, folder, name):
+    output = f'{folder}/callgrind.{name}'
+    return ['valgrind', '--tool=callgrind', f'--callgrind-out-file={output}', *command], output
+
+
+def total(output):
+    return int(re.search(r'^(?:summary|totals): (\d+)', open(output).read(), re.M)[1])
+
+
+def micro(folder, results):
+    environment = dict(os.environ, CONNECTOR_BENCHMARKS='1')
+    scratch = os.path.join(HERE, '..', '.build', 'benchmarks')
+    subprocess.run(['swift', 'build', '-c', 'release', '--product', 'Microbenchmarks', '--scratch-path', scratch],
+                   cwd=os.path.join(HERE, '..'), env=environment, check=True, stdout=subprocess.DEVNULL)
+    binary = f'{folder}/micro'
+    subprocess.run(['strip', '-g', '-o', binary, f'{scratch}/release/Microbenchmarks'], check=True)
+    for case, name in (('policy-10', 'instructions per policy look-up, 10 mappings'),
+                       ('policy-100000', 'instructions per policy look-up, 100,000 mappings'),
+                       ('head', 'instructions per request head parsed (12 fields, 780 octets)')):
+        counts = []
+        for repetitions in (1000, 11000):
+            command, output = callgrind([binary, case, str(repetitions)], folder, case)
+            subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+            counts.append(total(output))
+        results[name] = round((counts[1] - counts[0]) / 10000)
+
+
+def requests(port, count):
+    connection = socket.create_connection(('127.0.0.1', port))
+    for _ in range(count):
+        connection.sendall(b'GET http://bench/small HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\n\r\n')
+        answer = b''
+        while not answer.endswith(b'x' * 64):
+            answer += connection.recv(65536)
+
+
+def per_request(binary, folder, results):
+    stripped = f'{folder}/connectord'
+    subprocess.run(['strip', '-g', '-o', stripped, binary], check=True)
+    spawn = Pair.spawn
+    nginx = start_nginx(folder, 38080)
+    try:
+        for index, name in enumerate(('service', 'connector')):
+            counts = []
+            for repetitions in (200, 2200):
+                command, output = callgrind([stripped], folder, name)
+
+                def under_valgrind(self, *arguments):
+                    own = len(self.processes) == index
+                    spawn(self, *(command[:-1] if own else []), stripped, *arguments[1:])
+
+                Pair.spawn, pairs = under_valgrind, []
+                try:
+                    start_connectord(stripped, folder, 38080, 38100, pairs)
+                    requests(38100, repetitions)
+                finally:
+                    Pair.spawn = spawn
+                    for pair in pairs:
+                        pair.stop()
+                counts.append(total(output))
+            results[f'instructions per request, {name}, 1 connection'] = round((counts[1] - counts[0]) / 2000)
+    finally:
+        nginx.terminate()
+        nginx.wait()
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('--binary', default=os.path.join(HERE, '..', '.build', 'release', 'connectord'))
+    p.add_argument('--write', action='store_true')
+    o = p.parse_args()
+    binary = os.path.abspath(o.binary)
+    folder = tempfile.mkdtemp(prefix='connectord-counts-')
+    os.chmod(folder, 0o755)
+    open(f'{folder}/small.lua', 'w').write(LUA)
+    results = {}
+    try:
+        certificates(binary, folder)
+        micro(folder, results)
+        per_request(binary, folder, results)
+        if shutil.which('perf') and shutil.which('wrk'):
+            system_calls(binary, folder, results)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    kept = json.load(open(FILE)) if os.path.exists(FILE) else {}
+    grown = False
+    for name, value in results.items():
+        before = kept.get(name)
+        # A tenth; for calls per request at least a tenth of a call, since batches vary.
+        worse = before is not None and value > before * 1.1 and value > before + 0.1
+        grown = grown or worse
+        print(f'{name:64}{value:>10}' + (f'   was {before}' if before not in (None, value) else '') + ('  GREW' if worse else ''))
+    if o.write:
+        json.dump(results, open(FILE, 'w'), indent=1)
+    return 1 if grown and not o.write else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
