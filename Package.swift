@@ -104,5 +104,6 @@ if Context.environment["CONNECTOR_BENCHMARKS"] != nil {
             dependencies: ["AccessPolicy", "TunnelCore"],
             path: "Benchmarks/Microbenchmarks",
             swiftSettings: settings
-        ))
+        )
+    )
 }

@@ -89,18 +89,20 @@ enum HostPort {
             guard rest.hasPrefix(":"), let port = Int(rest.dropFirst()) else { return nil }
             return (host, port)
         }
-        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-        guard let host = parts.first, !host.isEmpty, parts.count <= 2 else { return nil }
-        guard parts.count == 2 else { return (String(host), nil) }
-        guard !parts[1].isEmpty, parts[1].allSatisfy({ $0.isASCII && $0.isNumber }), let port = Int(parts[1]) else {
-            return nil
+        guard let colon = text.utf8.firstIndex(of: UInt8(ascii: ":")) else { return text.isEmpty ? nil : (text, nil) }
+        let digits = text.utf8[text.utf8.index(after: colon)...]
+        guard colon > text.startIndex, (1...9).contains(digits.count) else { return nil }
+        var port = 0
+        for digit in digits {
+            guard digit >= UInt8(ascii: "0"), digit <= UInt8(ascii: "9") else { return nil }
+            port = port * 10 + Int(digit - UInt8(ascii: "0"))
         }
-        return (String(host), port)
+        return (String(text[..<colon]), port)
     }
 
     static func isHostName(_ host: String) -> Bool {
         !host.isEmpty && host.utf8.count <= 253 && !host.hasPrefix(".") && !host.contains("..")
-            && host.split(separator: ".").allSatisfy { $0.utf8.count <= 63 }
+            && (host.utf8.count <= 63 || host.split(separator: ".").allSatisfy { $0.utf8.count <= 63 })
             && host.utf8.allSatisfy { octet in
                 switch octet {
                 case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

@@ -5,9 +5,12 @@ struct Section {
     let node: YAMLNode
     let key: String
     let findings: Findings
-    private var values: [String: YAMLNode] = [:]
-    private var places: [String: YAMLNode] = [:]
+    /// In the order of the file. A handful: searching them costs less than hashing them would.
+    private var entries: [(name: String, key: YAMLNode, value: YAMLNode)] = []
     private var known: [String] = []
+
+    /// More than any mapping here has.
+    private static let entryLimit = 64
 
     /// - Parameter key: the path of this mapping, empty for the file.
     init(_ node: YAMLNode, _ key: String, _ findings: Findings) {
@@ -18,18 +21,31 @@ struct Section {
             if !node.isEmpty { findings.error(node, key, "must be a mapping of keys and values, not \(node.kind)") }
             return
         }
+        entries.reserveCapacity(pairs.count)
+        known.reserveCapacity(8)
         for (name, value) in pairs {
             guard case .scalar(let text, _) = name.content else {
                 findings.error(name, key, "a key must be a name, not \(name.kind)")
                 continue
             }
-            if let first = places[text] {
-                findings.error(name, path(text), "stands here a second time; it already stands in line \(first.line)")
+            if let first = entry(text) {
+                findings.error(
+                    name,
+                    path(text),
+                    "stands here a second time; it already stands in line \(first.key.line)"
+                )
                 continue
             }
-            places[text] = name
-            values[text] = value
+            guard entries.count < Self.entryLimit else {
+                findings.error(name, key, "has more than \(Self.entryLimit) keys; what follows is not read")
+                break
+            }
+            entries.append((text, name, value))
         }
+    }
+
+    private func entry(_ name: String) -> (name: String, key: YAMLNode, value: YAMLNode)? {
+        entries.first { $0.name == name }
     }
 
     func path(_ name: String) -> String { key.isEmpty ? name : "\(key).\(name)" }
@@ -37,7 +53,7 @@ struct Section {
     /// The value of `name`, or nil where there is none.
     mutating func value(_ name: String) -> YAMLNode? {
         known.append(name)
-        guard let value = values[name], !value.isEmpty else { return nil }
+        guard let value = entry(name)?.value, !value.isEmpty else { return nil }
         return value
     }
 
@@ -51,16 +67,16 @@ struct Section {
     }
 
     mutating func required(_ name: String, _ explanation: String) -> String? {
-        if values[name].map({ $0.isEmpty }) ?? true {
+        if entry(name)?.value.isEmpty ?? true {
             known.append(name)
-            findings.error(values[name] ?? node, path(name), "is missing: \(explanation)")
+            findings.error(entry(name)?.value ?? node, path(name), "is missing: \(explanation)")
             return nil
         }
         return string(name)
     }
 
     mutating func flag(_ name: String, _ fallback: Bool) -> Bool {
-        guard let text = string(name), let place = values[name] else { return fallback }
+        guard let text = string(name), let place = entry(name)?.value else { return fallback }
         switch text.lowercased() {
         case "true", "yes", "on": return true
         case "false", "no", "off": return false
@@ -71,7 +87,7 @@ struct Section {
     }
 
     mutating func integer(_ name: String, _ fallback: Int, in range: ClosedRange<Int>) -> Int {
-        guard let text = string(name), let place = values[name] else { return fallback }
+        guard let text = string(name), let place = entry(name)?.value else { return fallback }
         guard let number = Int(text), range.contains(number) else {
             findings.error(
                 place,
@@ -84,7 +100,7 @@ struct Section {
     }
 
     mutating func duration(_ name: String, _ fallback: TimeAmount, atLeast minimum: TimeAmount) -> TimeAmount {
-        guard let text = string(name), let place = values[name] else { return fallback }
+        guard let text = string(name), let place = entry(name)?.value else { return fallback }
         guard let amount = DurationText.parse(text), amount >= minimum, amount <= .hours(12) else {
             findings.error(
                 place,
@@ -103,7 +119,7 @@ struct Section {
         _ type: Choice.Type,
         unsupported: [String] = []
     ) -> Choice? where Choice.RawValue == String {
-        guard let text = string(name), let place = values[name] else { return nil }
+        guard let text = string(name), let place = entry(name)?.value else { return nil }
         if let choice = Choice.allCases.first(where: { $0.rawValue.lowercased() == text.lowercased() }) {
             return choice
         }
@@ -135,11 +151,11 @@ struct Section {
     }
 
     /// Where a key stands, for findings about its value; the section itself where it does not.
-    func place(_ name: String) -> YAMLNode { values[name] ?? node }
+    func place(_ name: String) -> YAMLNode { entry(name)?.value ?? node }
 
     /// Reports every key that nobody asked for.
     func finish() {
-        for (name, place) in places where !known.contains(name) {
+        for (name, place, _) in entries where !known.contains(name) {
             let nearest = NearestName.find(name, among: known).map { "; did you mean \"\($0)\"?" }
             findings.error(
                 place,
