@@ -108,6 +108,8 @@ systems:
     wait_for('http://bench/small', f'127.0.0.1:{port}')
 
 
+# The reverse-HTTP pair as its users run it: the tunnel is chosen by the connector's name, both ends ping, and requests
+# that were not processed are retried, all of which connectord does as well.
 def start_haproxy(binary, folder, backend, port, pairs):
     pair = Pair('haproxy', folder, port)
     pairs.append(pair)
@@ -130,15 +132,17 @@ frontend pub
     bind 127.0.0.1:{port}
     use_backend be_rev
 frontend tunnels
-    bind 127.0.0.1:{port + 1} ssl crt service-both.pem ca-file ca.pem verify required alpn h2
-    tcp-request session attach-srv be_rev/connectors
+    bind 127.0.0.1:{port + 1} ssl crt service-both.pem ca-file ca.pem verify required alpn h2 idle-ping 20s
+    tcp-request session attach-srv be_rev/connectors name ssl_c_s_dn(CN)
 backend be_rev
     http-reuse always
-    server connectors rhttp@ pool-purge-delay 1h
+    retries 3
+    retry-on all-retryable-errors
+    server connectors rhttp@ pool-conn-name str(connector) idle-ping 20s pool-purge-delay 1h
 ''')
     open(f'{folder}/inner.cfg', 'w').write(common + f'''
 frontend fe
-    bind "rhttp@be_pre/srv" nbconn 1
+    bind "rhttp@be_pre/srv" nbconn 1 idle-ping 10s
     use_backend be
 backend be_pre
     server srv 127.0.0.1:{port + 1} ssl ca-file ca.pem verify required verifyhost localhost sni str(localhost) crt connector-both.pem alpn h2

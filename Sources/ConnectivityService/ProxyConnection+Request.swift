@@ -34,7 +34,7 @@ extension ProxyConnection {
                 try parser.parse(octets)
             }
             guard isComplete else {
-                if wasIdle { deadline = loop.sweeper.deadline(in: loop.configuration.times.requestHead) }
+                if wasIdle { deadline = loop.sweeper.tick + loop.ticks.requestHead }
                 return false
             }
         } catch {
@@ -63,12 +63,12 @@ extension ProxyConnection {
     }
 
     private func begin(_ framing: HTTP1HeadParser.RequestFraming) {
-        deadline = loop.sweeper.deadline(in: loop.configuration.times.requestBody)
+        deadline = loop.sweeper.tick + loop.ticks.requestBody
         switch framing.body {
         case .none:
             exchange.isRequestComplete = true
             phase = .waiting
-            deadline = loop.sweeper.deadline(in: loop.configuration.times.exchange)
+            deadline = loop.sweeper.tick + loop.ticks.exchange
         case .length(let length):
             exchange.requestRemaining = length
             dropHead()
@@ -311,7 +311,7 @@ extension ProxyConnection {
     // MARK: Body
 
     private func readBody() {
-        deadline = loop.sweeper.deadline(in: loop.configuration.times.requestBody)
+        deadline = loop.sweeper.tick + loop.ticks.requestBody
         if exchange.chunks == nil {
             let count = min(exchange.requestRemaining, inbound.readableBytes)
             inbound.readWithUnsafeReadableBytes { octets in
@@ -367,7 +367,7 @@ extension ProxyConnection {
         exchange.isRequestComplete = true
         stream?.finish(trailers: exchange.trailers)
         phase = .waiting
-        deadline = loop.sweeper.deadline(in: loop.configuration.times.exchange)
+        deadline = loop.sweeper.tick + loop.ticks.exchange
         if exchange.isResponseComplete { finishExchange() }
     }
 }

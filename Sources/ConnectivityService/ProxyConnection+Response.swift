@@ -14,7 +14,7 @@ extension ProxyConnection: StreamReceiver {
         guard !exchange.isResponseStarted else { return }
         exchange.isResponseStarted = true
         dropHead()
-        if phase == .waiting { deadline = loop.sweeper.deadline(in: loop.configuration.times.exchange) }
+        if phase == .waiting { deadline = loop.sweeper.tick + loop.ticks.exchange }
         writeHead(fields, isInterim: false, isEnd: isEnd)
         if isEnd { streamReceivedEnd(trailers: nil) }
     }
@@ -99,7 +99,7 @@ extension ProxyConnection: StreamReceiver {
         guard exchange.isKeptAlive, !isInputClosed else { return lingerAndClose() }
         dropHead()
         phase = .head
-        deadline = loop.sweeper.deadline(in: loop.configuration.times.keepAlive)
+        deadline = loop.sweeper.tick + loop.ticks.keepAlive
         updateReading()
         if inbound.readableBytes > 0 { process() }
     }
@@ -113,7 +113,7 @@ extension ProxyConnection: StreamReceiver {
         if exchange.uncredited > 0, isWritable {
             stream?.returnCredit(exchange.uncredited)
             exchange.uncredited = 0
-            if phase == .waiting { deadline = loop.sweeper.deadline(in: loop.configuration.times.exchange) }
+            if phase == .waiting { deadline = loop.sweeper.tick + loop.ticks.exchange }
         }
     }
 
@@ -206,7 +206,7 @@ extension ProxyConnection: StreamReceiver {
         stream = nil
         dropHead()
         phase = .head
-        deadline = loop.sweeper.deadline(in: loop.configuration.times.keepAlive)
+        deadline = loop.sweeper.tick + loop.ticks.keepAlive
         updateReading()
         if inbound.readableBytes > 0 { process() }
     }

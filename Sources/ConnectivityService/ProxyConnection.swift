@@ -10,6 +10,7 @@ final class ProxyLoop {
     let registry: TunnelRegistry
     let logger: Logger
     let sweeper = DeadlineSweeper()
+    let ticks: ProxyTicks
     let fields: FieldBlock
     var requestIDs = RequestIDGenerator()
 
@@ -17,7 +18,25 @@ final class ProxyLoop {
         self.configuration = configuration
         self.registry = registry
         self.logger = logger
+        self.ticks = ProxyTicks(configuration.times)
         self.fields = FieldBlock(capacity: 8192, fields: configuration.limits.fields + 8)
+    }
+}
+
+/// `ProxyTimes` in ticks of the sweeper.
+struct ProxyTicks {
+    let requestHead: Int
+    let requestBody: Int
+    let keepAlive: Int
+    let exchange: Int
+    let lingering: Int
+
+    init(_ times: ProxyTimes) {
+        requestHead = DeadlineSweeper.ticks(times.requestHead)
+        requestBody = DeadlineSweeper.ticks(times.requestBody)
+        keepAlive = DeadlineSweeper.ticks(times.keepAlive)
+        exchange = DeadlineSweeper.ticks(times.exchange)
+        lingering = DeadlineSweeper.ticks(times.lingering)
     }
 }
 
@@ -92,7 +111,7 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         loop.sweeper.add(self)
-        deadline = loop.sweeper.deadline(in: loop.configuration.times.keepAlive)
+        deadline = loop.sweeper.tick + loop.ticks.keepAlive
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
@@ -211,7 +230,7 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
         guard phase != .closed else { return }
         phase = .lingering
         inbound.clear()
-        deadline = loop.sweeper.deadline(in: loop.configuration.times.lingering)
+        deadline = loop.sweeper.tick + loop.ticks.lingering
         if isInputClosed {
             close()
         } else {

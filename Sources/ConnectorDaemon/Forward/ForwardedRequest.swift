@@ -108,6 +108,7 @@ final class ForwardedRequest: StreamReceiver {
 
     func streamReceivedEnd(trailers: FieldBlock?) {
         isRequestComplete = true
+        upstream?.requestEnded()
         guard hasChunkedBody else { return }
         switch state {
         case .exchanging: upstream!.finishChunks(trailers)

@@ -30,6 +30,10 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler {
     private var isReadHeld = false
     private var isReadWanted = false
     private var useCount = 0
+    private var isRequestSent = false
+    private let sweeper: DeadlineSweeper
+    private let responseHeadTicks: Int
+    private let idleTicks: Int
 
     // The response in progress.
     private enum Reading { case head, body, complete }
@@ -45,6 +49,9 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler {
         self.system = permit.system
         self.loop = loop
         self.ready = ready
+        self.sweeper = loop.sweeper
+        self.responseHeadTicks = DeadlineSweeper.ticks(loop.configuration.responseHead)
+        self.idleTicks = DeadlineSweeper.ticks(loop.configuration.idle)
         self.parser = HTTP1HeadParser(.response, limits: loop.configuration.responseLimits)
         self.output = OutputBuffer(allocator: ByteBufferAllocator())
     }
@@ -118,13 +125,19 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler {
         interimCount = 0
         hasAnswered = false
         parser.reset()
+        isRequestSent = request.isRequestComplete
         setDeadline()
     }
 
+    /// While the internal host owes the head of its response, its own limit; otherwise the one for progress.
     private func setDeadline() {
-        let configuration = loop.configuration
-        let isWaiting = reading == .head && (request?.isRequestComplete ?? false)
-        deadline = loop.sweeper.deadline(in: isWaiting ? configuration.responseHead : configuration.idle)
+        deadline = sweeper.tick + (reading == .head && isRequestSent ? responseHeadTicks : idleTicks)
+    }
+
+    /// The request has ended: now it is the internal host's turn.
+    func requestEnded() {
+        isRequestSent = true
+        setDeadline()
     }
 
     func write(_ body: UnsafeRawBufferPointer, isChunked: Bool) {
@@ -152,8 +165,10 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler {
     func flush() {
         guard let context, !isClosed, isWritable else { return }
         if let buffer = output.take() { context.writeAndFlush(wrapOutboundOut(buffer), promise: nil) }
-        if isWritable { request?.returnCredit() }
-        setDeadline()
+        if !isRequestSent, isWritable {
+            request?.returnCredit()
+            setDeadline()
+        }
     }
 
     /// The request is of no interest any more.

@@ -2,7 +2,7 @@
 ///
 /// A name is recognised with "_" read as "-", because CGI and its heirs cannot tell the two apart: a twin such as
 /// `Content_Length` is never forwarded.
-package enum KnownField: UInt8, Sendable {
+package enum KnownField: Sendable {
     case other
     // Framing and routing.
     case host, contentLength, transferEncoding, trailer, te, upgrade, expect
