@@ -53,6 +53,9 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
 
     enum Phase { case head, body, waiting, lingering, closed }
 
+    /// Octets up to which what was read is copied.
+    static let smallInbound = 4096
+
     let loop: ProxyLoop
     var context: ChannelHandlerContext?
     var phase = Phase.head
@@ -122,17 +125,19 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var buffer = unwrapInboundIn(data)
         guard phase != .lingering, phase != .closed else { return }
-        if inbound.readableBytes == 0 {
+        if inbound.readableBytes == 0, buffer.readableBytes > Self.smallInbound {
             inbound = buffer
         } else {
+            // A head waits for its response; copied, it does not keep the channel from using its large buffer again.
+            if inbound.readableBytes == 0 { inbound.clear() }
             inbound.writeBuffer(&buffer)
         }
         process()
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        // Between requests nothing is kept that the next read could use.
-        if inbound.readableBytes == 0 { inbound = ByteBuffer() }
+        // A large buffer is the channel's, and the next read can use it.
+        if inbound.readableBytes == 0, inbound.capacity > Self.smallInbound { inbound = ByteBuffer() }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
