@@ -204,12 +204,12 @@ def main():
     os.chmod(folder, 0o755)  # nginx's worker is another user
     open(f'{folder}/small.lua', 'w').write(LUA)
     certificates(binary, folder)
-    nginx = start_nginx(folder, 38080)
+    nginx = start_nginx(folder, 18080)
     pairs = []
     try:
-        start_connectord(binary, folder, 38080, 38100, pairs)
+        start_connectord(binary, folder, 18080, 18100, pairs)
         if os.environ.get('HAPROXY'):
-            start_haproxy(os.environ['HAPROXY'], folder, 38080, 38200, pairs)
+            start_haproxy(os.environ['HAPROXY'], folder, 18080, 18200, pairs)
         scenarios = {
             'small, 1 connection': lambda pair: wrk(pair, 1, o.seconds),
             'small, 32 connections': lambda pair: wrk(pair, 32, o.seconds),

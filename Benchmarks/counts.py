@@ -19,12 +19,12 @@ CALLS = {'read': ['read', 'recvfrom', 'readv', 'recvmsg'], 'write': ['write', 's
 
 
 def system_calls(binary, folder, results):
-    nginx, pairs = start_nginx(folder, 38080), []
+    nginx, pairs = start_nginx(folder, 18080), []
     try:
-        start_connectord(binary, folder, 38080, 38100, pairs)
+        start_connectord(binary, folder, 18080, 18100, pairs)
         events = ','.join(f'syscalls:sys_enter_{c}' for group in CALLS.values() for c in group)
         load = subprocess.Popen(
-            ['wrk', '-t1', '-c32', '-d8s', '-s', 'small.lua', 'http://127.0.0.1:38100/'], cwd=folder, stdout=subprocess.PIPE, text=True)
+            ['wrk', '-t1', '-c32', '-d8s', '-s', 'small.lua', 'http://127.0.0.1:18100/'], cwd=folder, stdout=subprocess.PIPE, text=True)
         time.sleep(1)
         counted = [subprocess.Popen(['perf', 'stat', '-x', ',', '-e', events, '-p', str(pid), '--', 'sleep', '5'],
                                     stderr=subprocess.PIPE, text=True) for pid in pairs[0].pids]
@@ -81,7 +81,7 @@ def per_request(binary, folder, results):
     stripped = f'{folder}/connectord'
     subprocess.run(['strip', '-g', '-o', stripped, binary], check=True)
     spawn = Pair.spawn
-    nginx = start_nginx(folder, 38080)
+    nginx = start_nginx(folder, 18080)
     try:
         for index, name in enumerate(('service', 'connector')):
             counts = []
@@ -94,8 +94,8 @@ def per_request(binary, folder, results):
 
                 Pair.spawn, pairs = under_valgrind, []
                 try:
-                    start_connectord(stripped, folder, 38080, 38100, pairs)
-                    requests(38100, repetitions)
+                    start_connectord(stripped, folder, 18080, 18100, pairs)
+                    requests(18100, repetitions)
                 finally:
                     Pair.spawn = spawn
                     for pair in pairs:

@@ -12,7 +12,7 @@ import argparse, os, shutil, socket, statistics, subprocess, sys, tempfile, thre
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from benchmark import HERE, certificates, start_connectord, start_nginx
 
-PORT = 38100
+PORT = 18100
 REQUEST = b'GET http://bench/small HTTP/1.1\r\nHost: bench\r\n\r\n'
 
 
@@ -71,9 +71,9 @@ def main():
     folder = tempfile.mkdtemp(prefix='connectord-fairness-')
     os.chmod(folder, 0o755)
     certificates(os.path.abspath(o.binary), folder)
-    nginx, pairs, isGood = start_nginx(folder, 38080), [], True
+    nginx, pairs, isGood = start_nginx(folder, 18080), [], True
     try:
-        start_connectord(os.path.abspath(o.binary), folder, 38080, PORT, pairs)
+        start_connectord(os.path.abspath(o.binary), folder, 18080, PORT, pairs)
         paced(2)
         answered, idle = report('idle', paced(o.seconds))
         isGood = isGood and answered
