@@ -1,22 +1,31 @@
 /// Octet classes of RFC 3986 and RFC 9110, as tables, so that a check costs one load per octet.
 package enum ASCII {
-    /// `pchar` or "/" (RFC 3986 section 3.3): what a raw path may hold.
-    static let isPathOctet: [Bool] = table("-._~!$&'()*+,;=:@%/", digits: true, letters: true)
-    /// Octets of a host name that can name a system: letters, digits, ".", "-", "_" and "~".
-    static let isHostOctet: [Bool] = table("-._~", digits: true, letters: true)
-
-    private static func table(_ extra: String, digits: Bool, letters: Bool) -> [Bool] {
-        var table = [Bool](repeating: false, count: 256)
-        for octet in extra.utf8 { table[Int(octet)] = true }
-        if digits { for octet in UInt8(ascii: "0")...UInt8(ascii: "9") { table[Int(octet)] = true } }
-        if letters {
-            for octet in UInt8(ascii: "a")...UInt8(ascii: "z") {
-                table[Int(octet)] = true
-                table[Int(octet) - 32] = true
-            }
-        }
-        return table
+    /// `pchar` or "/" (RFC 3986 section 3.3): what a raw path may hold. "p" for each octet that is one; text among the
+    /// program's constants costs one load, where a lazily made array would cost a check and a reference count.
+    private static var pathOctets: StaticString {
+        """
+        ---------------------------------p--pppppppppppppppppppppppp-p--\
+        ppppppppppppppppppppppppppp----p-pppppppppppppppppppppppppp---p-\
+        ----------------------------------------------------------------\
+        ----------------------------------------------------------------
+        """
     }
+
+    /// Letters, digits, ".", "-", "_" and "~": what a host name can hold. "h" for each octet that is one.
+    private static var hostOctets: StaticString {
+        """
+        ---------------------------------------------hh-hhhhhhhhhh------\
+        -hhhhhhhhhhhhhhhhhhhhhhhhhh----h-hhhhhhhhhhhhhhhhhhhhhhhhhh---h-\
+        ----------------------------------------------------------------\
+        ----------------------------------------------------------------
+        """
+    }
+
+    @inline(__always)
+    static func isPathOctet(_ octet: UInt8) -> Bool { pathOctets.utf8Start[Int(octet)] == UInt8(ascii: "p") }
+
+    @inline(__always)
+    static func isHostOctet(_ octet: UInt8) -> Bool { hostOctets.utf8Start[Int(octet)] == UInt8(ascii: "h") }
 
     @inline(__always)
     package static func lowercased(_ octet: UInt8) -> UInt8 {

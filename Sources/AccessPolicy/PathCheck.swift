@@ -15,7 +15,7 @@ enum PathCheck {
         while index < text.count {
             let octet = text[index]
             if octet == UInt8(ascii: "?") { break }
-            guard ASCII.isPathOctet[Int(octet)] else { throw pathError(octet) }
+            guard ASCII.isPathOctet(octet) else { throw pathError(octet) }
             if octet == UInt8(ascii: "%") { hasEscape = true }
             if octet == UInt8(ascii: ".") { hasDot = true }
             index += 1

@@ -32,7 +32,7 @@ package struct RequestAuthority: Sendable, Equatable {
                 case UInt8(ascii: "_"):
                     throw .underscoreInHost
                 default:
-                    guard ASCII.isHostOctet[Int(octet)] else { throw .invalidHost }
+                    guard ASCII.isHostOctet(octet) else { throw .invalidHost }
                     labelLength += 1
                     if labelLength > 63 { throw .hostTooLong }
                 }

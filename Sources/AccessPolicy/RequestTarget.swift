@@ -11,11 +11,15 @@ package struct RequestTarget: Sendable, Equatable {
     /// Parses origin form, or absolute form with the scheme http.
     package init(_ text: Span<UInt8>) throws(RequestTargetError) {
         let parts = try Parts(text)
-        var octets = [UInt8]()
-        octets.reserveCapacity(parts.originForm.count + 1)
-        if parts.needsLeadingSlash { octets.append(UInt8(ascii: "/")) }
-        for index in parts.originForm { octets.append(text[index]) }
-        self.octets = octets
+        let slash = parts.needsLeadingSlash ? 1 : 0
+        let origin = text.extracting(parts.originForm)
+        self.octets = [UInt8](unsafeUninitializedCapacity: origin.count + slash) { target, count in
+            if slash == 1 { target.initializeElement(at: 0, to: UInt8(ascii: "/")) }
+            origin.withUnsafeBufferPointer { source in
+                _ = UnsafeMutableBufferPointer(rebasing: target[slash...]).initialize(fromContentsOf: source)
+            }
+            count = origin.count + slash
+        }
         self.pathLength = parts.pathLength
     }
 

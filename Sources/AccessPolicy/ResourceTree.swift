@@ -84,11 +84,18 @@ struct ResourceTree: Sendable {
             visit(node, at: depth, endsWith: previous, path, &match)
             guard depth < path.count, let next = child(of: node, path[depth]) else { return match }
             guard path.count - depth >= next.label.count else { return match }
-            for offset in next.label {
-                previous = octets[Int(offset)]
-                guard previous == path[depth] else { return match }
-                depth += 1
+            let isPrefix = octets.withUnsafeBufferPointer { octets in
+                path.withUnsafeBufferPointer { path in
+                    for offset in 0..<next.label.count
+                    where octets[Int(next.label.lowerBound) + offset] != path[depth + offset] {
+                        return false
+                    }
+                    return true
+                }
             }
+            guard isPrefix else { return match }
+            depth += next.label.count
+            previous = path[depth - 1]
             node = next
         }
     }
