@@ -38,6 +38,8 @@ extension ProxyConnection {
                 return false
             }
         } catch {
+            // Nothing of the request before counts any more, not even that it was a HEAD.
+            exchange = Exchange()
             refuse(Refusal(error))
             return true
         }

@@ -53,7 +53,11 @@ final class StreamRelay {
         func cancel(_ code: HTTP2ErrorCode) {
             receiver = nil
             onTunnelLoop { $0.cancel(code) }
+            disconnect()
         }
+
+        /// The halves refer to each other; once nothing more can be said, that ends.
+        fileprivate func disconnect() { tunnelHalf = nil }
 
         fileprivate func taken(_ octets: Int) {
             queuedOctets -= octets
@@ -113,7 +117,10 @@ final class StreamRelay {
 
         func streamReceived(head fields: FieldBlock, isEnd: Bool) {
             let copy = UncheckedTransfer(fields.copy())
-            onClientLoop { $0.receiver?.streamReceived(head: copy.value, isEnd: isEnd) }
+            onClientLoop {
+                $0.receiver?.streamReceived(head: copy.value, isEnd: isEnd)
+                if isEnd { $0.disconnect() }
+            }
         }
 
         func streamReceived(interim fields: FieldBlock) {
@@ -132,12 +139,18 @@ final class StreamRelay {
 
         func streamReceivedEnd(trailers: FieldBlock?) {
             let copy = UncheckedTransfer(trailers?.copy())
-            onClientLoop { $0.receiver?.streamReceivedEnd(trailers: copy.value) }
+            onClientLoop {
+                $0.receiver?.streamReceivedEnd(trailers: copy.value)
+                $0.disconnect()
+            }
         }
 
         func streamFailed(_ failure: StreamFailure) {
             stream = nil
-            onClientLoop { $0.receiver?.streamFailed(failure) }
+            onClientLoop {
+                $0.receiver?.streamFailed(failure)
+                $0.disconnect()
+            }
         }
 
         func streamBatchEnded() { onClientLoop { $0.receiver?.streamBatchEnded() } }
