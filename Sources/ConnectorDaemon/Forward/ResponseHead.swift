@@ -17,7 +17,8 @@ enum ResponseHead {
         var hasConnectionAuthentication = request.hasConnectionAuthentication
         for index in 0..<parser.fieldCount {
             let field = parser[index]
-            guard field.known.isForwardedInResponse else { continue }
+            // Proxy-* is between proxies; what travels back through the tunnel under that name is the connector's own.
+            guard field.known.isForwardedInResponse, field.known != .proxy else { continue }
             // A second, equal Content-Length says nothing new, and HTTP/2 takes it for an error.
             if field.known == .contentLength, framing.contentLength == nil || fields.contains(.contentLength) {
                 continue
