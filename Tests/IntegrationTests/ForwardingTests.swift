@@ -13,7 +13,8 @@ struct ForwardingTests {
             seen.withLock { $0.append(request.lowercased()) }
             return TestServer.ok(
                 "ok",
-                fields: "X-Kept: 1\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\n"
+                fields:
+                    "X-Kept: 1\r\nConnection: X-Hop\r\nX-Hop: 1\r\nProxy-Connection: close\r\nKeep-Alive: timeout=5\r\n"
             )
         }
         defer { backend.stop() }
@@ -42,6 +43,7 @@ struct ForwardingTests {
         )
         #expect(
             output.contains("x-kept: 1") && !output.lowercased().contains("x-hop") && !output.contains("keep-alive")
+                && !output.contains("proxy-connection")
         )
         let first = seen.withLock { $0[0] }
         #expect(first.hasPrefix("get /a//b?c=%2f http/1.1\r\nhost: backend.test\r\n"))
