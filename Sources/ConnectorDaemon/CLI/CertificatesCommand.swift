@@ -57,6 +57,9 @@ enum ThrowAwayCertificates {
         serviceNames: [String],
         days: Int
     ) throws {
+        guard mkdir(directory, 0o755) == 0 || errno == EEXIST else {
+            throw WriteError(path: directory, reason: String(cString: strerror(errno)))
+        }
         let issuer = try CertificateIssuer(commonName: "Cloud Connector test authority", days: max(days, 1))
         let service = try issuer.issue(
             .server(names: serviceNames),
