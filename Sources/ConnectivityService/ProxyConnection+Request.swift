@@ -105,7 +105,7 @@ extension ProxyConnection {
             parts = try RequestTarget.Parts(target.assumingMemoryBound(to: UInt8.self).span)
         } catch {
             throw error == .unsupportedScheme && target.starts(with: "https".utf8)
-                ? Self.httpsRefusal : Refusal(invalidTarget: error)
+                ? Self.httpsRefusal : Refusal(badRequest: error.rawValue)
         }
         let framing: HTTP1HeadParser.RequestFraming
         do throws(HTTP1Error) { framing = try parser.requestFraming(octets) } catch { throw Refusal(error) }
@@ -162,7 +162,7 @@ extension ProxyConnection {
             do throws(RequestTargetError) {
                 host = (try RequestAuthority(text.assumingMemoryBound(to: UInt8.self).span, in: 0..<text.count), text)
             } catch {
-                throw Refusal(invalidTarget: error)
+                throw Refusal(badRequest: error.rawValue)
             }
         }
         guard let authority = parts.authority else {
@@ -371,20 +371,6 @@ extension ProxyConnection {
         phase = .waiting
         deadline = loop.sweeper.tick + loop.ticks.exchange
         if exchange.isResponseComplete { finishExchange() }
-    }
-}
-
-extension Refusal {
-    /// For a target that no policy is asked about.
-    init(invalidTarget error: RequestTargetError) {
-        self.init(
-            status: 400,
-            source: .client,
-            phase: .request,
-            cause: error.rawValue,
-            proxyStatus: "http_request_error",
-            text: "The request was refused: \(error.rawValue)."
-        )
     }
 }
 

@@ -165,20 +165,26 @@ struct FaultTests {
         #expect(try rig.curl("http://backend.test/0").hasPrefix("HTTP/1.1 200"))
     }
 
-    @Test("When the service is killed, the connector dials until it is back")
+    @Test(
+        "When the service is killed within a transfer, both ends are let go, and the connector dials until it is back"
+    )
     func serviceKilled() throws {
-        let backend = TestServer.http { _, _ in TestServer.ok("ok") }
+        let backend = Self.transferServer()
         defer { backend.stop() }
         let rig = try Rig()
         defer { rig.stop() }
         let connector = try rig.startConnector(systems: Rig.system(port: backend.port))
-        #expect(try rig.curl("http://backend.test/").hasSuffix("ok"))
+        let before = connector.openDescriptors
+        let socket = try Self.begin(rig)
         rig.cloud.stop(SIGKILL)
+        while let piece = socket.receive(1 << 20), !piece.isEmpty {}
+        #expect(!socket.isReadable(within: 0) || (socket.receive() ?? []).isEmpty)
         try connector.wait(for: "tunnel disconnected")
         try connector.wait(for: "tunnel not connected")
+        #expect(connector.openDescriptors <= before)
         try rig.restartCloud()
         try rig.cloud.wait(for: "tunnel connected")
-        #expect(try rig.curl("http://backend.test/").hasSuffix("ok"))
+        #expect(try rig.curl("http://backend.test/0").hasPrefix("HTTP/1.1 200"))
     }
 
     @Test("A request that is answered while the tunnel breaks gets 502, and the line in the log says why")

@@ -72,7 +72,7 @@ final class ForwardedRequest: StreamReceiver {
             parsed = try RequestAuthority(authorityText, in: 0..<authorityText.count)
             target = try RequestTarget(request.path.assumingMemoryBound(to: UInt8.self).span)
         } catch {
-            throw PolicyRefusal.invalidTarget(error)
+            throw Refusal(badRequest: error.rawValue)
         }
         let host = authorityText.extracting(parsed.host)
         guard let system = loop.policy.system(host: host, port: parsed.port), system.protocol.isHTTP else {

@@ -6,17 +6,6 @@ internal import TunnelCore
 
 /// The connector's answers where the policy or the request itself stands in the way; texts as SAP's product has them.
 enum PolicyRefusal {
-    static func invalidTarget(_ error: RequestTargetError) -> Refusal {
-        Refusal(
-            status: 400,
-            source: .client,
-            phase: .request,
-            cause: error.rawValue,
-            proxyStatus: "http_request_error",
-            text: "The request was refused: \(error.rawValue)."
-        )
-    }
-
     static func system(_ authority: UnsafeRawBufferPointer, _ parsed: RequestAuthority) -> Refusal {
         let host = LogText.escaped(authority[parsed.host])
         return Refusal(

@@ -55,6 +55,18 @@ package struct Refusal: Error, Sendable {
             "\(side); error=\(proxyStatus); details=\"source=\(source.rawValue) phase=\(phase.rawValue): \(details)\""
     }
 
+    /// For a request that is refused with 400 before any policy is asked.
+    package init(badRequest cause: String) {
+        self.init(
+            status: 400,
+            source: .client,
+            phase: .request,
+            cause: cause,
+            proxyStatus: "http_request_error",
+            text: "The request was refused: \(cause)."
+        )
+    }
+
     /// For a request that HTTP itself does not allow.
     package init(_ error: HTTP1Error) {
         self.init(
