@@ -22,6 +22,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
     ],
     targets: [
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
@@ -33,25 +34,36 @@ let package = Package(
             dependencies: ["COpenSSL", "CNghttp2", .product(name: "NIOCore", package: "swift-nio")],
             swiftSettings: settings
         ),
+        .target(name: "ControlProtocol", swiftSettings: settings),
+        .target(
+            name: "Telemetry",
+            dependencies: [
+                "TunnelCore", "ControlProtocol", .product(name: "Logging", package: "swift-log"),
+                .product(name: "Tracing", package: "swift-distributed-tracing"),
+            ],
+            swiftSettings: settings
+        ),
         .target(
             name: "ConnectivityService",
             dependencies: [
-                "AccessPolicy", "TunnelCore",
+                "AccessPolicy", "TunnelCore", "ControlProtocol", "Telemetry",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "Tracing", package: "swift-distributed-tracing"),
             ],
             swiftSettings: settings
         ),
         .executableTarget(
             name: "ConnectorDaemon",
             dependencies: [
-                "AccessPolicy", "TunnelCore", "ConnectivityService", "CYaml",
+                "AccessPolicy", "TunnelCore", "ControlProtocol", "Telemetry", "ConnectivityService", "CYaml",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Tracing", package: "swift-distributed-tracing"),
             ],
             swiftSettings: settings
         ),
@@ -77,9 +89,22 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "ControlProtocolTests",
+            dependencies: ["ControlProtocol"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "TelemetryTests",
+            dependencies: [
+                "Telemetry", "ControlProtocol", "ConnectorTestSupport", .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "ConnectorDaemonTests",
             dependencies: [
-                "ConnectorDaemon", "ConnectivityService", "AccessPolicy", "TunnelCore", "ConnectorTestSupport",
+                "ConnectorDaemon", "ConnectivityService", "AccessPolicy", "TunnelCore", "Telemetry", "ControlProtocol",
+                "ConnectorTestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: settings

@@ -26,8 +26,11 @@ check TunnelCore/HTTP2 NIOCore CNghttp2
 check TunnelCore/TLS NIOCore COpenSSL
 check TunnelCore/Connection NIOCore
 check TunnelCore/Reconnect
-check ConnectivityService AccessPolicy TunnelCore NIOCore NIOPosix Logging Synchronization Glibc
-check ConnectorDaemon AccessPolicy TunnelCore ConnectivityService NIOCore NIOPosix NIOHTTP1 Logging ArgumentParser \
+check ControlProtocol FoundationEssentials
+check Telemetry TunnelCore ControlProtocol Logging Tracing Synchronization Dispatch Glibc
+check ConnectivityService AccessPolicy TunnelCore ControlProtocol Telemetry NIOCore NIOPosix Logging Tracing Synchronization \
+    Glibc
+check ConnectorDaemon AccessPolicy TunnelCore ControlProtocol Telemetry ConnectivityService NIOCore NIOPosix NIOHTTP1 Logging Tracing ArgumentParser \
     CYaml Synchronization Glibc Dispatch
 # C stays where it is wrapped.
 for pair in COpenSSL:TunnelCore/TLS CNghttp2:TunnelCore/HTTP2 CYaml:ConnectorDaemon/Config; do

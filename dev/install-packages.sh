@@ -3,10 +3,12 @@
 #
 #   dev/install-packages.sh            what the build and the tests need
 #   dev/install-packages.sh benchmark  and what the benchmark needs
+#   dev/install-packages.sh machine    and what the tests of the package, its units and the network need
 set -euo pipefail
 
-packages=(libssl-dev libnghttp2-dev libyaml-dev zlib1g-dev pkg-config curl)
-[ "${1:-}" = benchmark ] && packages+=(wrk nginx-light python3 valgrind)
+packages=(libssl-dev libnghttp2-dev libyaml-dev zlib1g-dev pkg-config curl libfaketime)
+if [ "${1:-}" = machine ]; then packages+=(debootstrap systemd-container iproute2 nftables python3); fi
+if [ "${1:-}" = benchmark ]; then packages+=(wrk nginx-light python3 valgrind); fi
 
 missing=()
 for package in "${packages[@]}"; do

@@ -19,11 +19,21 @@ swift test --skip-build
 # The sanitizers' figures for memory and time are not the product's.
 export CONNECTOR_SANITIZER=1 CONNECTOR_TRANSFER_MIB=16
 echo "== thread sanitizer"
-TSAN_OPTIONS=halt_on_error=1 swift test --sanitize=thread --scratch-path .build/thread
+TSAN_OPTIONS="halt_on_error=1 suppressions=$PWD/dev/thread-sanitizer.supp" swift test --sanitize=thread --scratch-path .build/thread
 echo "== address sanitizer"
 # The leak checker reports the test harness itself.
 ASAN_OPTIONS=detect_leaks=0 swift test --sanitize=address --scratch-path .build/address
 echo "== release build"
 dev/build-release.sh
+echo "== package and systemd"
+if [ "$(id -u)" -eq 0 ]; then
+    dev/install-packages.sh machine
+    dev/test-package.sh .build/release/connectord
+    dev/test-systemd.sh .build/release/connectord
+    echo "== a bad network"
+    dev/test-network.sh .build/release/connectord
+else
+    echo "SKIPPED: needs root"
+fi
 echo "== load of a hundred thousand mappings"
 dev/check-load-time.sh

@@ -64,6 +64,14 @@ package final class SystemMapping: Sendable {
         self.internalAuthority = Array((isDefaultPort ? internalHost : "\(internalHost):\(internalPort)").utf8)
     }
 
+    /// Whether a mapping says the same, so that the old one can stay in use.
+    package func isSame(as other: SystemMapping) -> Bool {
+        virtualHost == other.virtualHost && virtualPort == other.virtualPort && internalHost == other.internalHost
+            && internalPort == other.internalPort && `protocol` == other.`protocol`
+            && backEndType == other.backEndType && hostInHeader == other.hostInHeader
+            && description == other.description && resources == other.resources
+    }
+
     /// "host:port" as configuration, logs and messages show it.
     package var virtualAddress: String { "\(virtualHost):\(virtualPort)" }
     package var internalAddress: String { "\(internalHost):\(internalPort)" }

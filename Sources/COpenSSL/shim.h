@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -54,6 +55,31 @@ static inline int COpenSSL_GENERAL_NAMES_uri(const GENERAL_NAMES *names, int ind
     if (name == NULL || name->type != GEN_URI) return -1;
     *out = ASN1_STRING_get0_data(name->d.uniformResourceIdentifier);
     return ASN1_STRING_length(name->d.uniformResourceIdentifier);
+}
+
+// OPENSSL_free
+static inline void COpenSSL_OPENSSL_free(void *memory) { OPENSSL_free(memory); }
+
+// sk_X509_* are macros: the chain as the peer sent it, during verification and after it.
+static inline int COpenSSL_X509_chain_count(const STACK_OF(X509) *chain) { return sk_X509_num(chain); }
+static inline X509 *COpenSSL_X509_chain_get(const STACK_OF(X509) *chain, int index) {
+    return sk_X509_value(chain, index);
+}
+
+// Verifies a chain with one of its own certificates as the only anchor.
+static inline int COpenSSL_X509_verify_anchored(X509_STORE_CTX *context, X509 *anchor) {
+    STACK_OF(X509) *anchors = sk_X509_new_null();
+    if (anchors == NULL) return 0;
+    sk_X509_push(anchors, anchor);
+    X509_STORE_CTX_set0_trusted_stack(context, anchors);
+    int result = X509_verify_cert(context);
+    sk_X509_free(anchors);
+    return result;
+}
+
+// XN_FLAG_ONELINE is an expression of macros
+static inline void COpenSSL_X509_NAME_print_oneline(BIO *bio, const X509_NAME *name) {
+    X509_NAME_print_ex(bio, name, 0, XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB);
 }
 
 // X509V3_set_ctx_nodb is a macro

@@ -1,6 +1,9 @@
+internal import ControlProtocol
 package import Logging
-internal import NIOCore
+package import NIOCore
 internal import NIOPosix
+internal import Synchronization
+package import Telemetry
 internal import TunnelCore
 
 /// The cloud side: takes HTTP requests from programs and sends them through the tunnels that connectors have dialled.
@@ -8,17 +11,27 @@ package final class ConnectivityService: Sendable {
     package let registry: TunnelRegistry
     private let group: MultiThreadedEventLoopGroup
     private let logger: Logger
-    private let proxy: any Channel
-    private let acceptor: any Channel
+    private let hub: TunnelHub
+    private let loops: PerLoop<ProxyLoop>
+    private let listeners: Listeners
+    private let state: Mutex<State>
+
+    private struct State {
+        var proxy: any Channel
+        var acceptor: any Channel
+        var isDraining = false
+    }
 
     /// Binds both addresses and starts to serve.
     package static func start(
         _ configuration: ServiceConfiguration,
+        authority: any CertificateAuthority = NoAuthority(),
+        audit: AuditLog = .off,
         logger: Logger
     ) async throws -> ConnectivityService {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.eventLoops)
         do {
-            return try await ConnectivityService(configuration, group, logger)
+            return try await ConnectivityService(configuration, authority, audit, group, logger)
         } catch {
             try await group.shutdownGracefully()
             throw error
@@ -27,6 +40,8 @@ package final class ConnectivityService: Sendable {
 
     private init(
         _ configuration: ServiceConfiguration,
+        _ authority: any CertificateAuthority,
+        _ audit: AuditLog,
         _ group: MultiThreadedEventLoopGroup,
         _ logger: Logger
     ) async throws {
@@ -34,98 +49,137 @@ package final class ConnectivityService: Sendable {
         self.registry = registry
         self.group = group
         self.logger = logger
-        let tls = try TLSContext(configuration.tunnelTLS)
-        let loops = try await PerLoop.make(Array(group.makeIterator())) { eventLoop in
-            let loop = ProxyLoop(configuration, registry, logger)
+        hub = TunnelHub(
+            registry: registry,
+            authority: authority,
+            audit: audit,
+            logger: logger,
+            tls: try TLSContext(configuration.tunnelTLS),
+            configuration: configuration
+        )
+        loops = try await PerLoop.make(Array(group.makeIterator())) { eventLoop in
+            let loop = ProxyLoop(configuration, registry, audit, logger)
             loop.sweeper.start(on: eventLoop)
             return loop
         }
-        acceptor = try await Self.bindTunnels(configuration, group, tls, registry, logger)
+        listeners = Listeners(group: group, loops: loops, hub: hub)
+        let acceptor = try await listeners.bindTunnels(configuration)
         do {
-            proxy = try await Self.bindProxy(configuration, group, loops)
+            state = Mutex(State(proxy: try await listeners.bindProxy(configuration), acceptor: acceptor))
         } catch {
             try await acceptor.close()
             throw error
         }
     }
 
-    private static func bindProxy(
-        _ configuration: ServiceConfiguration,
-        _ group: MultiThreadedEventLoopGroup,
-        _ loops: PerLoop<ProxyLoop>
-    ) async throws -> any Channel {
-        try await bootstrap(group, configuration.maxConnections)
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let connection = ProxyConnection(loop: loops[channel.eventLoop], allocator: channel.allocator)
-                    try channel.pipeline.syncOperations.addHandler(connection)
-                }
-            }
-            .bind(host: configuration.proxyAddress.host, port: configuration.proxyAddress.port).get()
-    }
-
-    private static func bindTunnels(
-        _ configuration: ServiceConfiguration,
-        _ group: MultiThreadedEventLoopGroup,
-        _ tls: TLSContext,
-        _ registry: TunnelRegistry,
-        _ logger: Logger
-    ) async throws -> any Channel {
-        try await bootstrap(group, configuration.maxConnections)
-            .childChannelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 256 << 10))
-            .childChannelOption(
-                .writeBufferWaterMark,
-                value: .init(low: 64 << 10, high: 256 << 10)
-            )
-            .childChannelOption(.tcpOption(.notSentLowWatermark), value: 256 << 10)
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let remote = channel.remoteAddress?.text ?? "unknown"
-                    let tunnel = TunnelHandler(
-                        .client,
-                        configuration: configuration.tunnel,
-                        pingInterval: configuration.pingInterval,
-                        eventLoop: channel.eventLoop,
-                        delegate: AcceptedTunnel(registry: registry, logger: logger, remote: remote)
-                    )
-                    try channel.pipeline.syncOperations.addHandlers(
-                        TLSHandler(tls, serverName: nil, peer: "the connector at \(remote)"),
-                        tunnel
-                    )
-                }
-            }
-            .bind(host: configuration.tunnelAddress.host, port: configuration.tunnelAddress.port).get()
-    }
-
-    private static func bootstrap(_ group: MultiThreadedEventLoopGroup, _ maxConnections: Int) -> ServerBootstrap {
-        ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: 1024)
-            // One at a time, so that the limit is exact.
-            .serverChannelOption(.maxMessagesPerRead, value: 1)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .serverChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(ConnectionLimiter(limit: maxConnections))
-                }
-            }
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 64 << 10))
-            .childChannelOption(.writeBufferWaterMark, value: .init(low: 32 << 10, high: 64 << 10))
-    }
-
     /// Where the proxy entry listens.
-    package var proxyPort: Int { proxy.localAddress?.port ?? 0 }
+    package var proxyPort: Int { state.withLock { $0.proxy.localAddress?.port ?? 0 } }
     /// Where connectors dial.
-    package var tunnelPort: Int { acceptor.localAddress?.port ?? 0 }
+    package var tunnelPort: Int { state.withLock { $0.acceptor.localAddress?.port ?? 0 } }
+    package var proxyAddress: String { state.withLock { $0.proxy.localAddress?.text ?? "" } }
+    package var tunnelAddress: String { state.withLock { $0.acceptor.localAddress?.text ?? "" } }
+    package var isDraining: Bool { state.withLock { $0.isDraining } }
+    package var eventLoops: [any EventLoop] { Array(group.makeIterator()) }
 
-    /// Stops listening, says goodbye to the connectors and closes all connections.
+    // MARK: Reload
+
+    /// Takes a new configuration into force: certificates and limits for what comes next, listeners at once. A request
+    /// in progress is not touched.
+    ///
+    /// - Throws: where a certificate cannot be used or an address not be bound; then nothing has changed.
+    package func apply(_ configuration: ServiceConfiguration) async throws {
+        let tls = try TLSContext(configuration.tunnelTLS)
+        let old = hub.settings.configuration
+        let proxy =
+            configuration.proxyAddress == old.proxyAddress ? nil : try await listeners.bindProxy(configuration)
+        let acceptor: (any Channel)?
+        do {
+            let isSame = configuration.tunnelAddress == old.tunnelAddress
+            acceptor = isSame ? nil : try await listeners.bindTunnels(configuration)
+        } catch {
+            try? await proxy?.close()
+            throw error
+        }
+        hub.apply(tls, configuration)
+        try await loops.forEach { $0.apply(configuration) }
+        let replaced = state.withLock { state in
+            var replaced: [any Channel] = []
+            if let proxy {
+                replaced.append(state.proxy)
+                state.proxy = proxy
+            }
+            if let acceptor {
+                replaced.append(state.acceptor)
+                state.acceptor = acceptor
+            }
+            return replaced
+        }
+        for channel in replaced { try? await channel.close() }
+        for channel in state.withLock({ [$0.proxy, $0.acceptor] }) {
+            try? await channel.eventLoop.submit {
+                try channel.pipeline.syncOperations.handler(type: ConnectionLimiter.self)
+                    .setLimit(DescriptorLimit.cap(configuration.maxConnections))
+            }.get()
+        }
+    }
+
+    /// Cuts the tunnels of connectors whose certificate counts no more.
+    package func cut(serials: Set<String>) {
+        for tunnel in registry.all() where serials.contains(tunnel.serial) { tunnel.cut(TunnelError.revoked) }
+    }
+
+    // MARK: Metrics
+
+    /// Everything counted since the start, added up over the event loops.
+    package func writeMetrics(_ exposition: inout Exposition) async throws {
+        let parts = try await loops.map { loop in (loop.snapshot, loop.connectionCount) }
+        ServiceMetrics(
+            connectors: parts.flatMap(\.0),
+            clientConnections: parts.map(\.1).reduce(0, +),
+            roundTrip: hub.roundTripHistogram,
+            groups: registry.status()
+        ).write(&exposition)
+    }
+
+    // MARK: End
+
+    /// Takes no new connections, finishes what is in flight within the configured limit, says goodbye to the connectors
+    /// and ends.
     package func shutdown() async throws {
+        let (proxy, acceptor) = state.withLock { state in
+            state.isDraining = true
+            return (state.proxy, state.acceptor)
+        }
         try? await proxy.close()
+        try await loops.forEach { $0.drain() }
+        await waitUntilIdle(hub.drainLimit)
         try? await acceptor.close()
         for tunnel in registry.all() {
-            try? await tunnel.eventLoop.submit { tunnel.handler.value.drain() }.get()
+            try? await tunnel.eventLoop.submit {
+                tunnel.handler.value.drain("the service is stopping", limit: .seconds(1))
+            }.get()
         }
+        // Connectors take their tunnels away; one that does not is cut.
+        await waitUntil(.seconds(1)) { [registry] in registry.all().isEmpty }
         try await group.shutdownGracefully()
+    }
+
+    private func waitUntilIdle(_ limit: TimeAmount) async {
+        let isIdle = await waitUntil(limit) { [loops] in
+            guard let counts = try? await loops.map(\.connectionCount) else { return true }
+            return counts.allSatisfy { $0 == 0 }
+        }
+        if !isIdle { logger.warning("the time to finish requests in flight is over; the rest is cut") }
+    }
+
+    /// - Returns: whether it came true within `limit`.
+    @discardableResult
+    private func waitUntil(_ limit: TimeAmount, _ isTrue: () async -> Bool) async -> Bool {
+        let end = NIODeadline.now() + limit
+        while NIODeadline.now() < end {
+            if await isTrue() { return true }
+            try? await Task.sleep(for: .milliseconds(20))
+        }
+        return false
     }
 }

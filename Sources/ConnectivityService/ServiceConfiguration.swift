@@ -32,6 +32,10 @@ package struct ServiceConfiguration: Sendable {
     package var maxConnections: Int
     /// Requests that may wait for a free stream, per tunnel; more get 503.
     package var maxWaiting: Int
+    /// A log line for each request.
+    package var accessLog = false
+    /// Spans for requests that somebody traces.
+    package var isTracing = false
 
     package init(
         proxyAddress: Address = Address(host: "127.0.0.1", port: 20003),
@@ -72,18 +76,22 @@ package struct ProxyTimes: Sendable, Equatable {
     package var exchange: TimeAmount
     /// For a client to read the last answer before its connection is cut.
     package var lingering: TimeAmount
+    /// For requests in flight when the service is asked to stop.
+    package var drain: TimeAmount
 
     package init(
         requestHead: TimeAmount = .seconds(10),
         requestBody: TimeAmount = .seconds(30),
         keepAlive: TimeAmount = .seconds(60),
         exchange: TimeAmount = .seconds(330),
-        lingering: TimeAmount = .seconds(2)
+        lingering: TimeAmount = .seconds(2),
+        drain: TimeAmount = .seconds(30)
     ) {
         self.requestHead = requestHead
         self.requestBody = requestBody
         self.keepAlive = keepAlive
         self.exchange = exchange
         self.lingering = lingering
+        self.drain = drain
     }
 }

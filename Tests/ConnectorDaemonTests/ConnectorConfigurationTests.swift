@@ -72,8 +72,8 @@ struct ConnectorConfigurationTests {
     func cloudReference() throws {
         let file = Repository.root.appending(path: "etc/cloud.conf").path
         let (configuration, _) = try CloudConfigurationReader.load(file)
-        #expect(configuration.proxyAddress.description == "127.0.0.1:20003")
-        #expect(configuration.tunnelTLS.requiresClientCertificate)
+        #expect(configuration.service.proxyAddress.description == "127.0.0.1:20003")
+        #expect(configuration.service.tunnelTLS.requiresClientCertificate)
     }
 
     @Test("All findings come at once, each with file, line, column and key")

@@ -1,3 +1,4 @@
+internal import Telemetry
 import Testing
 
 @testable import ConnectorDaemon
@@ -18,10 +19,10 @@ struct NearestNameTests {
     }
 }
 
-struct TextLogHandlerTests {
+struct ConnectorLogHandlerTests {
     @Test("Nothing that a value holds can leave its quotes or its line")
     func escaping() {
-        #expect(TextLogHandler.escaped("a\"b\n\u{1B}[2J ü\u{2028}") == "a\\\"b\\u{a}\\u{1b}[2J ü\\u{2028}")
+        #expect(ConnectorLogHandler.escaped("a\"b\n\u{1B}[2J ü\u{2028}") == "a\\\"b\\u{a}\\u{1b}[2J ü\\u{2028}")
     }
 }
 

@@ -1,3 +1,5 @@
+internal import Foundation
+
 /// Simple readings of HTTP/1.1 for tests, forgiving where our own codec is strict.
 package struct SimpleResponse: Sendable {
     package var status: Int
@@ -28,6 +30,12 @@ package enum SimpleHTTP {
             let value = line[line.index(after: colon)...].drop { $0 == " " }
             return (String(line[..<colon]), String(value))
         }
+    }
+
+    /// - Parameter head: in lower case.
+    package static func contentLength(_ head: String) -> Int {
+        guard let range = head.range(of: "content-length: ") else { return 0 }
+        return Int(head[range.upperBound...].prefix { $0.isNumber }) ?? 0
     }
 
     /// Where the message that begins at `start` ends; nil if it is not complete.

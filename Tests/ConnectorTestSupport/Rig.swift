@@ -8,10 +8,20 @@ package final class LoggedProcess: Sendable {
     private let arrival = DispatchSemaphore(value: 0)
     package let pid: Int32
 
-    package init(_ arguments: [String], folder: URL) throws {
+    /// - Parameters:
+    ///   - wrapper: a program with arguments that becomes connectord, such as `unshare`.
+    ///   - environment: in addition to the test's own.
+    package init(
+        _ arguments: [String],
+        folder: URL,
+        wrapper: [String] = [],
+        environment: [String: String] = [:]
+    ) throws {
         let process = Process()
-        process.executableURL = Repository.connectord
-        process.arguments = arguments
+        let all = wrapper + [Repository.connectord.path] + arguments
+        process.executableURL = URL(filePath: all[0])
+        process.arguments = Array(all.dropFirst())
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.currentDirectoryURL = folder
         let pipe = Pipe()
         process.standardError = pipe
@@ -57,10 +67,23 @@ package final class LoggedProcess: Sendable {
     package func signal(_ number: Int32) { kill(pid, number) }
 
     /// Ends it and waits for its end.
-    package func stop(_ number: Int32 = SIGTERM) {
+    ///
+    /// - Returns: its exit status.
+    @discardableResult
+    package func stop(_ number: Int32 = SIGTERM) -> Int32 {
         kill(pid, number)
-        process.withLock { $0.waitUntilExit() }
+        return waitUntilExit()
     }
+
+    package func waitUntilExit() -> Int32 {
+        process.withLock {
+            $0.waitUntilExit()
+            return $0.terminationStatus
+        }
+    }
+
+    /// Resident memory now, in MiB.
+    package var memory: Int { status("VmRSS:") }
 
     /// Highest resident memory so far, in MiB.
     package var peakMemory: Int { status("VmHWM:") }
@@ -69,6 +92,14 @@ package final class LoggedProcess: Sendable {
         let text = (try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)) ?? ""
         let line = text.split(separator: "\n").first { $0.hasPrefix(key) } ?? ""
         return (line.split(whereSeparator: { !$0.isNumber }).first.flatMap { Int($0) } ?? 0) / 1024
+    }
+
+    /// Used so far.
+    package var processorSeconds: Double {
+        let text = (try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)) ?? ""
+        let fields = text.split(separator: ")").last?.split(separator: " ") ?? []
+        guard fields.count > 13, let user = Double(fields[11]), let system = Double(fields[12]) else { return 0 }
+        return (user + system) / 100
     }
 
     package var openDescriptors: Int {
@@ -122,6 +153,7 @@ package final class Rig {
               certificate: service.pem
               private-key: service.key
               trusted-ca: ca.pem
+            \(extra.contains("admin:") ? "" : "admin: {socket: cloud.sock}")
             \(extra.replacingOccurrences(of: "PORT", with: String(proxy)))
             """
         try text.write(to: folder.appending(path: "cloud.conf"), atomically: true, encoding: .utf8)
@@ -139,6 +171,8 @@ package final class Rig {
               certificate: connector.pem
               private-key: connector.key
               trusted-ca: ca.pem
+            \(extra.contains("check:") ? "" : "check: {interval: \"off\"}")
+            \(extra.contains("admin:") ? "" : "admin: {socket: connector.sock}")
             \(extra)
             systems:
             \(systems)
@@ -148,18 +182,29 @@ package final class Rig {
     }
 
     @discardableResult
-    package func restartConnector(_ name: String = "connector0.conf", connections: Int = 1) throws -> LoggedProcess {
+    package func restartConnector(
+        _ name: String = "connector0.conf",
+        connections: Int = 1,
+        wrapper: [String] = [],
+        environment: [String: String] = [:]
+    ) throws -> LoggedProcess {
         let mark = cloud.mark
-        let connector = try LoggedProcess(["run", "--config", name], folder: folder)
+        let connector = try LoggedProcess(
+            ["run", "--config", name],
+            folder: folder,
+            wrapper: wrapper,
+            environment: environment
+        )
         connectors.append(connector)
         try cloud.wait(for: "tunnel connected", after: mark, count: connections)
         return connector
     }
 
     /// Starts the service again on the ports it had.
-    package func restartCloud() throws {
+    package func restartCloud(wrapper: [String] = []) throws {
+        cloud.stop(SIGKILL)
         try Self.writeCloud(folder, proxy: proxyPort, tunnel: tunnelPort, cloudExtra)
-        cloud = try LoggedProcess(["cloud", "--config", "cloud.conf"], folder: folder)
+        cloud = try LoggedProcess(["cloud", "--config", "cloud.conf"], folder: folder, wrapper: wrapper)
         try cloud.wait(for: "connectivity service started")
     }
 
@@ -208,6 +253,19 @@ package final class Rig {
             ["-s", "-S", "-i", "-m", "\(Socket.timeout)", "-x", "127.0.0.1:\(proxyPort)"] + arguments,
             folder
         ).output
+    }
+
+    /// connectord against a daemon of this rig.
+    @discardableResult
+    package func control(_ arguments: String...) throws -> (status: Int32, output: String) {
+        try Self.run(arguments, folder)
+    }
+
+    /// Replaces the configuration of a connector.
+    package func rewrite(_ name: String = "connector0.conf", _ change: (String) -> String) throws {
+        let file = folder.appending(path: name)
+        let text = try String(contentsOf: file, encoding: .utf8)
+        try change(text).write(to: file, atomically: true, encoding: .utf8)
     }
 
     package func connect() throws -> Socket { try Socket(connectingTo: proxyPort) }

@@ -177,7 +177,7 @@ struct ScenarioTests {
         defer { backend.stop() }
         let rig = try Rig(locationIDs: ["Plant4"])
         defer { rig.stop() }
-        try rig.startConnector(systems: Rig.system(port: backend.port))
+        try rig.startConnector(systems: Rig.system(port: backend.port), extra: "location-id: Plant4")
         let header = "SAP-Connectivity-SCC-Location_ID: "
         #expect(try rig.curl("-H", header + "Plant4", "http://backend.test/").hasSuffix("plant"))
         #expect(try rig.curl("-H", header + "plant4", "http://backend.test/").hasPrefix("HTTP/1.1 503"))

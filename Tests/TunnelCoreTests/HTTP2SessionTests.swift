@@ -9,6 +9,8 @@ final class SessionPair: HTTP2SessionDelegate {
     let server: HTTP2Session
     var accepted: [(stream: HTTP2Stream, receiver: RecordingReceiver)] = []
     var drainedBy: Int32?
+    /// When octets arrive.
+    var now = NIODeadline.uptimeNanoseconds(0)
 
     init(_ configuration: HTTP2Configuration = HTTP2Configuration()) {
         client = HTTP2Session(.client, configuration: configuration)
@@ -38,7 +40,7 @@ final class SessionPair: HTTP2SessionDelegate {
 
     func deliver(_ buffer: ByteBuffer, to session: HTTP2Session) throws(HTTP2Error) {
         try buffer.withUnsafeReadableBytes { (octets) throws(HTTP2Error) in
-            try session.receive(octets, now: .uptimeNanoseconds(0))
+            try session.receive(octets, now: now)
         }
         session.endBatch()
     }
@@ -64,8 +66,10 @@ final class SessionPair: HTTP2SessionDelegate {
 
     func sessionNeedsFlush(_ session: HTTP2Session) {}
     func session(_ session: HTTP2Session, receivedPingAcknowledgement payload: UInt64) {}
-    func sessionReceivedGoAway(_ session: HTTP2Session, lastStreamID: Int32, errorCode: UInt32) {
-        drainedBy = lastStreamID
+    func sessionReceivedSettings(_ session: HTTP2Session) {}
+
+    func session(_ session: HTTP2Session, receivedGoAway goAway: GoAway) {
+        drainedBy = goAway.lastStreamID
     }
 }
 
@@ -224,6 +228,44 @@ struct HTTP2SessionTests {
         }
         #expect(pair.accepted[1].stream.window == 65536)
         #expect(pair.accepted[1].receiver.body.count == 40 * 65536)
+    }
+
+    @Test(
+        "On a long way a window grows too: what counts is how many round trips its consumer needs",
+        arguments: [0, 200]
+    )
+    func growthOverDistance(_ roundTrip: Int64) throws {
+        let pair = SessionPair(HTTP2Configuration(streamWindow: 65536, maxStreamWindow: 262_144))
+        defer { pair.close() }
+        pair.server.measured(roundTrip: .milliseconds(roundTrip))
+        // One that stood behind bulk data does not count for more than it is.
+        pair.server.measured(roundTrip: .milliseconds(roundTrip + 40))
+        let (stream, _) = try pair.request(isEnd: false)
+        for _ in 0..<20 {
+            pair.now = pair.now + .milliseconds(150)
+            Self.send([UInt8](repeating: 1, count: 65536), on: stream)
+            try pair.exchange()
+        }
+        #expect(pair.accepted[0].stream.window == (roundTrip == 0 ? 65536 : 262_144))
+    }
+
+    @Test("A session that ends between two octets of the same read is freed, and its streams with it")
+    func freed() throws {
+        weak var session: HTTP2Session?
+        do {
+            let pair = SessionPair()
+            session = pair.client
+            _ = try pair.request(isEnd: false)
+            try pair.exchange()
+            let head = FieldBlock()
+            head.append(status: 200)
+            pair.accepted[0].stream.send(head: head, isEnd: false)
+            let octets = try #require(try pair.server.produce(limit: 1 << 16))
+            // No end of the batch follows: the connection is gone.
+            try octets.withUnsafeReadableBytes { try pair.client.receive($0, now: .uptimeNanoseconds(0)) }
+            pair.close()
+        }
+        #expect(session == nil)
     }
 
     @Test("A client that gives up resets its stream only")

@@ -88,7 +88,7 @@ struct TLSSessionTests {
         #expect(outcome.client.state == .established && outcome.server.state == .established)
         #expect(outcome.server.version == "TLSv1.3")
         #expect(outcome.server.applicationProtocol == "h2-reverse")
-        #expect(outcome.server.peerURIs.compactMap(ConnectorIdentity.init(uri:)) == [Self.identity])
+        #expect(outcome.server.peerCertificate?.connector == Self.identity)
     }
 
     @Test("Octets pass unchanged, a megabyte in one go")
@@ -202,5 +202,57 @@ struct TLSSessionTests {
         #expect(load(.pem(one.certificate), .pem(two.privateKey))?.code == .configuration)
         #expect(load(.pem("nothing"), .pem(one.privateKey))?.description.contains("no certificate") == true)
         #expect(load(.file("/nonexistent.pem"), .pem(one.privateKey))?.description.contains("/nonexistent.pem") == true)
+    }
+}
+
+struct CertificateIssuerTests {
+    static let identity = ConnectorIdentity(subaccount: "sub/\u{e4}", locationID: "Plant 4")
+
+    @Test("An authority that was written and read again signs certificates that its first self trusts")
+    func authority() throws {
+        let first = try CertificateIssuer(commonName: "authority", days: 10)
+        let again = try CertificateIssuer(first.authority)
+        let key = try SigningKey()
+        let pem = try again.sign(request: try key.certificateRequest(), for: Self.identity, seconds: 3600)
+        let details = try CertificateDetails(.pem(pem))
+        #expect(details.connector == Self.identity)
+        #expect(details.issuer.contains("authority") && details.notAfter - details.notBefore <= 4000)
+        // The key is the one in the request.
+        _ = try TLSContext(
+            TLSConfiguration(role: .client, certificateChain: .pem(pem), privateKey: .pem(key.pem))
+        )
+    }
+
+    @Test("A request that is no request, or whose signature is not right, gets nothing")
+    func requests() throws {
+        let issuer = try CertificateIssuer(commonName: "authority", days: 10)
+        let request = try SigningKey().certificateRequest()
+        var lines = request.split(separator: "\n").map(String.init)
+        lines[3] = String(lines[3].map { $0 == "A" ? "B" : $0 == "B" ? "A" : $0 })
+        for text in ["", "no PEM", issuer.authority.certificate, lines.joined(separator: "\n")] {
+            #expect(throws: TLSError.self) { try issuer.sign(request: text, for: Self.identity, seconds: 60) }
+        }
+    }
+
+    @Test("An authority whose key is another's is refused")
+    func otherKey() throws {
+        let (one, other) = (
+            try CertificateIssuer(commonName: "one", days: 1), try CertificateIssuer(commonName: "other", days: 1)
+        )
+        let mixed = CertificateIssuer.Identity(
+            certificate: one.authority.certificate,
+            privateKey: other.authority.privateKey
+        )
+        #expect(throws: TLSError.self) { try CertificateIssuer(mixed) }
+    }
+
+    @Test("A signature holds for what was signed, and for this key only")
+    func signatures() throws {
+        let key = try SigningKey()
+        let signature = try key.sign(Array("text".utf8))
+        #expect(SigningKey.isValid(signature, over: Array("text".utf8), publicKeyPEM: key.publicKeyPEM))
+        #expect(!SigningKey.isValid(signature, over: Array("texT".utf8), publicKeyPEM: key.publicKeyPEM))
+        #expect(!SigningKey.isValid(signature, over: Array("text".utf8), publicKeyPEM: try SigningKey().publicKeyPEM))
+        #expect(!SigningKey.isValid([], over: [], publicKeyPEM: "no PEM"))
     }
 }

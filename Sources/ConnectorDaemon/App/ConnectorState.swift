@@ -1,64 +1,109 @@
-internal import NIOCore
+internal import Logging
 internal import Synchronization
-internal import TunnelCore
 
-/// Which tunnels are up, for whoever asks.
+/// Which tunnels are up and why others are not, for whoever asks.
 final class ConnectorState: Sendable {
     private struct Tunnels {
-        var connected: [Int: TunnelReference] = [:]
-        var lastErrors: [Int: String] = [:]
-        var waiting: [CheckedContinuation<Void, Never>] = []
+        var live: [Int: DialedTunnel] = [:]
+        var failures: [String: String] = [:]
+        var waiting: [(fleet: Int?, count: Int, continuation: CheckedContinuation<Void, Never>)] = []
+        var lastID = 0
+        var connects = 0
+        var disconnects = 0
+        var failedAttempts = 0
+
+        func count(_ fleet: Int?) -> Int { live.values.count { fleet == nil || $0.fleet == fleet } }
+
+        /// - Returns: those who have what they waited for.
+        mutating func takeSatisfied() -> [CheckedContinuation<Void, Never>] {
+            let all = waiting
+            waiting = all.filter { count($0.fleet) < $0.count }
+            return all.filter { count($0.fleet) >= $0.count }.map(\.continuation)
+        }
+    }
+
+    struct Counts: Sendable {
+        var connects = 0
+        var disconnects = 0
+        var failedAttempts = 0
     }
 
     private let tunnels = Mutex(Tunnels())
 
-    var connectedTunnels: Int { tunnels.withLock { $0.connected.count } }
-    var lastErrors: [Int: String] { tunnels.withLock { $0.lastErrors } }
-
-    func tunnelConnected(_ index: Int, _ handler: TunnelReference) {
-        let waiting = tunnels.withLock { tunnels in
-            tunnels.connected[index] = handler
-            tunnels.lastErrors[index] = nil
-            defer { tunnels.waiting = [] }
-            return tunnels.waiting
+    var connectedTunnels: Int { tunnels.withLock { $0.live.count } }
+    var failures: [String: String] { tunnels.withLock { $0.failures } }
+    var counts: Counts {
+        tunnels.withLock {
+            Counts(connects: $0.connects, disconnects: $0.disconnects, failedAttempts: $0.failedAttempts)
         }
-        for continuation in waiting { continuation.resume() }
     }
 
-    func tunnelFailed(_ index: Int, _ cause: String) {
-        tunnels.withLock { $0.lastErrors[index] = cause }
+    func nextTunnelID() -> Int {
+        tunnels.withLock { tunnels in
+            tunnels.lastID += 1
+            return tunnels.lastID
+        }
     }
+
+    func connected(_ tunnel: DialedTunnel) {
+        let satisfied = tunnels.withLock { tunnels in
+            tunnels.live[tunnel.id] = tunnel
+            tunnels.failures[tunnel.target.name] = nil
+            tunnels.connects += 1
+            return tunnels.takeSatisfied()
+        }
+        for continuation in satisfied { continuation.resume() }
+    }
+
+    /// Says so once for each cause, so that a service that stays away does not fill the log.
+    func failed(_ name: String, _ cause: String, _ logger: Logger) {
+        let isNews = tunnels.withLock { tunnels in
+            tunnels.failedAttempts += 1
+            return tunnels.failures.updateValue(cause, forKey: name) != cause
+        }
+        logger.log(
+            level: isNews ? .warning : .debug,
+            "tunnel not connected",
+            metadata: ["service": "\(name)", "cause": "\(cause)"]
+        )
+    }
+
+    /// The address is no longer one of the service's.
+    func forget(_ name: String) { tunnels.withLock { $0.failures[name] = nil } }
 
     /// - Returns: whether it was connected.
-    func tunnelClosed(_ index: Int) -> Bool {
-        tunnels.withLock { $0.connected.removeValue(forKey: index) != nil }
+    func closed(_ tunnel: DialedTunnel) -> Bool {
+        tunnels.withLock { tunnels in
+            let wasLive = tunnels.live.removeValue(forKey: tunnel.id) != nil
+            if wasLive { tunnels.disconnects += 1 }
+            return wasLive
+        }
     }
 
-    func handlers() -> [TunnelReference] { tunnels.withLock { Array($0.connected.values) } }
+    func isLive(_ tunnel: DialedTunnel) -> Bool { tunnels.withLock { $0.live[tunnel.id] != nil } }
 
-    /// Returns as soon as one tunnel is up.
-    func waitUntilConnected() async {
+    func live(fleet: Int? = nil) -> [DialedTunnel] {
+        tunnels.withLock { $0.live.values.filter { fleet == nil || $0.fleet == fleet } }.sorted { $0.id < $1.id }
+    }
+
+    /// Returns as soon as so many tunnels are up.
+    func waitUntilConnected(_ count: Int = 1, fleet: Int? = nil) async {
         await withCheckedContinuation { continuation in
             let isConnected = tunnels.withLock { tunnels in
-                if tunnels.connected.isEmpty { tunnels.waiting.append(continuation) }
-                return !tunnels.connected.isEmpty
+                let isConnected = tunnels.count(fleet) >= count
+                if !isConnected { tunnels.waiting.append((fleet, count, continuation)) }
+                return isConnected
             }
             if isConnected { continuation.resume() }
         }
     }
-}
 
-/// A tunnel, as seen from other threads.
-struct TunnelReference: Sendable {
-    private let eventLoop: any EventLoop
-    private let handler: NIOLoopBound<TunnelHandler>
-
-    init(_ handler: TunnelHandler) {
-        eventLoop = handler.eventLoop
-        self.handler = NIOLoopBound(handler, eventLoop: handler.eventLoop)
-    }
-
-    func execute(_ body: @escaping @Sendable (TunnelHandler) -> Void) {
-        eventLoop.execute { body(handler.value) }
+    /// Lets everyone go who waits, whether or not there are tunnels: the connector ends.
+    func release() {
+        let waiting = tunnels.withLock { tunnels in
+            defer { tunnels.waiting = [] }
+            return tunnels.waiting
+        }
+        for entry in waiting { entry.continuation.resume() }
     }
 }

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import ControlProtocol
 
 /// The command line; each subcommand is in a file of its own in `CLI`.
 @main
@@ -10,10 +11,22 @@ struct Connectord: AsyncParsableCommand {
             On the inside, `connectord run` dials a TLS tunnel out to a connectivity service and forwards what its \
             configuration allows. `connectord cloud` is such a service. `connectord demo` shows both together.
             """,
-        version: "0.1.0",
-        subcommands: [
-            RunCommand.self, CloudCommand.self, DemoCommand.self, CheckConfigCommand.self, ExplainCommand.self,
-            CertificatesCommand.self,
+        version: Version.current,
+        groupedSubcommands: [
+            CommandGroup(name: "Daemons", subcommands: [RunCommand.self, CloudCommand.self, DemoCommand.self]),
+            CommandGroup(
+                name: "Configuration",
+                subcommands: [
+                    CheckConfigCommand.self, ExplainCommand.self, EnrolCommand.self, CertificatesCommand.self,
+                ]
+            ),
+            CommandGroup(
+                name: "Operation",
+                subcommands: [
+                    StatusCommand.self, CheckCommand.self, DoctorCommand.self, ReloadCommand.self, RotateCommand.self,
+                    LogLevelCommand.self, AuditCommand.self,
+                ]
+            ),
         ]
     )
 }

@@ -2,6 +2,8 @@ internal import ArgumentParser
 internal import Dispatch
 internal import Glibc
 internal import Logging
+internal import Telemetry
+internal import TunnelCore
 
 /// How much is logged, as the command line has it.
 enum LogLevel: String, ExpressibleByArgument, CaseIterable {
@@ -10,10 +12,23 @@ enum LogLevel: String, ExpressibleByArgument, CaseIterable {
     var level: Logger.Level { Logger.Level(rawValue: rawValue) ?? .info }
 }
 
+/// Where configurations are looked for: in the working directory, as in the source tree, else where the package puts
+/// them.
+enum DefaultFile {
+    static var connector: String { choose("etc/connector.conf", "/etc/connector/connector.conf") }
+    static var cloud: String { choose("etc/cloud.conf", "/etc/connector-cloud/cloud.conf") }
+
+    private static func choose(_ near: String, _ installed: String) -> String {
+        access(near, F_OK) != 0 && access(installed, F_OK) == 0 ? installed : near
+    }
+}
+
 /// What the subcommands share.
 enum CommandSupport {
-    static func logger(_ label: String, _ level: LogLevel) -> Logger {
-        Logger(label: label) { _ in TextLogHandler(level: level.level) }
+    /// - Parameter level: from the command line, which counts more than the file.
+    static func logger(_ label: String, _ level: LogLevel?, _ process: ProcessConfiguration) -> Logger {
+        LogLevelSwitch.level = level?.level ?? process.logLevel ?? .info
+        return Logger(label: label) { ConnectorLogHandler(label: $0, format: process.logFormat) }
     }
 
     /// Loads a configuration, prints what was found, and ends the program where it cannot be used.
@@ -30,10 +45,23 @@ enum CommandSupport {
         }
     }
 
+    /// For a connector that is not enrolled yet: that its certificates are missing is no news.
+    static func loadIgnoringMissingFiles(_ file: String) throws -> (ConnectorConfiguration, [Finding]) {
+        do throws(ConfigurationError) {
+            return try ConnectorConfigurationReader.load(file)
+        } catch {
+            for finding in error.findings { printError(finding.description) }
+            throw ExitCode(EX_USAGE)
+        }
+    }
+
     /// Starts something; what goes wrong is said in one line.
     static func start<Result>(_ body: () async throws -> Result) async throws -> Result {
         do {
             return try await body()
+        } catch let error as TLSError where error.code == .configuration {
+            printError("connectord: cannot start: \(error); is this connector enrolled? See `connectord enrol --help`")
+            throw ExitCode(EX_USAGE)
         } catch {
             printError("connectord: cannot start: \(error)")
             throw ExitCode.failure
@@ -52,14 +80,7 @@ enum CommandSupport {
 
     /// Removes a folder of files.
     static func remove(_ folder: String) {
-        guard let directory = opendir(folder) else { return }
-        defer { closedir(directory) }
-        while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            unlink("\(folder)/\(name)")
-        }
+        for name in Folder.names(folder) { unlink("\(folder)/\(name)") }
         rmdir(folder)
     }
 
@@ -69,21 +90,30 @@ enum CommandSupport {
     }
 }
 
-/// Signals, as something to wait for.
-enum Signals {
-    /// Returns at the first SIGTERM or SIGINT.
-    static func waitForTermination() async {
+/// Signals, as something to wait for: from now on these arrive here and nowhere else, as long as this object lives.
+final class Signals {
+    let stream: AsyncStream<Int32>
+    private let sources: [any DispatchSourceSignal]
+
+    init(_ numbers: [Int32]) {
         signal(SIGPIPE, SIG_IGN)
         let queue = DispatchQueue(label: "signals")
         let (stream, continuation) = AsyncStream.makeStream(of: Int32.self)
-        let sources = [SIGTERM, SIGINT].map { number in
+        self.stream = stream
+        sources = numbers.map { number in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
             source.setEventHandler { continuation.yield(number) }
             source.resume()
             return source
         }
-        for await _ in stream { break }
-        for source in sources { source.cancel() }
+    }
+
+    deinit { for source in sources { source.cancel() } }
+
+    /// Returns at the first SIGTERM or SIGINT.
+    static func waitForTermination() async {
+        let signals = Signals([SIGTERM, SIGINT])
+        for await _ in signals.stream { break }
     }
 }

@@ -40,7 +40,7 @@ struct DemoCommand: AsyncParsableCommand {
                 ports,
                 folder: folder,
                 group: group,
-                logger: CommandSupport.logger("demo", logLevel)
+                logger: CommandSupport.logger("demo", logLevel, ProcessConfiguration())
             )
         }
         try await demo.walk()

@@ -12,7 +12,7 @@ struct ExplainCommand: ParsableCommand {
     )
 
     @Option(help: "The configuration file.")
-    var config = "etc/connector.conf"
+    var config = DefaultFile.connector
 
     @Flag(help: "The request asks for a protocol upgrade, such as WebSocket.")
     var upgrade = false

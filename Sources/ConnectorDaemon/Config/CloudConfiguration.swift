@@ -1,16 +1,41 @@
 internal import ConnectivityService
+internal import ControlProtocol
 internal import NIOCore
 internal import TunnelCore
 
+/// Everything `cloud.conf` says, validated.
+struct CloudConfiguration: Sendable {
+    /// The service's own certificate authority.
+    struct Enrolment: Sendable, Equatable {
+        var authority = ""
+        /// In the service's own certificate, where it comes from the authority.
+        var serviceNames: [String] = []
+        /// "host:port" that a new connector is told to dial; empty for the first service name and the tunnel's port.
+        var advertise = ""
+        /// Of connectors' certificates, in seconds.
+        var lifetime = 90 * 86400
+        /// PEM file with what connectors shall trust; empty for the authority itself.
+        var anchor = ""
+    }
+
+    var service: ServiceConfiguration
+    var process = ProcessConfiguration()
+    /// Nil where connectors' certificates come from elsewhere.
+    var enrolment: Enrolment?
+    /// Whether the service's own certificate comes from the authority.
+    var usesOwnCertificate = false
+    var file = ""
+}
+
 /// Reads `cloud.conf`.
 enum CloudConfigurationReader {
-    static func load(_ file: String) throws(ConfigurationError) -> (ServiceConfiguration, warnings: [Finding]) {
+    static func load(_ file: String) throws(ConfigurationError) -> (CloudConfiguration, warnings: [Finding]) {
         let (configuration, findings) = read(try ConfigurationFile.bytes(file), file: file)
         guard let configuration else { throw ConfigurationError(findings: findings) }
         return (configuration, findings)
     }
 
-    static func read(_ bytes: [UInt8], file: String) -> (ServiceConfiguration?, [Finding]) {
+    static func read(_ bytes: [UInt8], file: String) -> (CloudConfiguration?, [Finding]) {
         let findings = Findings(file: file)
         guard var section = ConfigurationFile.section(bytes, findings) else { return (nil, findings.sorted) }
         var configuration = ServiceConfiguration(tunnelTLS: TLSConfiguration(role: .server), subaccount: "")
@@ -19,14 +44,81 @@ enum CloudConfigurationReader {
         if let node = section.value("proxy") {
             readProxy(node, &configuration, findings)
         }
+        let enrolment = section.value("enrolment").map { readEnrolment($0, findings) }
+        var usesOwnCertificate = false
         if let node = section.value("tunnel") {
-            readTunnel(node, &configuration, findings)
+            usesOwnCertificate = readTunnel(node, &configuration, enrolment, findings)
+        } else if enrolment != nil {
+            usesOwnCertificate = true
         } else {
             findings.error(section.node, "tunnel", "is missing: connectors need a certificate to trust")
         }
         if let node = section.value("times") { readTimes(node, &configuration, findings) }
+        let process = ProcessConfiguration.read(&section, findings, socket: "/run/connector-cloud/admin.sock")
+        configuration.accessLog = process.accessLog
+        configuration.isTracing = !process.traceFile.isEmpty
         section.finish()
-        return (findings.hasErrors ? nil : configuration, findings.sorted)
+        if !usesOwnCertificate, let enrolment, enrolment.anchor.isEmpty {
+            findings.error(
+                section.place("enrolment"),
+                "enrolment.trust-anchor",
+                "is missing: with a tunnel.certificate from elsewhere, connectors must be told what to trust"
+            )
+        }
+        if usesOwnCertificate, let enrolment, enrolment.serviceNames.isEmpty {
+            findings.error(
+                section.place("enrolment"),
+                "enrolment.service-names",
+                "is missing: the names under which connectors dial this service, for its certificate"
+            )
+        }
+        let cloud = CloudConfiguration(
+            service: configuration,
+            process: process,
+            enrolment: enrolment,
+            usesOwnCertificate: usesOwnCertificate,
+            file: file
+        )
+        return (findings.hasErrors ? nil : cloud, findings.sorted)
+    }
+
+    private static func readEnrolment(_ node: YAMLNode, _ findings: Findings) -> CloudConfiguration.Enrolment {
+        var section = Section(node, "enrolment", findings)
+        var enrolment = CloudConfiguration.Enrolment()
+        enrolment.authority = section.required("authority", "a folder for the certificate authority") ?? ""
+        for item in section.list("service-names") {
+            guard case .scalar(let name, _) = item.content, HostPort.isHostName(name) || name.contains(":") else {
+                findings.error(item, "enrolment.service-names", "each item must be a host name or an IP address")
+                continue
+            }
+            enrolment.serviceNames.append(name)
+        }
+        if let address = section.address("advertise") {
+            let host = address.host.contains(":") ? "[\(address.host)]" : address.host
+            enrolment.advertise = "\(host):\(address.port)"
+        }
+        if let text = section.string("certificate-lifetime") {
+            if let seconds = LifetimeText.parse(text) {
+                enrolment.lifetime = seconds
+            } else {
+                findings.error(
+                    section.place("certificate-lifetime"),
+                    "enrolment.certificate-lifetime",
+                    "must be a time such as 90d, 12h or 10m, from 1s to 3650d, not \"\(LogText.escaped(text.utf8))\""
+                )
+            }
+        }
+        if let anchor = section.string("trust-anchor") {
+            enrolment.anchor = Credential.path(anchor)
+            ConfigurationFile.checkReadable(
+                enrolment.anchor,
+                section.place("trust-anchor"),
+                "enrolment.trust-anchor",
+                findings
+            )
+        }
+        section.finish()
+        return enrolment
     }
 
     private static func readProxy(_ node: YAMLNode, _ configuration: inout ServiceConfiguration, _ findings: Findings) {
@@ -58,15 +150,25 @@ enum CloudConfigurationReader {
         section.finish()
     }
 
-    private static func readTunnel(_ node: YAMLNode, _ configuration: inout ServiceConfiguration, _ findings: Findings)
-    {
+    /// - Returns: whether the service's certificate comes from its own authority.
+    private static func readTunnel(
+        _ node: YAMLNode,
+        _ configuration: inout ServiceConfiguration,
+        _ enrolment: CloudConfiguration.Enrolment?,
+        _ findings: Findings
+    ) -> Bool {
         var section = Section(node, "tunnel", findings)
         if let address = section.address("listen", allowsZero: true) {
             configuration.tunnelAddress = .init(host: address.host, port: address.port)
         }
         var paths: [String: String] = [:]
-        for name in ["certificate", "private-key", "trusted-ca"] {
-            paths[name] = section.required(name, "a PEM file")
+        let names = ["certificate", "private-key", "trusted-ca"]
+        var usesOwnCertificate = false
+        if enrolment != nil, names.allSatisfy({ section.value($0) == nil }) { usesOwnCertificate = true }
+        for name in names where !usesOwnCertificate {
+            let isOptional = enrolment != nil && name == "trusted-ca"
+            let value = isOptional ? section.string(name) : section.required(name, "a PEM file")
+            paths[name] = value.map(Credential.path)
             if let path = paths[name] {
                 ConfigurationFile.checkReadable(path, section.place(name), section.path(name), findings)
             }
@@ -80,10 +182,15 @@ enum CloudConfigurationReader {
             minimumVersion: minimum,
             certificateChain: .file(paths["certificate"] ?? ""),
             privateKey: .file(paths["private-key"] ?? ""),
-            trust: .anchors([.file(paths["trusted-ca"] ?? "")]),
+            trust: .anchors(paths["trusted-ca"].map { [.file($0)] } ?? []),
             requiresClientCertificate: true,
             applicationProtocols: [TunnelProtocol.name]
         )
+        if enrolment != nil {
+            configuration.tunnelTLS.applicationProtocols.append(EnrolmentProtocol.name)
+            configuration.tunnelTLS.anonymousProtocols = [EnrolmentProtocol.name]
+        }
+        return usesOwnCertificate
     }
 
     private static func readTimes(_ node: YAMLNode, _ configuration: inout ServiceConfiguration, _ findings: Findings) {
@@ -93,7 +200,20 @@ enum CloudConfigurationReader {
         configuration.times.requestHead = section.duration("request-head", fallback.requestHead, atLeast: second)
         configuration.times.requestBody = section.duration("request-body", fallback.requestBody, atLeast: second)
         configuration.times.keepAlive = section.duration("keep-alive", fallback.keepAlive, atLeast: second)
+        configuration.times.drain = section.duration("drain", fallback.drain, atLeast: .seconds(0))
         configuration.times.exchange = section.duration("exchange", fallback.exchange, atLeast: second)
         section.finish()
+    }
+}
+
+/// Lives of certificates in the form 90d, 12h, 10m, 30s.
+enum LifetimeText {
+    /// - Returns: seconds, from 1 to ten years.
+    static func parse(_ text: String) -> Int? {
+        for (unit, factor) in [("d", 86400), ("h", 3600), ("m", 60), ("s", 1)] where text.hasSuffix(unit) {
+            guard let number = Int(text.dropLast()), (1...315_360_000).contains(number) else { return nil }
+            return number * factor <= 3650 * 86400 ? number * factor : nil
+        }
+        return nil
     }
 }

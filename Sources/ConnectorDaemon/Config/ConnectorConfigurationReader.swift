@@ -40,6 +40,12 @@ struct ConnectorConfigurationReader {
         checkIdentifier(configuration.locationID, section, "location-id", limit: 128)
         configuration.description = section.string("description") ?? ""
         configuration.eventLoops = section.integer("event-loops", 2, in: 1...64)
+        let connections = configuration.forwarding.maxConnections
+        configuration.forwarding.maxConnections = section.integer(
+            "max-backend-connections",
+            connections,
+            in: 1...100_000
+        )
         if let tunnel = section.value("tunnel") {
             readTunnel(tunnel)
         } else {
@@ -52,7 +58,11 @@ struct ConnectorConfigurationReader {
         if let check = section.value("check") { readCheck(check) }
         readBackendTrust(section.value("backend-trust"))
         if let times = section.value("times") { readTimes(times) }
+        configuration.process = ProcessConfiguration.read(&section, findings, socket: "/run/connector/admin.sock")
         section.finish()
+        configuration.file = file
+        let tunnel = configuration.tunnel
+        configuration.tunnelFilesDigest = FileDigest.of([tunnel.certificate, tunnel.privateKey, tunnel.trustedCA])
     }
 
     private func checkIdentifier(_ text: String, _ section: Section, _ name: String, limit: Int) {
@@ -77,18 +87,13 @@ struct ConnectorConfigurationReader {
             ("certificate", \ConnectorConfiguration.Tunnel.certificate), ("private-key", \.privateKey),
             ("trusted-ca", \.trustedCA),
         ] as [(String, WritableKeyPath<ConnectorConfiguration.Tunnel, String>)] {
-            if let value = section.required(name, "a PEM file") {
+            if let value = section.required(name, "a PEM file").map(Credential.path) {
                 configuration.tunnel[keyPath: path] = value
                 ConfigurationFile.checkReadable(value, section.place(name), section.path(name), findings)
             }
         }
-        if let proxy = section.string("http-proxy"), !proxy.isEmpty {
-            findings.error(
-                section.place("http-proxy"),
-                "tunnel.http-proxy",
-                "dialling through a proxy is not supported yet"
-            )
-        }
+        if let proxy = section.value("http-proxy") { readProxy(proxy) }
+        configuration.tunnel.renews = section.flag("renew", true)
         if let version = section.choice("minimum-tls", TLSConfiguration.Version.self) {
             configuration.tunnel.minimumTLS = version
         }
@@ -97,9 +102,65 @@ struct ConnectorConfigurationReader {
         section.finish()
     }
 
+    /// "host:port", or a mapping where the proxy asks for a user and password.
+    private mutating func readProxy(_ node: YAMLNode) {
+        if case .scalar(let text, _) = node.content {
+            guard !text.isEmpty else { return }
+            guard let (host, port) = HostPort.parse(text), let port, (1...65535).contains(port) else {
+                findings.error(node, "tunnel.http-proxy", "must be host:port, not \"\(LogText.escaped(text.utf8))\"")
+                return
+            }
+            configuration.tunnel.proxy = DialerConfiguration.Proxy(host: host, port: port)
+            return
+        }
+        var section = Section(node, "tunnel.http-proxy", findings)
+        if section.required("address", "host:port of the proxy") != nil, let address = section.address("address") {
+            configuration.tunnel.proxy = DialerConfiguration.Proxy(host: address.host, port: address.port)
+        }
+        let user = section.string("user")
+        let file = section.string("password-file").map(Credential.path)
+        if let user, user.contains(":") {
+            findings.error(section.place("user"), "tunnel.http-proxy.user", "must not contain a colon (RFC 7617)")
+        }
+        if let user {
+            var password = ""
+            if let file {
+                do throws(ConfigurationError) {
+                    password = String(decoding: try ConfigurationFile.bytes(file), as: UTF8.self)
+                    while password.hasSuffix("\n") || password.hasSuffix("\r") { password.removeLast() }
+                } catch {
+                    let message = "\(file) \(error.findings[0].message)"
+                    let key = "tunnel.http-proxy.password-file"
+                    // Credentials are there for the service only.
+                    if Credential.isElsewhere(file) {
+                        findings.warning(
+                            section.place("password-file"),
+                            key,
+                            message + "; systemd hands it to the service"
+                        )
+                    } else {
+                        findings.error(section.place("password-file"), key, message)
+                    }
+                }
+            }
+            configuration.tunnel.proxy?.credentials = DialerConfiguration.Credentials(user: user, password: password)
+        } else if file != nil {
+            findings.error(
+                section.place("password-file"),
+                "tunnel.http-proxy.user",
+                "is missing: whose password is it?"
+            )
+        }
+        section.finish()
+    }
+
     private mutating func readCheck(_ node: YAMLNode) {
         var section = Section(node, "check", findings)
-        configuration.check.interval = section.duration("interval", .seconds(30), atLeast: .seconds(1))
+        if section.string("interval") == "off" {
+            configuration.check.interval = nil
+        } else {
+            configuration.check.interval = section.duration("interval", .seconds(30), atLeast: .seconds(1))
+        }
         configuration.check.timeout = section.duration("timeout", .seconds(5), atLeast: .milliseconds(100))
         section.finish()
     }
@@ -120,14 +181,18 @@ struct ConnectorConfigurationReader {
         }
         var section = Section(node, "backend-trust", findings)
         var sources: [TLSConfiguration.Source] = []
+        var paths: [String] = []
         for item in section.list("certificates") {
-            guard case .scalar(let path, _) = item.content else {
+            guard case .scalar(let name, _) = item.content else {
                 findings.error(item, "backend-trust.certificates", "each item must be a PEM file, not \(item.kind)")
                 continue
             }
+            let path = Credential.path(name)
             ConfigurationFile.checkReadable(path, item, "backend-trust.certificates", findings)
             sources.append(.file(path))
+            paths.append(path)
         }
+        configuration.backendTrustDigest = FileDigest.of(paths)
         configuration.backendTLS.trust = .anchors(sources)
         if section.flag("trust-all", false) {
             configuration.backendTLS.trust = .anyCertificate
@@ -153,6 +218,7 @@ struct ConnectorConfigurationReader {
             atLeast: .seconds(1)
         )
         configuration.forwarding.idle = section.duration("idle", fallback.idle, atLeast: .seconds(1))
+        configuration.drain = section.duration("drain", configuration.drain, atLeast: .seconds(0))
         configuration.forwarding.poolIdle = section.duration("pool-idle", fallback.poolIdle, atLeast: .seconds(1))
         section.finish()
     }

@@ -59,7 +59,7 @@ struct Demo {
             """
         let (configuration, findings) = CloudConfigurationReader.read(Array(text.utf8), file: "cloud.conf")
         guard let configuration else { throw ConfigurationError(findings: findings) }
-        return configuration
+        return configuration.service
     }
 
     private static func connector(
@@ -172,19 +172,16 @@ extension UInt16 {
     fileprivate var port: Int { Int(self) }
 }
 
-/// A connector and the task that runs it.
+/// A connector that runs.
 struct RunningConnector: Sendable {
     let connector: Connector
-    private let task: Task<Void, any Error>
 
     static func start(_ configuration: ConnectorConfiguration, logger: Logger) async throws -> RunningConnector {
         let connector = try await Connector(configuration, logger: logger)
-        return RunningConnector(connector: connector, task: Task { try await connector.run() })
+        try connector.start()
+        return RunningConnector(connector: connector)
     }
 
     /// Returns when all its tunnels are closed.
-    func stop() async throws {
-        task.cancel()
-        try await task.value
-    }
+    func stop() async throws { try await connector.stop() }
 }

@@ -1,74 +1,126 @@
 internal import AccessPolicy
 internal import Logging
 internal import NIOCore
+internal import Telemetry
 internal import TunnelCore
+
+/// What new requests begin with: one snapshot of the configuration. A request lives its life on the one it began with.
+struct ForwardingSnapshot: Sendable {
+    var policy: AccessPolicy
+    var backendTLS: TLSContext
+    var configuration: ForwardingConfiguration
+    /// A log line for each request.
+    var accessLog = false
+    /// Spans for requests that somebody traces.
+    var isTracing = false
+}
 
 /// What all streams of one event loop share. Used on that loop only.
 final class ConnectorLoop {
     let eventLoop: any EventLoop
-    let configuration: ForwardingConfiguration
     let logger: Logger
+    let audit: AuditLog
     let sweeper = DeadlineSweeper()
     /// For response heads on their way into the tunnel.
     let fields = FieldBlock(capacity: 8192, fields: 128)
-    /// The snapshot that new requests begin with.
-    var policy: AccessPolicy
-    var backendTLS: TLSContext
+    private(set) var policy: AccessPolicy
+    private(set) var backendTLS: TLSContext
+    private(set) var configuration: ForwardingConfiguration
+    private(set) var accessLog: Bool
+    private(set) var isTracing: Bool
     var requestIDs = RequestIDGenerator()
+    /// Connections to internal hosts, those being opened included.
+    var connectionCount = 0
     var pinned: [String: UpstreamConnection] = [:]
-    private var pools: [ObjectIdentifier: UpstreamPool] = [:]
-    private var lastPool: UpstreamPool?
+    /// Of requests to what is not exposed.
+    let unknown = SystemMetrics("")
+    private var metrics: [String: SystemMetrics] = [:]
+    private var entries: [ObjectIdentifier: SystemEntry] = [:]
+    private var lastEntry: SystemEntry?
     private var pinCounter: UInt64 = .random(in: 0 ... .max)
 
-    init(
-        _ eventLoop: any EventLoop,
-        policy: AccessPolicy,
-        backendTLS: TLSContext,
-        configuration: ForwardingConfiguration,
-        logger: Logger
-    ) {
+    init(_ eventLoop: any EventLoop, _ snapshot: ForwardingSnapshot, audit: AuditLog, logger: Logger) {
         self.eventLoop = eventLoop
-        self.policy = policy
-        self.backendTLS = backendTLS
-        self.configuration = configuration
+        self.policy = snapshot.policy
+        self.backendTLS = snapshot.backendTLS
+        self.configuration = snapshot.configuration
+        self.accessLog = snapshot.accessLog
+        self.isTracing = snapshot.isTracing
+        self.audit = audit
         self.logger = logger
+    }
+
+    /// Takes a new snapshot into force. Unused connections to systems that are gone, or whose certificate was accepted
+    /// under other rules, are closed; those in use end with their request.
+    func apply(_ snapshot: ForwardingSnapshot) {
+        let kept = Set(snapshot.policy.systems.map { ObjectIdentifier($0) })
+        let isTrustChanged = snapshot.backendTLS !== backendTLS
+        policy = snapshot.policy
+        backendTLS = snapshot.backendTLS
+        configuration = snapshot.configuration
+        accessLog = snapshot.accessLog
+        isTracing = snapshot.isTracing
+        lastEntry = nil
+        for (key, entry) in entries {
+            let isKept = kept.contains(key)
+            guard !isKept || isTrustChanged && entry.system.protocol.isTLS else { continue }
+            for connection in entry.idle { connection.abandon() }
+            if !isKept { entries[key] = nil }
+        }
+        for connection in pinned.values where !kept.contains(ObjectIdentifier(connection.system)) {
+            connection.retire()
+        }
+    }
+
+    /// Makes room for one more connection, at the cost of an unused one if need be.
+    func hasRoom() -> Bool {
+        if connectionCount < configuration.maxConnections { return true }
+        guard let victim = entries.values.lazy.compactMap(\.idle.first).first else { return false }
+        victim.abandon()
+        return true
     }
 
     // MARK: Connections to internal hosts
 
     /// An unused connection to the permit's system, the one used last first.
-    func idleConnection(_ permit: Permit) -> UpstreamConnection? {
-        let pool = pool(permit.system)
-        while let connection = pool.idle.popLast() {
+    func idleConnection(_ entry: SystemEntry) -> UpstreamConnection? {
+        while let connection = entry.idle.popLast() {
             if connection.isReusable { return connection }
         }
         return nil
     }
 
-    /// - Returns: whether there was room.
+    /// - Returns: whether there was room, and the system is still exposed.
     func keep(_ connection: UpstreamConnection) -> Bool {
-        let pool = pool(connection.system)
-        guard pool.idle.count < configuration.poolSize else { return false }
-        pool.idle.append(connection)
+        guard let entry = entries[ObjectIdentifier(connection.system)], connection.tls === backendTLS,
+            entry.idle.count < configuration.poolSize
+        else { return false }
+        entry.idle.append(connection)
         return true
     }
 
     func forget(_ connection: UpstreamConnection) {
         if let pin = connection.pin { pinned[pin] = nil }
-        let pool = pool(connection.system)
-        if let index = pool.idle.firstIndex(where: { $0 === connection }) { pool.idle.remove(at: index) }
-        guard pool.idle.isEmpty else { return }
-        pools[ObjectIdentifier(connection.system)] = nil
-        if lastPool === pool { lastPool = nil }
+        guard let entry = entries[ObjectIdentifier(connection.system)],
+            let index = entry.idle.firstIndex(where: { $0 === connection })
+        else { return }
+        entry.idle.remove(at: index)
     }
 
-    private func pool(_ system: SystemMapping) -> UpstreamPool {
-        if let lastPool, lastPool.system === system { return lastPool }
+    func entry(_ system: SystemMapping) -> SystemEntry {
+        if let lastEntry, lastEntry.system === system { return lastEntry }
         let key = ObjectIdentifier(system)
-        let pool = pools[key] ?? UpstreamPool(system)
-        pools[key] = pool
-        lastPool = pool
-        return pool
+        if let entry = entries[key] {
+            lastEntry = entry
+            return entry
+        }
+        let name = system.virtualAddress
+        let metrics = self.metrics[name] ?? SystemMetrics(name)
+        self.metrics[name] = metrics
+        let entry = SystemEntry(system, metrics)
+        entries[key] = entry
+        lastEntry = entry
+        return entry
     }
 
     /// Binds a connection to one client: from now on it answers only requests that carry the pin.
@@ -83,12 +135,10 @@ final class ConnectorLoop {
         pinned[pin] = connection
         return pin
     }
-}
 
-/// Unused connections to one system, on one event loop.
-private final class UpstreamPool {
-    let system: SystemMapping
-    var idle: [UpstreamConnection] = []
+    /// A copy of all counts.
+    var snapshot: [SystemMetrics.Snapshot] { (metrics.values + [unknown]).map(\.snapshot) }
 
-    init(_ system: SystemMapping) { self.system = system }
+    /// Connections to internal hosts: unused ones.
+    var idleCount: Int { entries.values.reduce(0) { $0 + $1.idle.count } }
 }

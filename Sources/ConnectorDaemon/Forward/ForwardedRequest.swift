@@ -2,6 +2,8 @@ internal import AccessPolicy
 internal import Logging
 internal import NIOCore
 internal import NIOPosix
+internal import Telemetry
+internal import Tracing
 internal import TunnelCore
 
 /// One request from the tunnel: decided on, then sent to an internal host, and its response sent back.
@@ -13,11 +15,12 @@ final class ForwardedRequest: StreamReceiver {
 
     let loop: ConnectorLoop
     let stream: HTTP2Stream
+    private let tunnel: ServedTunnel
     private(set) var permit: Permit?
     private(set) var isHead = false
     private var state = State.waitingForHead
     private var upstream: UpstreamConnection?
-    private var method = RequestMethod.other([])
+    var method = RequestMethod.other([])
     private var isReplayable = false
     private var pin: String?
     /// NTLM and Negotiate authenticate a connection, not a request.
@@ -28,22 +31,54 @@ final class ForwardedRequest: StreamReceiver {
     /// The request, until there is a connection to write it to.
     private var pending: ByteBuffer?
 
-    init(loop: ConnectorLoop, stream: HTTP2Stream) {
+    // What is counted, in nanoseconds and octets.
+    var metrics: SystemMetrics
+    var started: NIODeadline = .uptimeNanoseconds(0)
+    private var connectStarted: NIODeadline = .uptimeNanoseconds(0)
+    private var sent: NIODeadline = .uptimeNanoseconds(0)
+    private(set) var connectTime: Int64 = 0
+    private(set) var backendTime: Int64 = 0
+    private var status = 0
+    var isSettled = false
+    /// Only for requests that somebody traces.
+    var span: (any Span)?
+    var requestOctets = 0
+    var responseOctets = 0
+
+    init(loop: ConnectorLoop, stream: HTTP2Stream, tunnel: ServedTunnel) {
         self.loop = loop
         self.stream = stream
+        self.tunnel = tunnel
+        self.metrics = loop.unknown
     }
+
+    /// Only our own service knows what to do with the times; another edge would hand them to the client. One request
+    /// in sixteen is enough for a histogram.
+    var reportsTimes: Bool { tunnel.takesTimes() }
 
     // MARK: Request
 
     func streamReceived(head fields: FieldBlock, isEnd: Bool) {
         isRequestComplete = isEnd
         let request = RequestSummary(fields)
+        if request.isControl {
+            state = .done
+            isSettled = true
+            stream.receiver = tunnel.openControl(stream)
+            return
+        }
+        started = .now()
+        if loop.isTracing, let parent = TraceParent(request.traceParent) { beginSpan(parent) }
         do throws(Refusal) {
             let permit = try decide(request)
             self.permit = permit
-            if let connection = pinnedConnection(permit) ?? loop.idleConnection(permit) {
+            let entry = loop.entry(permit.system)
+            metrics = entry.metrics
+            if loop.audit.recordsAllowed { auditAllowed(permit) }
+            if let connection = pinnedConnection(permit) ?? loop.idleConnection(entry) {
                 state = .exchanging
                 upstream = connection
+                sent = started
                 connection.begin(self, permit)
                 RequestHead.write(fields, request, permit, isEnd: isEnd, to: &connection.output)
             } else {
@@ -59,6 +94,8 @@ final class ForwardedRequest: StreamReceiver {
 
     /// Asks the policy. Nothing is sent anywhere without the permit that comes out here.
     private func decide(_ request: RequestSummary) throws(Refusal) -> Permit {
+        guard !loop.audit.isBlocking else { throw PolicyRefusal.auditFailed }
+        guard !request.hasProtocol else { throw PolicyRefusal.protocolNotBuilt }
         method = RequestMethod(request.method)
         if case .head = method { isHead = true }
         isReplayable = method.isIdempotent && isRequestComplete
@@ -78,6 +115,7 @@ final class ForwardedRequest: StreamReceiver {
         guard let system = loop.policy.system(host: host, port: parsed.port), system.protocol.isHTTP else {
             throw PolicyRefusal.system(request.authority, parsed)
         }
+        metrics = loop.entry(system).metrics
         switch loop.policy.evaluate(system: system, target: target, isUpgrade: request.isUpgrade) {
         case .deny(let denial): throw PolicyRefusal.resource(denial, target, system)
         case .allow(let permit):
@@ -97,6 +135,7 @@ final class ForwardedRequest: StreamReceiver {
 
     func streamReceived(body: UnsafeRawBufferPointer) {
         uncredited += body.count
+        requestOctets += body.count
         switch state {
         case .exchanging: upstream!.write(body, isChunked: hasChunkedBody)
         case .connecting:
@@ -130,6 +169,7 @@ final class ForwardedRequest: StreamReceiver {
         state = .done
         upstream?.abandon()
         upstream = nil
+        settle(0)
     }
 
     func returnCredit() {
@@ -142,6 +182,10 @@ final class ForwardedRequest: StreamReceiver {
 
     private func connect(_ permit: Permit) {
         state = .connecting
+        guard loop.hasRoom() else {
+            return refuse(BackendRefusal.tooManyConnections(permit.system, loop.configuration.maxConnections))
+        }
+        connectStarted = .now()
         let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
         UpstreamConnection.connect(permit, loop: loop).assumeIsolated().whenComplete { result in
             switch result {
@@ -155,6 +199,9 @@ final class ForwardedRequest: StreamReceiver {
         guard state == .connecting, let permit else { return connection.abandon() }
         state = .exchanging
         upstream = connection
+        sent = .now()
+        connectTime = (sent - connectStarted).nanoseconds
+        metrics.connect.record(connectTime)
         connection.begin(self, permit)
         if let pending {
             connection.write(pending)
@@ -190,6 +237,14 @@ final class ForwardedRequest: StreamReceiver {
         state = .done
         upstream = nil
         returnCredit()
+        settle(status)
+    }
+
+    /// The final head of the response is here.
+    func answered(_ status: Int) {
+        self.status = status
+        backendTime = (NIODeadline.now() - sent).nanoseconds
+        metrics.backend.record(backendTime)
     }
 
     /// The response cannot go on: before its head with an answer of ours, after it by a reset.
@@ -205,6 +260,8 @@ final class ForwardedRequest: StreamReceiver {
         pending = nil
         let requestID = loop.requestIDs.next()
         log(refusal, request, requestID: requestID)
+        metrics.counts.refusals[refusal.source.rawValue, default: 0] += 1
+        settle(stream.hasSentHead ? 0 : Int(refusal.status))
         guard !stream.hasSentHead else {
             stream.abort()
             return
@@ -241,6 +298,13 @@ final class ForwardedRequest: StreamReceiver {
         loop.logger.warning(
             refusal.source == .policy ? "request refused" : "request failed",
             metadata: metadata
+        )
+        guard refusal.source == .policy || refusal.source == .client, loop.audit.isOn else { return }
+        let resource = metadata["path"].map { "resource \($0) on " } ?? ""
+        loop.audit.record(
+            .accessDenied,
+            "Denying access to \(resource)system \(metadata["virtual_host"] ?? "unknown"): \(refusal.cause) "
+                + "[\(method), requestId=\(requestID)]"
         )
     }
 }

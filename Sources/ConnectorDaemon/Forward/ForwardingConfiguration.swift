@@ -11,6 +11,8 @@ struct ForwardingConfiguration: Sendable, Equatable {
     var idle: TimeAmount = .seconds(300)
     /// For an unused connection to an internal host; below what servers usually allow.
     var poolIdle: TimeAmount = .seconds(20)
+    /// Connections to internal hosts, used and unused, per event loop; a request that would need one more gets 503.
+    var maxConnections = 4000
     /// Unused connections to one system, per event loop.
     var poolSize = 256
     /// Connections that belong to one client's NTLM or Negotiate session, per event loop.

@@ -35,6 +35,24 @@ enum PolicyRefusal {
         )
     }
 
+    static let auditFailed = Refusal(
+        status: 503,
+        source: .internal,
+        phase: .request,
+        cause: "the audit log cannot be written, and requests are not to pass without it",
+        proxyStatus: "proxy_internal_error",
+        text: "The request was refused because the Cloud Connector cannot audit it. Its log says why."
+    )
+
+    static let protocolNotBuilt = Refusal(
+        status: 501,
+        source: .internal,
+        phase: .upgrade,
+        cause: "extended CONNECT is not supported yet",
+        proxyStatus: "http_upgrade_failed",
+        text: "This version of the connector does not carry other protocols than HTTP yet."
+    )
+
     static func upgradeNotBuilt(_ system: SystemMapping) -> Refusal {
         Refusal(
             status: 501,
@@ -50,6 +68,18 @@ enum PolicyRefusal {
 
 /// The connector's answers where the internal host fails.
 enum BackendRefusal {
+    static func tooManyConnections(_ system: SystemMapping, _ limit: Int) -> Refusal {
+        Refusal(
+            status: 503,
+            source: .internal,
+            phase: .connect,
+            cause: "the connector has \(limit) connections to internal hosts open, and may have no more",
+            proxyStatus: "connection_limit_reached",
+            text: "The Cloud Connector has too many connections open to connect to \(system.virtualAddress) now. Try "
+                + "again shortly."
+        )
+    }
+
     static func connect(_ error: any Error, _ system: SystemMapping) -> Refusal {
         let (cause, token, phase) = explain(error)
         return Refusal(

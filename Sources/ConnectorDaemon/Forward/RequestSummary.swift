@@ -1,3 +1,4 @@
+internal import ControlProtocol
 internal import TunnelCore
 
 /// What the connector looks at in a request before it decides. Pointers are valid as long as the field block.
@@ -9,6 +10,12 @@ struct RequestSummary {
     var isUpgrade = false
     var hasConnectionAuthentication = false
     var pin: String?
+    var traceParent = UnsafeRawBufferPointer(start: nil, count: 0)
+    /// Extended CONNECT (RFC 8441).
+    var hasProtocol = false
+    /// Not a request at all, but the service's control stream. No client can ask for it: its requests come without
+    /// `:protocol`.
+    var isControl = false
 
     init(_ fields: FieldBlock) {
         for index in 0..<fields.count {
@@ -21,12 +28,16 @@ struct RequestSummary {
                 case 7: if name[1] == UInt8(ascii: "m") { method = fields.value(index) }
                 case 10: authority = fields.value(index)
                 case 5: path = fields.value(index)
+                case 9:
+                    hasProtocol = true
+                    isControl = Octets.equals(fields.value(index), ControlStream.protocol)
                 default: break
                 }
             case .host: if authority.isEmpty { authority = fields.value(index) }
             case .contentLength: hasContentLength = true
             case .upgradeRequest: isUpgrade = true
             case .authorization: hasConnectionAuthentication = ConnectionAuthentication.isUsed(fields.value(index))
+            case .traceParent: traceParent = fields.value(index)
             case .pin: pin = String(decoding: fields.value(index), as: UTF8.self)
             default: break
             }

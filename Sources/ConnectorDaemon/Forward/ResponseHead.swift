@@ -48,6 +48,9 @@ enum ResponseHead {
         {
             fields.append("sap-connectivity-pin", pin)
         }
+        if parser.status >= 200, request.reportsTimes {
+            fields.append(timing: request.connectTime / 1000, request.backendTime / 1000)
+        }
     }
 }
 

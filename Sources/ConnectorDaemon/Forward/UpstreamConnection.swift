@@ -14,6 +14,8 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler {
 
     let system: SystemMapping
     let loop: ConnectorLoop
+    /// The rules under which the internal host's certificate was accepted.
+    let tls: TLSContext
     var output: OutputBuffer
     var pin: String?
     var sweepIndex = -1
@@ -24,6 +26,7 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler {
     private var inbound = ByteBuffer()
     private var deadline = Int.max
     private var isClosed = false
+    private var isRetired = false
     private var hasCleanEnd = false
     private var error: (any Error)?
     private var isWritable = true
@@ -48,6 +51,7 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler {
     private init(_ permit: Permit, loop: ConnectorLoop, ready: EventLoopPromise<NIOLoopBound<UpstreamConnection>>) {
         self.system = permit.system
         self.loop = loop
+        self.tls = loop.backendTLS
         self.ready = ready
         self.sweeper = loop.sweeper
         self.responseHeadTicks = DeadlineSweeper.ticks(loop.configuration.responseHead)
@@ -69,32 +73,48 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler {
             UpstreamConnection(permit, loop: loop, ready: promise),
             eventLoop: eventLoop
         )
+        loop.connectionCount += 1
+        let count = NIOLoopBound(loop, eventLoop: eventLoop)
         let system = permit.system
         let limit = loop.configuration.connect
-        let tls = loop.backendTLS
         ClientBootstrap(group: eventLoop)
+            .resolver(HostResolver(on: eventLoop))
             .connectTimeout(limit)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 64 << 10))
             .channelOption(.writeBufferWaterMark, value: .init(low: 32 << 10, high: 128 << 10))
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    if system.protocol.isTLS {
-                        try channel.pipeline.syncOperations.addHandler(
-                            TLSHandler(
-                                tls,
-                                serverName: system.internalHost,
-                                peer: "the internal host \(system.internalAddress)",
-                                handshakeTimeout: limit
-                            )
-                        )
+            .connect(host: system.internalHost, port: Int(system.internalPort))
+            .whenComplete { result in
+                switch result {
+                case .success(let channel):
+                    channel.closeFuture.whenComplete { _ in count.value.connectionCount -= 1 }
+                    do {
+                        // Not before: attempts at several addresses are several channels, and only one is this.
+                        try connection.value.addHandlers(to: channel, limit)
+                    } catch {
+                        connection.value.fail(error)
+                        channel.close(promise: nil)
                     }
-                    try channel.pipeline.syncOperations.addHandler(connection.value)
+                case .failure(let error):
+                    count.value.connectionCount -= 1
+                    connection.value.fail(error)
                 }
             }
-            .connect(host: system.internalHost, port: Int(system.internalPort))
-            .whenFailure { error in connection.value.fail(error) }
         return promise.futureResult
+    }
+
+    private func addHandlers(to channel: any Channel, _ limit: TimeAmount) throws {
+        if system.protocol.isTLS {
+            try channel.pipeline.syncOperations.addHandler(
+                TLSHandler(
+                    tls,
+                    serverName: system.internalHost,
+                    peer: "the internal host \(system.internalAddress)",
+                    handshakeTimeout: limit
+                )
+            )
+        }
+        try channel.pipeline.syncOperations.addHandler(self)
     }
 
     private func fail(_ error: any Error) {
@@ -177,6 +197,12 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler {
         close()
     }
 
+    /// Its system is no longer exposed: what is in progress may end, nothing new begins.
+    func retire() {
+        isRetired = true
+        if request == nil { close() }
+    }
+
     private func close() {
         guard !isClosed else { return }
         isClosed = true
@@ -186,15 +212,16 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler {
 
     // MARK: Channel events
 
-    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        isWritable = context.channel.isWritable
+        guard context.channel.isActive else { return fail(ChannelError.eof) }
+        if !system.protocol.isTLS { succeed() }
+    }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         loop.sweeper.remove(self)
         self.context = nil
-    }
-
-    func channelActive(context: ChannelHandlerContext) {
-        if !system.protocol.isTLS { succeed() }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -297,6 +324,7 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler {
         }
         let framing = try inbound.withUnsafeReadableBytes { (octets) throws(HTTP1Error) in
             let framing = try parser.responseFraming(octets, isHead: request.isHead)
+            if !isInterim { request.answered(Int(parser.status)) }
             ResponseHead.write(parser, octets, framing, self, request)
             return framing
         }
@@ -334,6 +362,7 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler {
     private func readPlainBody() {
         guard let stream = request?.stream else { return }
         let count = min(remaining, inbound.readableBytes)
+        request?.responseOctets += count
         if count >= 4096, let piece = inbound.readSlice(length: count) {
             stream.send(body: piece)
         } else {
@@ -359,7 +388,9 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler {
             chunks!.consumed = 0
             while true {
                 switch try chunks!.next(octets) {
-                case .data(let range): stream.send(body: UnsafeRawBufferPointer(rebasing: octets[range]))
+                case .data(let range):
+                    request?.responseOctets += range.count
+                    stream.send(body: UnsafeRawBufferPointer(rebasing: octets[range]))
                 case .trailer(let name, let value): keepTrailer(name, value)
                 case .needMore: return chunks!.consumed
                 case .finished:
@@ -397,7 +428,7 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler {
         let isPrivate = request.hasConnectionAuthentication || pin != nil
         request.responseComplete()
         self.request = nil
-        guard isReusable, !isPrivate || pin != nil else { return close() }
+        guard isReusable, !isRetired, !isPrivate || pin != nil else { return close() }
         deadline = loop.sweeper.deadline(in: pin == nil ? loop.configuration.poolIdle : loop.configuration.pinnedIdle)
         if pin == nil, !loop.keep(self) { close() }
     }

@@ -81,6 +81,17 @@ package struct PerLoop<Value>: Sendable {
         return PerLoop(values: values)
     }
 
+    /// What `body` makes of each value, on the value's own loop.
+    package func map<Result: Sendable>(_ body: @escaping @Sendable (Value) -> Result) async throws -> [Result] {
+        var results: [Result] = []
+        for bound in values.values {
+            results.append(try await bound.eventLoop.submit { body(bound.value) }.get())
+        }
+        return results
+    }
+
+    package func forEach(_ body: @escaping @Sendable (Value) -> Void) async throws { _ = try await map(body) }
+
     /// - Precondition: called on `loop`, which is one of those given to `make`.
     package subscript(loop: any EventLoop) -> Value { values[ObjectIdentifier(loop)]!.value }
 }

@@ -6,8 +6,16 @@ package protocol TunnelHandlerDelegate: AnyObject {
     func tunnelEstablished(_ tunnel: TunnelHandler, _ tls: TLSEstablished) throws
     /// A request from the service; the connector's side only.
     func tunnel(_ tunnel: TunnelHandler, accept stream: HTTP2Stream) -> any StreamReceiver
+    /// The peer's first frames are here: both sides have accepted each other.
+    func tunnelReady(_ tunnel: TunnelHandler)
     /// The peer wants no new streams.
-    func tunnelDraining(_ tunnel: TunnelHandler)
+    func tunnelDraining(_ tunnel: TunnelHandler, _ goAway: GoAway)
+    /// Our own shutdown has come so far that no new streams begin: what is not a request can end.
+    func tunnelShutdownSeen(_ tunnel: TunnelHandler)
+    /// Another ping interval is over, whatever came in it.
+    func tunnelIntervalPassed(_ tunnel: TunnelHandler)
+    /// A ping was answered; `roundTrip` includes the time it waited behind other data.
+    func tunnel(_ tunnel: TunnelHandler, measured roundTrip: TimeAmount)
     /// The tunnel is gone. Called once.
     func tunnelClosed(_ tunnel: TunnelHandler, _ error: (any Error)?)
 }
@@ -31,6 +39,11 @@ package final class TunnelHandler: ChannelInboundHandler {
     private var closeReason: (any Error)?
     private var timer: RepeatedTask?
     private var pingCount: UInt64 = 0
+    private var pingSent: NIODeadline?
+    private var isReady = false
+    /// The ping whose answer proves that the peer has seen the announcement of our shutdown.
+    private var shutdownPing: UInt64?
+    private var drainTimer: Scheduled<Void>?
     /// Made once: a closure per flush would be an allocation per turn.
     private var flushTask: @Sendable () -> Void = {}
 
@@ -74,7 +87,8 @@ package final class TunnelHandler: ChannelInboundHandler {
                 startTimer(context)
                 flush()
             } catch {
-                close(error)
+                isEstablished = true
+                dismiss(error)
             }
         case ChannelEvent.inputClosed:
             close(nil)
@@ -97,12 +111,16 @@ package final class TunnelHandler: ChannelInboundHandler {
     private func intervalPassed() {
         session.resetControlFrameCount()
         switch keepalive.intervalPassed() {
-        case .none: break
-        case .sendPing:
-            pingCount += 1
-            session.ping(pingCount)
+        case .none, .sendPing: sendPing()
         case .declareDead: close(TunnelError.silent)
         }
+        if !isClosed { delegate.tunnelIntervalPassed(self) }
+    }
+
+    private func sendPing() {
+        pingCount += 1
+        pingSent = .now()
+        session.ping(pingCount)
     }
 
     // MARK: Octets
@@ -122,6 +140,10 @@ package final class TunnelHandler: ChannelInboundHandler {
 
     package func channelReadComplete(context: ChannelHandlerContext) {
         session.endBatch()
+        closeIfFinished()
+    }
+
+    private func closeIfFinished() {
         if session.isDraining, session.isFinished { close(nil) }
     }
 
@@ -150,11 +172,11 @@ package final class TunnelHandler: ChannelInboundHandler {
     private func flush() {
         guard let context, isEstablished, !isClosed, context.channel.isWritable else { return }
         do throws(HTTP2Error) {
-            guard let output = try session.produce(limit: Self.flushLimit) else { return }
+            guard let output = try session.produce(limit: Self.flushLimit) else { return closeIfFinished() }
             let isMore = output.readableBytes >= Self.flushLimit
             context.writeAndFlush(wrapOutboundOut(output), promise: nil)
             // Others get their turn before the rest.
-            if isMore { scheduleFlush() }
+            if isMore { scheduleFlush() } else { closeIfFinished() }
         } catch {
             close(error)
         }
@@ -162,10 +184,33 @@ package final class TunnelHandler: ChannelInboundHandler {
 
     // MARK: Ending
 
-    /// Says goodbye; streams in flight go on.
-    package func drain() {
+    /// Says goodbye; streams in flight go on, and the tunnel closes itself after the last one.
+    ///
+    /// A connector first announces it and waits for the answer to a ping, so that no request that is already on its way
+    /// is refused.
+    ///
+    /// - Parameter limit: after which the tunnel is cut.
+    package func drain(_ reason: String = "", limit: TimeAmount) {
+        guard !isClosed, drainTimer == nil else { return }
+        let handler = NIOLoopBound(self, eventLoop: eventLoop)
+        drainTimer = eventLoop.scheduleTask(in: limit) { handler.value.close(nil) }
+        guard !session.isDraining else { return }
+        guard session.role == .server, isEstablished else {
+            delegate.tunnelShutdownSeen(self)
+            return session.goAway(reason: reason)
+        }
+        session.announceShutdown()
+        sendPing()
+        shutdownPing = pingCount
+    }
+
+    /// Ends the tunnel and all its streams, and tells the peer why.
+    package func dismiss(_ reason: any Error) {
         guard !isClosed else { return }
-        session.goAway()
+        closeReason = reason
+        session.goAway(.enhanceYourCalm, reason: "\(reason)")
+        flush()
+        close(reason)
     }
 
     /// Ends the tunnel and all its streams.
@@ -180,6 +225,7 @@ package final class TunnelHandler: ChannelInboundHandler {
         guard !isClosed else { return }
         isClosed = true
         timer?.cancel()
+        drainTimer?.cancel()
         session.failAll(.tunnelClosed)
         delegate.tunnelClosed(self, closeReason)
     }
@@ -189,6 +235,10 @@ package final class TunnelHandler: ChannelInboundHandler {
 package enum TunnelError: String, Error, Sendable, CustomStringConvertible {
     case silent = "the peer has not answered two pings in a row"
     case noIdentity = "the peer's certificate names no subaccount and location ID"
+    case revoked = "the connector's certificate is revoked"
+    case certificateExpired = "the connector's certificate has expired"
+    case superseded = "superseded by a later session of the same connector"
+    case control = "the peer does not keep to the protocol of the control stream"
 
     package var description: String { rawValue }
 }
@@ -200,9 +250,26 @@ extension TunnelHandler: HTTP2SessionDelegate {
 
     package func sessionNeedsFlush(_ session: HTTP2Session) { scheduleFlush() }
 
-    package func session(_ session: HTTP2Session, receivedPingAcknowledgement payload: UInt64) {}
+    package func session(_ session: HTTP2Session, receivedPingAcknowledgement payload: UInt64) {
+        if payload == pingCount, let sent = pingSent {
+            pingSent = nil
+            let roundTrip = NIODeadline.now() - sent
+            session.measured(roundTrip: roundTrip)
+            delegate.tunnel(self, measured: roundTrip)
+        }
+        guard let shutdownPing, payload >= shutdownPing, !session.isDraining else { return }
+        delegate.tunnelShutdownSeen(self)
+        session.goAway()
+    }
 
-    package func sessionReceivedGoAway(_ session: HTTP2Session, lastStreamID: Int32, errorCode: UInt32) {
-        delegate.tunnelDraining(self)
+    package func sessionReceivedSettings(_ session: HTTP2Session) {
+        guard !isReady else { return }
+        isReady = true
+        sendPing()
+        delegate.tunnelReady(self)
+    }
+
+    package func session(_ session: HTTP2Session, receivedGoAway goAway: GoAway) {
+        delegate.tunnelDraining(self, goAway)
     }
 }

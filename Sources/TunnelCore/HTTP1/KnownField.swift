@@ -10,11 +10,11 @@ package enum KnownField: Sendable {
     case connection, keepAlive, proxy
     case http2Settings
     // Ours and SAP's, consumed here.
-    case locationID, sapConnectivity, pin, upgradeRequest
+    case locationID, sapConnectivity, pin, upgradeRequest, timing
     // Names that could talk a server past the policy, or that only we may set.
     case originalURL, forwarded, forwardedHost, clientCertificate
     // Fields that are looked at and passed on.
-    case authorization, wwwAuthenticate, location, setCookie, cookie, requestID
+    case authorization, wwwAuthenticate, location, setCookie, cookie, requestID, traceParent
     // Passed on; never in a trailer (RFC 9110 section 6.5.1).
     case neverTrailer
 
@@ -22,7 +22,7 @@ package enum KnownField: Sendable {
     package var isForwardedInRequest: Bool {
         switch self {
         case .other, .contentLength, .expect, .authorization, .cookie, .location, .requestID, .wwwAuthenticate,
-            .setCookie, .neverTrailer:
+            .setCookie, .neverTrailer, .traceParent:
             true
         default: false
         }
@@ -32,7 +32,7 @@ package enum KnownField: Sendable {
     package var isForwardedInResponse: Bool {
         switch self {
         case .connection, .keepAlive, .transferEncoding, .te, .trailer, .upgrade, .http2Settings, .pin,
-            .upgradeRequest:
+            .upgradeRequest, .timing:
             false
         default: true
         }
@@ -73,6 +73,7 @@ package enum KnownField: Sendable {
             switch name.count {
             case 2: return match(name, "te", .te)
             case 7: return match(name, "trailer", .trailer)
+            case 11: return match(name, "traceparent", .traceParent)
             case 17: return match(name, "transfer-encoding", .transferEncoding)
             default: return (.other, false)
             }
@@ -92,6 +93,9 @@ package enum KnownField: Sendable {
         case 20:
             let pin = match(name, "sap-connectivity-pin", .pin)
             if pin.field != .other { return pin }
+        case 21:
+            let timing = match(name, "sap-connectivity-time", .timing)
+            if timing.field != .other { return timing }
         case 24:
             let upgrade = match(name, "sap-connectivity-upgrade", .upgradeRequest)
             if upgrade.field != .other { return upgrade }

@@ -31,7 +31,7 @@ package enum Octets {
 
     /// Whether `text` is `lowercase`, without regard to case. `lowercase` has only lower-case ASCII.
     @inline(__always)
-    static func equals(_ text: UnsafeRawBufferPointer, _ lowercase: StaticString) -> Bool {
+    package static func equals(_ text: UnsafeRawBufferPointer, _ lowercase: StaticString) -> Bool {
         guard text.count == lowercase.utf8CodeUnitCount else { return false }
         for index in 0..<text.count where lowercased(text[index]) != lowercase.utf8Start[index] { return false }
         return true

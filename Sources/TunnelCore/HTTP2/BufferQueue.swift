@@ -44,6 +44,8 @@ struct BufferQueue {
         first = others.isEmpty ? nil : others.removeFirst()
     }
 
+    var all: [ByteBuffer] { (first.map { [$0] } ?? []) + others }
+
     mutating func removeAll() {
         first = nil
         others.removeAll()

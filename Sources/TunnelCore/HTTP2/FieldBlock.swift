@@ -102,6 +102,18 @@ package final class FieldBlock {
         }
     }
 
+    /// What a request spent on connecting to the internal host and on waiting for it, in microseconds.
+    package func append(timing connect: Int64, _ backend: Int64) {
+        withUnsafeTemporaryAllocation(byteCount: 48, alignment: 8) { buffer in
+            var writer = HeadWriter(buffer.baseAddress!)
+            writer.decimal(Int(max(connect, 0)))
+            writer.write(" ")
+            writer.decimal(Int(max(backend, 0)))
+            let value = UnsafeRawBufferPointer(start: buffer.baseAddress, count: writer.count)
+            append("sap-connectivity-time", value, known: .timing)
+        }
+    }
+
     /// Valid until the block is changed.
     package func name(_ index: Int) -> UnsafeRawBufferPointer {
         precondition(index < count)

@@ -131,7 +131,15 @@ private func onFrameReceived(
         withOwner(user) { $0.delegate?.session($0, receivedPingAcknowledgement: payload) }
     case Int(NGHTTP2_GOAWAY.rawValue):
         let goAway = frame.pointee.goaway
-        withOwner(user) { $0.receivedGoAway(lastStreamID: goAway.last_stream_id, errorCode: goAway.error_code) }
+        let reason = UnsafeBufferPointer(start: goAway.opaque_data, count: min(goAway.opaque_data_len, 256))
+        let received = GoAway(
+            lastStreamID: goAway.last_stream_id,
+            errorCode: goAway.error_code,
+            reason: Array(reason)
+        )
+        withOwner(user) { $0.received(received) }
+    case Int(NGHTTP2_SETTINGS.rawValue) where frame.pointee.hd.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) == 0:
+        withOwner(user) { $0.delegate?.sessionReceivedSettings($0) }
     default: break
     }
     return 0
@@ -198,6 +206,7 @@ extension HTTP2Session {
     fileprivate func closed(_ stream: HTTP2Stream, _ code: UInt32) {
         let receiver = stream.receiver
         let isComplete = stream.isRemoteEnded && (stream.isLocalEnded || role == .client)
+        if code == HTTP2ErrorCode.refusedStream.rawValue { stream.keepUnsent() }
         stream.receiver = nil
         release(stream)
         guard !isComplete else { return }

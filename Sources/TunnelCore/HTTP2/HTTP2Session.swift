@@ -8,8 +8,18 @@ package protocol HTTP2SessionDelegate: AnyObject {
     /// Frames wait to be written: call `produce` before the event loop's turn is over.
     func sessionNeedsFlush(_ session: HTTP2Session)
     func session(_ session: HTTP2Session, receivedPingAcknowledgement payload: UInt64)
+    /// The peer's settings have arrived: its side of the connection is up.
+    func sessionReceivedSettings(_ session: HTTP2Session)
     /// The peer will process no stream above `lastStreamID` and wants no new ones.
-    func sessionReceivedGoAway(_ session: HTTP2Session, lastStreamID: Int32, errorCode: UInt32)
+    func session(_ session: HTTP2Session, receivedGoAway goAway: GoAway)
+}
+
+/// What a peer says when it wants no new streams (RFC 9113 section 6.8).
+package struct GoAway: Sendable {
+    package var lastStreamID: Int32
+    package var errorCode: UInt32
+    /// The debug data, as the peer wrote it; at most 256 octets.
+    package var reason: [UInt8]
 }
 
 /// One HTTP/2 connection over octet buffers, on nghttp2: no sockets, no clock.
@@ -49,6 +59,7 @@ package final class HTTP2Session {
     private var notified: [HTTP2Stream] = []
     private var earlyEnds: [HTTP2Stream] = []
     private var windowGrowth = 0
+    private var roundTrip = TimeAmount.zero
     private var names: UnsafeMutablePointer<nghttp2_nv>
 
     package init(
@@ -97,6 +108,10 @@ package final class HTTP2Session {
                     settings_id: Int32(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS.rawValue),
                     value: UInt32(configuration.maxConcurrentStreams)
                 )
+            )
+            // For the control stream (docs/protocol.md).
+            settings.append(
+                nghttp2_settings_entry(settings_id: Int32(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL.rawValue), value: 1)
             )
         }
         nghttp2_submit_settings(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), settings, settings.count)
@@ -217,6 +232,8 @@ package final class HTTP2Session {
         return stream
     }
 
+    func isOpened(_ id: Int32) -> Bool { nghttp2_session_find_stream(session, id) != nil }
+
     /// Streams the peer allows at once.
     package var peerMaxConcurrentStreams: Int {
         Int(nghttp2_session_get_remote_settings(session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS))
@@ -318,12 +335,21 @@ package final class HTTP2Session {
         needsFlush()
     }
 
-    /// Doubles the window of a stream whose consumer has taken a whole window within a tenth of a second, as long as
-    /// the budget lasts.
+    /// Learns how long an answer takes at best. What stood behind bulk data says little about the way, so a longer time
+    /// counts only a little.
+    package func measured(roundTrip: TimeAmount) {
+        let nanoseconds = min(roundTrip.nanoseconds, 2_000_000_000)
+        let best = self.roundTrip.nanoseconds
+        self.roundTrip = .nanoseconds(nanoseconds < best || best == 0 ? nanoseconds : best + (nanoseconds - best) / 16)
+    }
+
+    /// Doubles the window of a stream whose consumer has taken a whole window within a tenth of a second, or two round
+    /// trips where the way is long, as long as the budget lasts.
     private func grow(_ stream: HTTP2Stream, _ octets: Int) {
         stream.receivedSinceGrowth += octets
         guard stream.receivedSinceGrowth >= stream.window, !stream.isRemoteEnded else { return }
-        let isFast = now - stream.growthStart < .milliseconds(100)
+        let limit = max(100_000_000, 2 * roundTrip.nanoseconds)
+        let isFast = (now - stream.growthStart).nanoseconds < limit
         stream.receivedSinceGrowth = 0
         stream.growthStart = now
         let increase = min(stream.window, configuration.maxStreamWindow - stream.window)
@@ -351,17 +377,33 @@ package final class HTTP2Session {
         needsFlush()
     }
 
-    /// Says that no new stream is wanted; streams in flight go on.
-    package func goAway(_ code: HTTP2ErrorCode = .noError) {
-        isDraining = true
-        let last = nghttp2_session_get_last_proc_stream_id(session)
-        nghttp2_submit_goaway(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), last, code.rawValue, nil, 0)
+    /// Asks the peer to open no new streams, and goes on accepting those that are already on their way: the first half
+    /// of a shutdown without loss (RFC 9113 section 6.8). The connector's side only.
+    package func announceShutdown() {
+        precondition(role == .server)
+        nghttp2_submit_shutdown_notice(session)
         needsFlush()
     }
 
-    func receivedGoAway(lastStreamID: Int32, errorCode: UInt32) {
+    /// Says that no new stream is wanted; streams in flight go on.
+    ///
+    /// - Parameter reason: for the peer's log; cut at 256 octets.
+    package func goAway(_ code: HTTP2ErrorCode = .noError, reason: String = "") {
         isDraining = true
-        delegate?.sessionReceivedGoAway(self, lastStreamID: lastStreamID, errorCode: errorCode)
+        let last = nghttp2_session_get_last_proc_stream_id(session)
+        let reason = Array(reason.utf8.prefix(256))
+        nghttp2_submit_goaway(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), last, code.rawValue, reason, reason.count)
+        needsFlush()
+    }
+
+    func received(_ goAway: GoAway) {
+        isDraining = true
+        delegate?.session(self, receivedGoAway: goAway)
+    }
+
+    /// Whether the peer takes CONNECT with `:protocol` (RFC 8441 section 3).
+    package var peerAllowsExtendedConnect: Bool {
+        nghttp2_session_get_remote_settings(session, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1
     }
 
     /// Starts another half minute for `HTTP2Configuration.controlFrames`.
@@ -376,6 +418,9 @@ package final class HTTP2Session {
             release(stream)
             receiver?.streamFailed(failure)
         }
+        // Streams refer to their session; what is left here would keep both for ever.
+        touched.removeAll()
+        earlyEnds.removeAll()
     }
 
     // MARK: nghttp2's view of a field block
@@ -385,6 +430,8 @@ package final class HTTP2Session {
         _ body: (UnsafePointer<nghttp2_nv>, Int) -> Result
     ) -> Result {
         let count = min(block.count, configuration.fields + 8)
+        let noFlags = UInt8(NGHTTP2_NV_FLAG_NONE.rawValue)
+        let noIndex = UInt8(NGHTTP2_NV_FLAG_NO_INDEX.rawValue)
         for index in 0..<count {
             let name = block.name(index)
             let value = block.value(index)
@@ -397,7 +444,8 @@ package final class HTTP2Session {
                     } ?? empty,
                     namelen: name.count,
                     valuelen: value.count,
-                    flags: UInt8(NGHTTP2_NV_FLAG_NONE.rawValue)
+                    // Times differ from one response to the next; in the table they would only push others out.
+                    flags: block.known(index) == .timing ? noIndex : noFlags
                 )
             )
         }

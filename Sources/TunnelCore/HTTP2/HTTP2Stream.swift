@@ -29,6 +29,15 @@ package final class HTTP2Stream: TunnelStream {
     var receivedSinceGrowth = 0
     var growthStart: NIODeadline = .uptimeNanoseconds(0)
 
+    /// The whole body so far of a request that the peer refused before any of it was sent.
+    package struct Unsent {
+        package var body: [ByteBuffer]
+        package var isFinished: Bool
+        package var trailers: FieldBlock?
+    }
+
+    package private(set) var unsent: Unsent?
+    private var hasDequeued = false
     private var queue = BufferQueue()
     package private(set) var queuedOctets = 0
     private var wasCongested = false
@@ -105,6 +114,7 @@ package final class HTTP2Stream: TunnelStream {
 
     /// Moves `octets` from the queue to `output`.
     func dequeue(_ octets: Int, into output: inout ByteBuffer) {
+        hasDequeued = true
         queue.move(octets, into: &output, session)
         queuedOctets -= octets
         if wasCongested, queuedOctets <= session.configuration.sendBuffer / 2 {
@@ -112,6 +122,15 @@ package final class HTTP2Stream: TunnelStream {
             session.becameWritable(self)
         }
     }
+
+    /// Called when the peer has refused the stream.
+    func keepUnsent() {
+        guard !hasDequeued else { return }
+        unsent = Unsent(body: queue.all, isFinished: isEndQueued, trailers: trailers)
+    }
+
+    /// Whether the request has gone out, so that the peer knows of it.
+    package var isOpened: Bool { session.isOpened(id) }
 
     func discardQueue() {
         queue.removeAll()

@@ -1,6 +1,6 @@
 /// How long to wait before the next attempt: exponential with full jitter, so that many connectors that lost the same
 /// service do not come back at once.
-package struct Backoff: Sendable {
+package struct Backoff: Sendable, Equatable {
     package var initial: Duration
     package var maximum: Duration
     package private(set) var attempts = 0

@@ -13,6 +13,9 @@ package struct TLSConfiguration: Sendable, Equatable {
     package enum Trust: Sendable, Equatable {
         /// Certificates that anchor a chain. An empty list trusts nothing.
         case anchors([Source])
+        /// The anchor is whichever certificate of the peer's chain has this SHA-256 fingerprint (hexadecimal). For the
+        /// enrolment of a connector, which has nothing else yet.
+        case pinned(String)
         /// Takes any certificate. For tests of internal hosts; never for a tunnel.
         case anyCertificate
     }
@@ -27,6 +30,8 @@ package struct TLSConfiguration: Sendable, Equatable {
     package var requiresClientCertificate: Bool
     /// Protocols inside TLS, most preferred first (RFC 7301).
     package var applicationProtocols: [String]
+    /// Those of `applicationProtocols` for which a server demands no certificate after all.
+    package var anonymousProtocols: [String]
 
     package init(
         role: Role,
@@ -35,7 +40,8 @@ package struct TLSConfiguration: Sendable, Equatable {
         privateKey: Source? = nil,
         trust: Trust = .anchors([]),
         requiresClientCertificate: Bool = false,
-        applicationProtocols: [String] = []
+        applicationProtocols: [String] = [],
+        anonymousProtocols: [String] = []
     ) {
         self.role = role
         self.minimumVersion = minimumVersion
@@ -44,5 +50,6 @@ package struct TLSConfiguration: Sendable, Equatable {
         self.trust = trust
         self.requiresClientCertificate = requiresClientCertificate
         self.applicationProtocols = applicationProtocols
+        self.anonymousProtocols = anonymousProtocols
     }
 }

@@ -8,6 +8,8 @@ package final class TLSContext: @unchecked Sendable {
     let context: OpaquePointer
     /// ALPN's wire form; kept here because OpenSSL's callback reads it.
     private let protocols: UnsafeMutableBufferPointer<UInt8>
+    /// For `Trust.pinned`, read by OpenSSL's callback.
+    private let pin: String
 
     package init(_ configuration: TLSConfiguration) throws(TLSError) {
         self.configuration = configuration
@@ -15,6 +17,7 @@ package final class TLSContext: @unchecked Sendable {
             throw TLSError(.configuration, "OpenSSL: \(TLSError.takeQueue().text)")
         }
         self.context = context
+        if case .pinned(let fingerprint) = configuration.trust { pin = fingerprint } else { pin = "" }
         let wire = configuration.applicationProtocols.flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) }
         protocols = .allocate(capacity: wire.count)
         _ = protocols.initialize(from: wire)
@@ -90,6 +93,7 @@ package final class TLSContext: @unchecked Sendable {
         switch configuration.trust {
         case .anyCertificate:
             SSL_CTX_set_verify(context, SSL_VERIFY_NONE, nil)
+        case .pinned: setPinnedTrust()
         case .anchors(let sources):
             let store = SSL_CTX_get_cert_store(context)
             for source in sources {
@@ -113,6 +117,26 @@ package final class TLSContext: @unchecked Sendable {
         }
     }
 
+    private func setPinnedTrust() {
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
+        SSL_CTX_set_cert_verify_callback(
+            context,
+            { verification, own in
+                let pin = Unmanaged<TLSContext>.fromOpaque(own!).takeUnretainedValue().pin
+                let chain = X509_STORE_CTX_get0_untrusted(verification)
+                for index in 0..<COpenSSL_X509_chain_count(chain) {
+                    guard let certificate = COpenSSL_X509_chain_get(chain, index),
+                        CertificateDetails.fingerprint(certificate) == pin
+                    else { continue }
+                    return COpenSSL_X509_verify_anchored(verification, certificate)
+                }
+                X509_STORE_CTX_set_error(verification, X509_V_ERR_CERT_UNTRUSTED)
+                return 0
+            },
+            Unmanaged.passUnretained(self).toOpaque()
+        )
+    }
+
     // MARK: ALPN
 
     private func setProtocols() {
@@ -123,8 +147,9 @@ package final class TLSContext: @unchecked Sendable {
         case .server:
             SSL_CTX_set_alpn_select_cb(
                 context,
-                { _, selected, selectedLength, offered, offeredLength, own in
-                    let own = Unmanaged<TLSContext>.fromOpaque(own!).takeUnretainedValue().protocols
+                { ssl, selected, selectedLength, offered, offeredLength, own in
+                    let context = Unmanaged<TLSContext>.fromOpaque(own!).takeUnretainedValue()
+                    let own = context.protocols
                     var choice: UnsafeMutablePointer<UInt8>?
                     var length: UInt8 = 0
                     let result = SSL_select_next_proto(
@@ -138,6 +163,11 @@ package final class TLSContext: @unchecked Sendable {
                     guard result == OPENSSL_NPN_NEGOTIATED else { return SSL_TLSEXT_ERR_ALERT_FATAL }
                     selected!.pointee = UnsafePointer(choice)
                     selectedLength!.pointee = length
+                    let name = UnsafeBufferPointer(start: choice, count: Int(length))
+                    if context.configuration.anonymousProtocols.contains(where: { $0.utf8.elementsEqual(name) }) {
+                        // Before the certificate request is written (RFC 8446 section 4.3.2).
+                        SSL_set_verify(ssl, SSL_VERIFY_NONE, nil)
+                    }
                     return SSL_TLSEXT_ERR_OK
                 },
                 Unmanaged.passUnretained(self).toOpaque()

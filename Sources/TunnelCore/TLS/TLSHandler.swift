@@ -4,8 +4,8 @@ package import NIOCore
 package struct TLSEstablished: Sendable {
     package var applicationProtocol: String?
     package var version: String
-    /// The URIs in the peer's certificate; a connector's identity is among them.
-    package var peerURIs: [String]
+    /// Nil where the peer showed none.
+    package var peerCertificate: CertificateDetails?
 }
 
 /// Puts a `TLSSession` between a socket and the rest of the pipeline. The handler behind it sees plaintext only.
@@ -93,7 +93,7 @@ package final class TLSHandler: ChannelDuplexHandler {
                     TLSEstablished(
                         applicationProtocol: session.applicationProtocol,
                         version: session.version,
-                        peerURIs: session.peerURIs
+                        peerCertificate: session.peerCertificate
                     )
                 )
             }

@@ -129,18 +129,17 @@ package final class TLSSession {
 
     package var version: String { String(cString: SSL_get_version(ssl)) }
 
-    /// The URIs among the subject alternative names of the peer's certificate, in order.
-    package var peerURIs: [String] {
-        guard let certificate = SSL_get1_peer_certificate(ssl) else { return [] }
+    package var peerCertificate: CertificateDetails? {
+        guard let certificate = SSL_get1_peer_certificate(ssl) else { return nil }
         defer { X509_free(certificate) }
-        guard let extensionData = X509_get_ext_d2i(certificate, NID_subject_alt_name, nil, nil) else { return [] }
-        let names = OpaquePointer(extensionData)
-        defer { GENERAL_NAMES_free(names) }
-        return (0..<COpenSSL_GENERAL_NAMES_count(names)).compactMap { index in
-            var octets: UnsafePointer<UInt8>?
-            let length = COpenSSL_GENERAL_NAMES_uri(names, index, &octets)
-            guard length >= 0, let octets else { return nil }
-            return String(decoding: UnsafeBufferPointer(start: octets, count: Int(length)), as: UTF8.self)
+        return CertificateDetails(certificate)
+    }
+
+    /// The certificates that the peer sent, its own first, whether or not they were accepted.
+    package var peerChain: [CertificateDetails] {
+        guard let chain = SSL_get_peer_cert_chain(ssl) else { return [] }
+        return (0..<COpenSSL_X509_chain_count(chain)).compactMap { index in
+            COpenSSL_X509_chain_get(chain, index).map { CertificateDetails($0) }
         }
     }
 }

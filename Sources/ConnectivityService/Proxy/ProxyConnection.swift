@@ -2,43 +2,9 @@ internal import AccessPolicy
 internal import Glibc
 internal import Logging
 internal import NIOCore
+internal import Telemetry
+internal import Tracing
 internal import TunnelCore
-
-/// What all client connections of one event loop share.
-final class ProxyLoop {
-    let configuration: ServiceConfiguration
-    let registry: TunnelRegistry
-    let logger: Logger
-    let sweeper = DeadlineSweeper()
-    let ticks: ProxyTicks
-    let fields: FieldBlock
-    var requestIDs = RequestIDGenerator()
-
-    init(_ configuration: ServiceConfiguration, _ registry: TunnelRegistry, _ logger: Logger) {
-        self.configuration = configuration
-        self.registry = registry
-        self.logger = logger
-        self.ticks = ProxyTicks(configuration.times)
-        self.fields = FieldBlock(capacity: 8192, fields: configuration.limits.fields + 8)
-    }
-}
-
-/// `ProxyTimes` in ticks of the sweeper.
-struct ProxyTicks {
-    let requestHead: Int
-    let requestBody: Int
-    let keepAlive: Int
-    let exchange: Int
-    let lingering: Int
-
-    init(_ times: ProxyTimes) {
-        requestHead = DeadlineSweeper.ticks(times.requestHead)
-        requestBody = DeadlineSweeper.ticks(times.requestBody)
-        keepAlive = DeadlineSweeper.ticks(times.keepAlive)
-        exchange = DeadlineSweeper.ticks(times.exchange)
-        lingering = DeadlineSweeper.ticks(times.lingering)
-    }
-}
 
 /// One client connection of the proxy entry: reads HTTP/1.1 requests, sends each down a tunnel, writes the response.
 ///
@@ -76,12 +42,23 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     var exchange = Exchange()
     /// The group asked for last: clients rarely change their location ID.
     var group: TunnelGroup?
+    var metrics: ConnectorMetrics
     var groupLocationID: [UInt8] = []
     /// The only tunnel of `group` on this loop, as of a version of the group.
     var onlyTunnel: (tunnel: RegisteredTunnel, handler: TunnelHandler)?
     var onlyTunnelVersion = -1
     /// Authentication that is bound to a backend connection binds this connection to one tunnel.
     var pin: (tunnel: RegisteredTunnel, value: [UInt8])?
+
+    /// Of an exchange; kept apart, so that the others need not clear it.
+    final class Rare {
+        /// Of a request with a body, until its response begins.
+        var head: FieldBlock?
+        /// Method and target, when there is an access log.
+        var access: String?
+        /// For requests that somebody traces.
+        var span: (any Span)?
+    }
 
     struct Exchange {
         var isHead = false
@@ -100,10 +77,28 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
         var uncredited = 0
         var tunnel: RegisteredTunnel?
         var refusedBy: [Int] = []
+        // For metrics, access log and audit log.
+        var started: NIODeadline = .uptimeNanoseconds(0)
+        var isOpen = false
+        var status = 0
+        var requestOctets = 0
+        var responseOctets = 0
+        var tunnelTime: Int64 = 0
+        /// What few requests have.
+        var rare: Rare?
+    }
+
+    /// Of the exchange in progress, made when it is first needed.
+    var rare: Rare {
+        if let rare = exchange.rare { return rare }
+        let rare = Rare()
+        exchange.rare = rare
+        return rare
     }
 
     init(loop: ProxyLoop, allocator: ByteBufferAllocator) {
         self.loop = loop
+        self.metrics = loop.unmatched
         self.parser = HTTP1HeadParser(.request, limits: loop.configuration.limits)
         self.inbound = allocator.buffer(capacity: 0)
         self.output = OutputBuffer(allocator: allocator)
@@ -114,11 +109,13 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         loop.sweeper.add(self)
+        loop.connectionCount += 1
         deadline = loop.sweeper.tick + loop.ticks.keepAlive
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         loop.sweeper.remove(self)
+        loop.connectionCount -= 1
         self.context = nil
     }
 
@@ -150,6 +147,7 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         phase = .closed
+        settle()
         abandonStream()
     }
 
@@ -211,6 +209,7 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     func close() {
         guard phase != .closed else { return }
         phase = .closed
+        settle()
         abandonStream()
         context?.close(promise: nil)
     }
@@ -219,6 +218,7 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     func abort() {
         guard phase != .closed, let context else { return }
         phase = .closed
+        settle(isCut: true)
         abandonStream()
         if let socket = context.channel as? any SocketOptionProvider {
             socket.setSoLinger(linger(l_onoff: 1, l_linger: 0)).assumeIsolated().whenComplete { _ in
@@ -247,6 +247,10 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
 
 extension ProxyConnection: DeadlineObserver {
     func sweep(_ tick: Int) {
+        if let drainTick = loop.drainTick, tick >= drainTick, phase == .head, parser.isIdle, inbound.readableBytes == 0
+        {
+            return close()
+        }
         guard tick >= deadline else { return }
         let times = loop.configuration.times
         switch phase {

@@ -1,3 +1,4 @@
+internal import ControlProtocol
 package import NIOCore
 internal import Synchronization
 package import TunnelCore
@@ -6,12 +7,30 @@ package import TunnelCore
 package final class RegisteredTunnel: Sendable {
     package let id: Int
     package let eventLoop: any EventLoop
+    /// The connector's process that dialled it; nil for a peer without a control stream.
+    let session: String?
+    /// Of the connector's certificate, upper-case hexadecimal.
+    let serial: String
     let handler: NIOLoopBound<TunnelHandler>
 
-    init(id: Int, _ handler: TunnelHandler) {
+    init(id: Int, session: String?, serial: String, _ handler: TunnelHandler) {
         self.id = id
+        self.session = session
+        self.serial = serial
         self.eventLoop = handler.eventLoop
         self.handler = NIOLoopBound(handler, eventLoop: handler.eventLoop)
+    }
+
+    /// Asks the connector to take it away; after `limit` it is cut.
+    func drain(_ reason: String, limit: TimeAmount) {
+        let handler = self.handler
+        eventLoop.execute { handler.value.drain(reason, limit: limit) }
+    }
+
+    /// Cuts it and all requests on it.
+    func cut(_ reason: any Error & Sendable) {
+        let handler = self.handler
+        eventLoop.execute { handler.value.dismiss(reason) }
     }
 }
 
@@ -20,7 +39,20 @@ package final class RegisteredTunnel: Sendable {
 /// The order of tunnels says which came first; requests prefer a tunnel on their own event loop and fall back to one on
 /// another, so no request fails because of where its connection landed.
 package final class TunnelGroup: Sendable {
+    /// What is known of a connector beyond its tunnels.
+    struct Details: Sendable {
+        var hello: ControlMessage.Hello?
+        var remote = ""
+        var systems: [ExposedSystem] = []
+        var connectedSince: Int?
+        var disconnectedSince: Int?
+        var certificateExpires: Int?
+        /// Sessions that a later one has taken the place of, the last ones.
+        var superseded: [String] = []
+    }
+
     package let identity: ConnectorIdentity
+    let details = Mutex(Details())
     private let tunnels = Mutex<[RegisteredTunnel]>([])
     private let turn = Atomic<Int>(0)
     /// Changes with every tunnel that comes or goes, so that a client connection may remember its choice.
@@ -37,9 +69,15 @@ package final class TunnelGroup: Sendable {
         changes.wrappingAdd(1, ordering: .releasing)
     }
 
-    func remove(_ id: Int) {
-        tunnels.withLock { $0.removeAll { $0.id == id } }
+    /// - Returns: whether it was the last one.
+    @discardableResult
+    func remove(_ id: Int) -> Bool {
+        let isLast = tunnels.withLock { tunnels in
+            tunnels.removeAll { $0.id == id }
+            return tunnels.isEmpty
+        }
         changes.wrappingAdd(1, ordering: .releasing)
+        return isLast
     }
 
     /// The tunnel on `eventLoop` if there is exactly one: then there is nothing to choose.
@@ -82,33 +120,4 @@ package final class TunnelGroup: Sendable {
             return nil
         }
     }
-}
-
-/// Which connectors are here.
-package final class TunnelRegistry: Sendable {
-    private let groups = Mutex<[ConnectorIdentity: TunnelGroup]>([:])
-    private let lastID = Atomic<Int>(0)
-
-    package init() {}
-
-    /// The group of a connector, whether or not it is connected.
-    ///
-    /// Clients name location IDs at will, so a group is only made for a connector with a certificate.
-    package func group(_ identity: ConnectorIdentity) -> TunnelGroup? {
-        groups.withLock { $0[identity] }
-    }
-
-    func register(_ handler: TunnelHandler, as identity: ConnectorIdentity) -> (TunnelGroup, RegisteredTunnel) {
-        let group = groups.withLock { groups in
-            if let group = groups[identity] { return group }
-            let group = TunnelGroup(identity: identity)
-            groups[identity] = group
-            return group
-        }
-        let tunnel = RegisteredTunnel(id: lastID.wrappingAdd(1, ordering: .relaxed).newValue, handler)
-        group.add(tunnel)
-        return (group, tunnel)
-    }
-
-    func all() -> [RegisteredTunnel] { groups.withLock { $0.values.flatMap { $0.all() } } }
 }

@@ -1,5 +1,6 @@
 internal import AccessPolicy
 internal import NIOCore
+internal import Telemetry
 internal import TunnelCore
 
 extension ProxyConnection {
@@ -46,8 +47,17 @@ extension ProxyConnection {
         exchange = Exchange()
         exchange.minorVersion = parser.minorVersion
         exchange.headLength = parser.headLength
+        exchange.isOpen = true
+        exchange.started = .now()
+        if loop.configuration.accessLog { rare.access = accessText }
         sendRequest()
         return true
+    }
+
+    private var accessText: String {
+        inbound.withUnsafeReadableBytes { octets in
+            LogText.escaped(slice(octets, parser.method)) + " " + LogText.escaped(slice(octets, parser.target))
+        }
     }
 
     /// Sends the request whose head is parsed, or answers it.
@@ -56,7 +66,9 @@ extension ProxyConnection {
         do throws(Refusal) {
             try octets.withUnsafeReadableBytes { (octets) throws(Refusal) in
                 let framing = try prepareRequest(octets)
-                try openStream(framing.body == .none)
+                try openStream(loop.fields, framing.body == .none)
+                // The octets of the head make room for the body; should the tunnel refuse, it must go out again.
+                if framing.body != .none { rare.head = loop.fields.copy() }
                 begin(framing)
             }
         } catch {
@@ -96,6 +108,7 @@ extension ProxyConnection {
 
     /// Checks the head and fills `loop.fields` with the request as it travels through the tunnel.
     private func prepareRequest(_ octets: UnsafeRawBufferPointer) throws(Refusal) -> HTTP1HeadParser.RequestFraming {
+        if loop.audit.isBlocking { throw Self.auditFailed }
         let method = slice(octets, parser.method)
         exchange.isHead = Octets.isExactly(method, "HEAD")
         if let refusal = refusal(forMethod: method) { throw refusal }
@@ -129,6 +142,16 @@ extension ProxyConnection {
         try appendFields(octets, framing)
         return framing
     }
+
+    static let auditFailed = Refusal(
+        status: 503,
+        source: .internal,
+        phase: .request,
+        cause: "the audit log cannot be written, and requests are not to pass without it",
+        proxyStatus: "proxy_internal_error",
+        text: "The request was refused because it cannot be audited. The operator's log says why.",
+        retryAfter: 5
+    )
 
     private func refusal(forMethod method: UnsafeRawBufferPointer) -> Refusal? {
         if Octets.isExactly(method, "CONNECT") { return Self.httpsRefusal }
@@ -204,6 +227,7 @@ extension ProxyConnection {
                 locationID = slice(octets, field.value)
                 continue
             }
+            if field.known == .traceParent, loop.configuration.isTracing { beginSpan(slice(octets, field.value)) }
             guard field.known.isForwardedInRequest, field.known == .other || !field.hasUnderscore else { continue }
             if framing.nominatesFields, field.known == .other, parser.isNominated(field, octets) { continue }
             fields.append(slice(octets, field.name), slice(octets, field.value), known: field.known)
@@ -219,6 +243,7 @@ extension ProxyConnection {
         groupLocationID = Array(locationID)
         pin = nil
         onlyTunnelVersion = -1
+        defer { metrics = loop.metrics(of: group) }
         group = loop.registry.group(
             ConnectorIdentity(
                 subaccount: loop.configuration.subaccount,
@@ -229,11 +254,11 @@ extension ProxyConnection {
 
     // MARK: Tunnel
 
-    private func openStream(_ isEnd: Bool) throws(Refusal) {
+    func openStream(_ fields: FieldBlock, _ isEnd: Bool) throws(Refusal) {
         guard let context else { return }
         if let only = chooseOnlyTunnel() {
             exchange.tunnel = only.tunnel
-            if open(on: only.handler, isEnd) { return }
+            if open(on: only.handler, fields, isEnd) { return }
             exchange.refusedBy.append(only.tunnel.id)
         }
         while true {
@@ -244,26 +269,36 @@ extension ProxyConnection {
             guard tunnel.eventLoop === context.eventLoop else {
                 stream = StreamRelay.open(
                     tunnel,
-                    loop.fields,
+                    fields,
                     isEnd: isEnd,
                     receiver: self,
-                    clientLoop: context.eventLoop
+                    clientLoop: context.eventLoop,
+                    another: { [weak self] in self?.anotherTunnel() }
                 )
                 return
             }
-            if open(on: tunnel.handler.value, isEnd) { return }
+            if open(on: tunnel.handler.value, fields, isEnd) { return }
             pin = nil
             exchange.refusedBy.append(tunnel.id)
         }
     }
 
+    /// For a request that the chosen tunnel could not take any more; at most three times.
+    private func anotherTunnel() -> RegisteredTunnel? {
+        guard let context, let refused = exchange.tunnel, exchange.refusedBy.count < 3 else { return nil }
+        exchange.refusedBy.append(refused.id)
+        pin = nil
+        exchange.tunnel = group?.pick(on: context.eventLoop, excluding: exchange.refusedBy)
+        return exchange.tunnel
+    }
+
     /// - Returns: whether the tunnel took the request.
-    private func open(on handler: TunnelHandler, _ isEnd: Bool) -> Bool {
+    private func open(on handler: TunnelHandler, _ fields: FieldBlock, _ isEnd: Bool) -> Bool {
         let session = handler.session
         guard handler.isUsable,
             session.streamCount < session.peerMaxConcurrentStreams + loop.configuration.maxWaiting
         else { return false }
-        stream = try? session.openStream(loop.fields, isEnd: isEnd, receiver: self)
+        stream = try? session.openStream(fields, isEnd: isEnd, receiver: self)
         return stream != nil
     }
 
@@ -321,6 +356,7 @@ extension ProxyConnection {
                 return count
             }
             exchange.requestRemaining -= count
+            exchange.requestOctets += count
             if exchange.requestRemaining == 0 { finishRequest() }
         } else {
             readChunks()
@@ -336,7 +372,9 @@ extension ProxyConnection {
                 exchange.chunks!.consumed = 0
                 while true {
                     switch try exchange.chunks!.next(octets) {
-                    case .data(let range): stream?.send(body: slice(octets, range))
+                    case .data(let range):
+                        exchange.requestOctets += range.count
+                        stream?.send(body: slice(octets, range))
                     case .trailer(let name, let value): keepTrailer(name, value)
                     case .needMore: return exchange.chunks!.consumed
                     case .finished:

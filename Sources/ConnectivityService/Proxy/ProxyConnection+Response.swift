@@ -1,5 +1,6 @@
 internal import Logging
 internal import NIOCore
+internal import Telemetry
 internal import TunnelCore
 
 extension ProxyConnection: StreamReceiver {
@@ -13,6 +14,10 @@ extension ProxyConnection: StreamReceiver {
     func streamReceived(head fields: FieldBlock, isEnd: Bool) {
         guard !exchange.isResponseStarted else { return }
         exchange.isResponseStarted = true
+        exchange.rare?.head = nil
+        let total = (NIODeadline.now() - exchange.started).nanoseconds
+        exchange.tunnelTime = total
+        metrics.total.record(total)
         dropHead()
         if phase == .waiting { deadline = loop.sweeper.tick + loop.ticks.exchange }
         writeHead(fields, isInterim: false, isEnd: isEnd)
@@ -21,6 +26,7 @@ extension ProxyConnection: StreamReceiver {
 
     func streamReceived(body: UnsafeRawBufferPointer) {
         exchange.uncredited += body.count
+        exchange.responseOctets += body.count
         guard !exchange.isHead else { return }
         if exchange.isResponseChunked {
             output.write(upTo: 20) { target in
@@ -48,6 +54,7 @@ extension ProxyConnection: StreamReceiver {
             finishExchange()
         } else {
             // An early answer: the rest of the request is of no use to anyone.
+            settle()
             exchange.isKeptAlive = false
             flushOutput()
             stream?.cancel(.cancel)
@@ -61,6 +68,7 @@ extension ProxyConnection: StreamReceiver {
     func streamBecameWritable() { updateReading() }
 
     func streamFailed(_ failure: StreamFailure) {
+        let unsent = (stream as? HTTP2Stream)?.unsent
         stream = nil
         guard phase == .body || phase == .waiting, !exchange.isResponseComplete else { return }
         if exchange.isResponseStarted {
@@ -77,10 +85,39 @@ extension ProxyConnection: StreamReceiver {
             phase = .head
             sendRequest()
             process()
+        } else if failure == .refused {
+            if let unsent, sendElsewhere(unsent) { return }
+            refuse(Self.notProcessed)
         } else {
             refuse(Self.tunnelLost)
         }
     }
+
+    /// A request whose tunnel was taken away before any of it was sent.
+    ///
+    /// - Returns: whether another tunnel has it now.
+    private func sendElsewhere(_ unsent: HTTP2Stream.Unsent) -> Bool {
+        guard let head = exchange.rare?.head, let tunnel = exchange.tunnel, exchange.refusedBy.count < 3 else {
+            return false
+        }
+        exchange.refusedBy.append(tunnel.id)
+        pin = nil
+        guard (try? openStream(head, false)) != nil else { return false }
+        for piece in unsent.body { piece.withUnsafeReadableBytes { stream?.send(body: $0) } }
+        if unsent.isFinished { stream?.finish(trailers: unsent.trailers) }
+        updateReading()
+        return true
+    }
+
+    static let notProcessed = Refusal(
+        status: 503,
+        source: .tunnel,
+        phase: .tunnel,
+        cause: "the tunnel was taken away before the request was processed",
+        proxyStatus: "connection_terminated",
+        text: "The tunnel to the Cloud Connector was taken away before it processed the request. Send it again.",
+        retryAfter: 1
+    )
 
     static let tunnelLost = Refusal(
         status: 502,
@@ -94,6 +131,7 @@ extension ProxyConnection: StreamReceiver {
 
     /// The response is complete and so is the request: on to the next one.
     func finishExchange() {
+        settle()
         stream = nil
         flushOutput()
         guard exchange.isKeptAlive, !isInputClosed else { return lingerAndClose() }
@@ -122,6 +160,7 @@ extension ProxyConnection: StreamReceiver {
         var hasDate = false
         let status = fields.value(0)
         let code = status.reduce(0) { $0 * 10 + Int($1 &- UInt8(ascii: "0")) }
+        if !isInterim { exchange.status = code }
         output.write(upTo: fields.size + 256) { target in
             var writer = HeadWriter(target)
             writer.write("HTTP/1.1 ")
@@ -131,7 +170,11 @@ extension ProxyConnection: StreamReceiver {
             writer.write("\r\n")
             for index in 1..<max(1, fields.count) {
                 let known = fields.known(index)
-                if known == .pin { keepPin(fields.value(index)) }
+                switch known {
+                case .pin: keepPin(fields.value(index))
+                case .timing: subtract(fields.value(index))
+                default: break
+                }
                 guard known.isForwardedInResponse else { continue }
                 if known == .contentLength { hasLength = true }
                 writer.field(fields.name(index), fields.value(index))
@@ -155,7 +198,7 @@ extension ProxyConnection: StreamReceiver {
                 exchange.isKeptAlive = false
             }
         }
-        if !exchange.isKeptAlive || isInputClosed {
+        if !exchange.isKeptAlive || isInputClosed || loop.isDraining {
             exchange.isKeptAlive = false
             writer.write("connection: close\r\n")
         } else if exchange.minorVersion == 0 {
@@ -166,6 +209,22 @@ extension ProxyConnection: StreamReceiver {
     private func keepPin(_ value: UnsafeRawBufferPointer) {
         guard let tunnel = exchange.tunnel else { return }
         pin = (tunnel, Array(value))
+    }
+
+    /// What the connector spent inside, "connect wait" in microseconds, was not spent in the tunnel.
+    private func subtract(_ value: UnsafeRawBufferPointer) {
+        var microseconds: Int64 = 0
+        var number: Int64 = 0
+        for octet in value.prefix(40) {
+            if octet >= UInt8(ascii: "0"), octet <= UInt8(ascii: "9") {
+                number = (number &* 10 &+ Int64(octet - UInt8(ascii: "0"))) & 0xFF_FFFF_FFFF
+            } else {
+                microseconds += number
+                number = 0
+            }
+        }
+        exchange.tunnelTime = max(0, exchange.tunnelTime - (microseconds + number) * 1000)
+        metrics.tunnel.record(exchange.tunnelTime)
     }
 
     private func write(trailers: FieldBlock) {
@@ -185,9 +244,10 @@ extension ProxyConnection: StreamReceiver {
         guard phase != .lingering, phase != .closed else { return }
         let requestID = loop.requestIDs.next()
         logFailure(refusal, requestID: requestID)
+        settle(refusal)
         guard !exchange.isResponseStarted || phase == .head else { return abort() }
         let isFramed = phase == .waiting && exchange.isRequestComplete || isBodiless(refusal)
-        let isKeptAlive = isFramed && exchange.isKeptAlive && !isInputClosed
+        let isKeptAlive = isFramed && exchange.isKeptAlive && !isInputClosed && !loop.isDraining
         write(refusal, requestID: requestID, isKeptAlive: isKeptAlive)
         flushOutput()
         guard isKeptAlive else { return lingerAndClose() }
@@ -225,6 +285,7 @@ extension ProxyConnection: StreamReceiver {
 
     /// One line for each request that failed here; the connector writes its own for those it refuses.
     func logFailure(_ refusal: Refusal, requestID: String) {
+        if refusal.source == .client || refusal.source == .policy { audit(refusal, requestID: requestID) }
         var metadata: Logger.Metadata = [
             "request_id": "\(requestID)", "status": "\(refusal.status)", "source": "\(refusal.source.rawValue)",
             "phase": "\(refusal.phase.rawValue)", "cause": "\(refusal.cause)",

@@ -8,18 +8,30 @@ internal import TunnelCore
 final class StreamRelay {
     /// On the client connection's loop.
     final class ClientHalf: TunnelStream {
-        private let eventLoop: any EventLoop
+        private var eventLoop: any EventLoop
         private let allocator: ByteBufferAllocator
         private let limit: Int
         private var tunnelHalf: UncheckedTransfer<TunnelHalf>?
         weak var receiver: (any StreamReceiver)?
         private(set) var queuedOctets = 0
         private var wasCongested = false
+        /// What was sent before the tunnel took the request: should it refuse, another one gets all of it.
+        private var unconfirmed: Unconfirmed?
 
-        init(tunnelLoop: any EventLoop, allocator: ByteBufferAllocator, limit: Int) {
+        struct Unconfirmed {
+            var fields: FieldBlock
+            /// Where else the request may go.
+            var another: () -> RegisteredTunnel?
+            var body: [ByteBuffer] = []
+            var isFinished = false
+            var trailers: FieldBlock?
+        }
+
+        init(tunnelLoop: any EventLoop, allocator: ByteBufferAllocator, limit: Int, unconfirmed: Unconfirmed?) {
             self.eventLoop = tunnelLoop
             self.allocator = allocator
             self.limit = limit
+            self.unconfirmed = unconfirmed
         }
 
         var isCongested: Bool { queuedOctets >= limit }
@@ -39,13 +51,36 @@ final class StreamRelay {
             buffer.writeBytes(body)
             queuedOctets += body.count
             if isCongested { wasCongested = true }
+            unconfirmed?.body.append(buffer)
             let copy = buffer
             onTunnelLoop { $0.send(body: copy) }
         }
 
         func finish(trailers: FieldBlock?) {
+            unconfirmed?.isFinished = true
+            unconfirmed?.trailers = trailers?.copy()
             let copy = UncheckedTransfer(trailers?.copy())
             onTunnelLoop { $0.stream?.finish(trailers: copy.value) }
+        }
+
+        /// The tunnel has taken the request.
+        fileprivate func confirm() { unconfirmed = nil }
+
+        /// The tunnel was taken away between the choice of it and the request's arrival there. Nothing of the request was
+        /// sent, so another tunnel gets it from the beginning.
+        fileprivate func refused(on clientLoop: any EventLoop) {
+            guard let unconfirmed, let tunnel = unconfirmed.another() else {
+                receiver?.streamFailed(.refused)
+                return disconnect()
+            }
+            self.unconfirmed = nil
+            let (body, isFinished, trailers) = (unconfirmed.body, unconfirmed.isFinished, unconfirmed.trailers)
+            eventLoop = tunnel.eventLoop
+            self.unconfirmed = Unconfirmed(fields: unconfirmed.fields, another: unconfirmed.another)
+            StreamRelay.attach(self, to: tunnel, unconfirmed.fields, isEnd: false, clientLoop: clientLoop)
+            queuedOctets = 0
+            for piece in body { piece.withUnsafeReadableBytes { send(body: $0) } }
+            if isFinished { finish(trailers: trailers) }
         }
 
         func returnCredit(_ octets: Int) { onTunnelLoop { $0.stream?.returnCredit(octets) } }
@@ -74,6 +109,7 @@ final class StreamRelay {
         private let allocator = ByteBufferAllocator()
         fileprivate var stream: HTTP2Stream?
         private var acknowledged = 0
+        private var isConfirmed = false
 
         fileprivate init(clientLoop: any EventLoop, clientHalf: NIOLoopBound<ClientHalf>) {
             self.eventLoop = clientLoop
@@ -89,16 +125,28 @@ final class StreamRelay {
             do throws(HTTP2Error) {
                 guard tunnel.isUsable else { throw HTTP2Error(.refused, "the tunnel is closing") }
                 stream = try tunnel.session.openStream(fields, isEnd: isEnd, receiver: self)
+                // After the flush that follows.
+                if !isEnd {
+                    let half = NIOLoopBound(self, eventLoop: tunnel.eventLoop)
+                    tunnel.eventLoop.execute { half.value.confirmIfOpened() }
+                }
             } catch {
-                streamFailed(.refused)
+                let clientLoop = eventLoop
+                onClientLoop { $0.refused(on: clientLoop) }
             }
         }
 
+        /// Until the request is on its way, the other half can still send it elsewhere.
+        private func confirmIfOpened() {
+            guard !isConfirmed, let stream, stream.isOpened else { return }
+            isConfirmed = true
+            onClientLoop { $0.confirm() }
+        }
+
         fileprivate func send(body: ByteBuffer) {
-            guard let stream else {
-                onClientLoop { $0.taken(body.readableBytes) }
-                return
-            }
+            // Refused: the other half sends it again, elsewhere.
+            guard let stream else { return }
+            confirmIfOpened()
             stream.send(body: body)
             let octets = body.readableBytes
             if !stream.isCongested { onClientLoop { $0.taken(octets) } } else { acknowledged += octets }
@@ -116,6 +164,7 @@ final class StreamRelay {
         }
 
         func streamReceived(head fields: FieldBlock, isEnd: Bool) {
+            confirmIfOpened()
             let copy = UncheckedTransfer(fields.copy())
             onClientLoop {
                 $0.receiver?.streamReceived(head: copy.value, isEnd: isEnd)
@@ -146,7 +195,12 @@ final class StreamRelay {
         }
 
         func streamFailed(_ failure: StreamFailure) {
+            let isUnsent = failure == .refused && stream?.unsent != nil && !isConfirmed
             stream = nil
+            if isUnsent {
+                let clientLoop = eventLoop
+                return onClientLoop { $0.refused(on: clientLoop) }
+            }
             onClientLoop {
                 $0.receiver?.streamFailed(failure)
                 $0.disconnect()
@@ -157,15 +211,35 @@ final class StreamRelay {
     }
 
     /// Opens a stream on a tunnel of another event loop.
+    ///
+    /// - Parameter another: finds another tunnel, should this one be taken away in the meantime.
     static func open(
         _ tunnel: RegisteredTunnel,
         _ fields: FieldBlock,
         isEnd: Bool,
         receiver: any StreamReceiver,
-        clientLoop: any EventLoop
+        clientLoop: any EventLoop,
+        another: @escaping () -> RegisteredTunnel?
     ) -> any TunnelStream {
-        let client = ClientHalf(tunnelLoop: tunnel.eventLoop, allocator: ByteBufferAllocator(), limit: 128 << 10)
+        let client = ClientHalf(
+            tunnelLoop: tunnel.eventLoop,
+            allocator: ByteBufferAllocator(),
+            limit: 128 << 10,
+            // A request without a body is still whole where it came from.
+            unconfirmed: isEnd ? nil : .init(fields: fields.copy(), another: another)
+        )
         client.receiver = receiver
+        attach(client, to: tunnel, fields, isEnd: isEnd, clientLoop: clientLoop)
+        return client
+    }
+
+    private static func attach(
+        _ client: ClientHalf,
+        to tunnel: RegisteredTunnel,
+        _ fields: FieldBlock,
+        isEnd: Bool,
+        clientLoop: any EventLoop
+    ) {
         let bound = NIOLoopBound(client, eventLoop: clientLoop)
         let copy = UncheckedTransfer(fields.copy())
         let handler = tunnel.handler
@@ -173,7 +247,6 @@ final class StreamRelay {
         let half = UncheckedTransfer(TunnelHalf(clientLoop: clientLoop, clientHalf: bound))
         client.connect(half)
         tunnel.eventLoop.execute { half.value.open(handler.value, copy.value, isEnd: isEnd) }
-        return client
     }
 }
 

@@ -1,0 +1,79 @@
+internal import Logging
+internal import NIOCore
+internal import Telemetry
+internal import Tracing
+internal import TunnelCore
+
+/// What remains of a request: counts, a line in the access log, a record in the audit log.
+extension ProxyConnection {
+    /// Counts a request once, at its end.
+    ///
+    /// - Parameters:
+    ///   - refusal: set where we answered it ourselves.
+    ///   - isCut: the response could not be completed.
+    func settle(_ refusal: Refusal? = nil, isCut: Bool = false) {
+        guard exchange.isOpen || refusal != nil else { return }
+        exchange.isOpen = false
+        let status = refusal.map { Int($0.status) } ?? (isCut || !exchange.isResponseComplete ? 0 : exchange.status)
+        metrics.counts.answered(status)
+        metrics.counts.requestOctets += exchange.requestOctets
+        metrics.counts.responseOctets += exchange.responseOctets
+        if let refusal { metrics.counts.refusals[refusal.source.rawValue, default: 0] += 1 }
+        guard let rare = exchange.rare else { return }
+        if let access = rare.access { logAccess(access, status) }
+        if let span = rare.span { end(span, status) }
+    }
+
+    func beginSpan(_ value: UnsafeRawBufferPointer) {
+        guard exchange.rare?.span == nil, let parent = TraceParent(value), parent.isSampled else { return }
+        var context = ServiceContext.topLevel
+        context[TraceParentKey.self] = parent
+        rare.span = InstrumentationSystem.tracer.startAnySpan(
+            "connectivity service request",
+            context: context,
+            ofKind: .server
+        )
+    }
+
+    private func end(_ span: any Span, _ status: Int) {
+        span.updateAttributes { attributes in
+            attributes["http.response.status_code"] = status
+            attributes["connector.location_id"] = LogText.escaped(groupLocationID)
+            attributes["connector.tunnel_us"] = Int(exchange.tunnelTime / 1000)
+        }
+        if status == 0 || status >= 500 { span.setStatus(SpanStatus(code: .error)) }
+        span.end()
+        exchange.rare?.span = nil
+    }
+
+    private func logAccess(_ access: String, _ status: Int) {
+        let milliseconds = Double((NIODeadline.now() - exchange.started).nanoseconds / 1000) / 1000
+        loop.logger.info(
+            "access",
+            metadata: [
+                "request": "\(access)", "status": "\(status == 0 ? "incomplete" : String(status))",
+                "client": "\(context?.remoteAddress?.text ?? "")",
+                "location_id": "\(LogText.escaped(groupLocationID))",
+                "request_octets": "\(exchange.requestOctets)", "response_octets": "\(exchange.responseOctets)",
+                "ms": "\(milliseconds)",
+            ]
+        )
+    }
+
+    func audit(_ refusal: Refusal, requestID: String) {
+        guard loop.audit.isOn else { return }
+        var request = ""
+        if exchange.headLength > 0 || !parser.method.isEmpty {
+            inbound.withUnsafeReadableBytes { octets in
+                guard parser.target.upperBound <= octets.count else { return }
+                request =
+                    LogText.escaped(slice(octets, parser.method)) + " " + LogText.escaped(slice(octets, parser.target))
+            }
+        }
+        loop.audit.record(
+            .accessDenied,
+            "Denying access for \(context?.remoteAddress?.text ?? "a client") to \(request): \(refusal.cause) "
+                + "[requestId=\(requestID)]"
+        )
+    }
+}

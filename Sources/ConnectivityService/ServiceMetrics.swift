@@ -1,0 +1,91 @@
+internal import ControlProtocol
+internal import Telemetry
+internal import TunnelCore
+
+/// The service's metrics, gathered and ready to be written.
+struct ServiceMetrics {
+    var connectors: [ConnectorMetrics.Snapshot]
+    var clientConnections: Int
+    var roundTrip: Histogram
+    var groups: [ServiceStatus.Connector]
+
+    private struct Total {
+        var counts = RequestCounts()
+        var total = Histogram()
+        var tunnel = Histogram()
+    }
+
+    func write(_ exposition: inout Exposition) {
+        var totals: [ConnectorIdentity?: Total] = [:]
+        for part in connectors {
+            totals[part.identity, default: Total()].counts.add(part.counts)
+            totals[part.identity, default: Total()].total.add(part.total)
+            totals[part.identity, default: Total()].tunnel.add(part.tunnel)
+        }
+        let sorted = totals.sorted { Self.key($0.key) < Self.key($1.key) }
+        exposition.family("connector_service_requests_total", .counter, "Requests by status class; 0xx is incomplete.")
+        for (identity, total) in sorted {
+            for (index, count) in total.counts.statusClasses.enumerated() where count > 0 {
+                let (subaccount, location) = (identity?.subaccount ?? "", identity?.locationID ?? "")
+                exposition.sample(
+                    ["subaccount": subaccount, "location_id": location, "status": "\(index)xx"],
+                    count
+                )
+            }
+        }
+        exposition.family("connector_service_refusals_total", .counter, "Requests answered by the service itself.")
+        for (identity, total) in sorted {
+            for (source, count) in total.counts.refusals.sorted(by: { $0.key < $1.key }) {
+                let (subaccount, location) = (identity?.subaccount ?? "", identity?.locationID ?? "")
+                exposition.sample(["subaccount": subaccount, "location_id": location, "source": source], count)
+            }
+        }
+        exposition.family("connector_service_body_bytes_total", .counter, "Octets of request and response bodies.")
+        for (identity, total) in sorted {
+            let (subaccount, location) = (identity?.subaccount ?? "", identity?.locationID ?? "")
+            for (direction, count) in [
+                ("request", total.counts.requestOctets), ("response", total.counts.responseOctets),
+            ] {
+                exposition.sample(
+                    ["subaccount": subaccount, "location_id": location, "direction": direction],
+                    count
+                )
+            }
+        }
+        exposition.family(
+            "connector_service_request_seconds",
+            .histogram,
+            "From a request's head to its response's: all of it; and, of one request in sixteen, the part spent in the tunnel."
+        )
+        for (identity, total) in sorted where total.total.count > 0 {
+            let (subaccount, location) = (identity?.subaccount ?? "", identity?.locationID ?? "")
+            exposition.histogram(["subaccount": subaccount, "location_id": location, "part": "all"], total.total)
+            exposition.histogram(["subaccount": subaccount, "location_id": location, "part": "tunnel"], total.tunnel)
+        }
+        writeTunnels(&exposition)
+    }
+
+    private func writeTunnels(_ exposition: inout Exposition) {
+        exposition.family("connector_service_tunnel_round_trip_seconds", .histogram, "Answers to pings in tunnels.")
+        exposition.histogram([:], roundTrip)
+        exposition.family("connector_service_client_connections", .gauge, "Connections of programs.")
+        exposition.sample([:], clientConnections)
+        exposition.family("connector_service_tunnels", .gauge, "Tunnels of each connector.")
+        for group in groups {
+            exposition.sample(["subaccount": group.subaccount, "location_id": group.locationID], group.tunnels)
+        }
+        exposition.family(
+            "connector_service_certificate_expiry_timestamp_seconds",
+            .gauge,
+            "When a connector's certificate ends, as of its last tunnel."
+        )
+        for group in groups {
+            guard let expires = group.certificateExpires else { continue }
+            exposition.sample(["subaccount": group.subaccount, "location_id": group.locationID], expires)
+        }
+    }
+
+    private static func key(_ identity: ConnectorIdentity?) -> String {
+        identity.map { "\($0.subaccount)/\($0.locationID)" } ?? ""
+    }
+}

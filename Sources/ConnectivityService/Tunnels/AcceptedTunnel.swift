@@ -1,0 +1,172 @@
+internal import ControlProtocol
+internal import Logging
+internal import NIOCore
+internal import NIOPosix
+internal import Synchronization
+internal import Telemetry
+internal import TunnelCore
+
+/// A tunnel that a connector has dialled: checked once its certificate is known, registered once both sides are ready,
+/// until it is gone.
+final class AcceptedTunnel: TunnelHandlerDelegate {
+    private let hub: TunnelHub
+    private let remote: String
+    private var peer: (identity: ConnectorIdentity, certificate: CertificateDetails)?
+    private var registration: (group: TunnelGroup, tunnel: RegisteredTunnel)?
+    private var control: ServiceControl?
+    private var isDraining = false
+
+    init(hub: TunnelHub, remote: String) {
+        self.hub = hub
+        self.remote = remote
+    }
+
+    func tunnelEstablished(_ tunnel: TunnelHandler, _ tls: TLSEstablished) throws {
+        guard let certificate = tls.peerCertificate, let identity = certificate.connector else {
+            throw TunnelError.noIdentity
+        }
+        guard !hub.authority.isRevoked(certificate.serial) else { throw TunnelError.revoked }
+        peer = (identity, certificate)
+    }
+
+    /// A certificate that runs out ends the tunnel, unless renewal has replaced both long before. A timer for that would
+    /// keep the tunnel in memory until then.
+    func tunnelIntervalPassed(_ tunnel: TunnelHandler) {
+        guard let peer, peer.certificate.notAfter <= WallClock.seconds() else { return }
+        tunnel.dismiss(TunnelError.certificateExpired)
+    }
+
+    func tunnelReady(_ tunnel: TunnelHandler) {
+        guard tunnel.session.peerAllowsExtendedConnect else { return register(tunnel, nil) }
+        control = ServiceControl.open(on: tunnel, owner: self)
+    }
+
+    func tunnel(_ tunnel: TunnelHandler, accept stream: HTTP2Stream) -> any StreamReceiver {
+        // The service is the HTTP/2 client; nghttp2 refuses a stream that a connector tries to open.
+        preconditionFailure("a client session accepts no streams")
+    }
+
+    func tunnelDraining(_ tunnel: TunnelHandler, _ goAway: GoAway) {
+        guard let registration, !isDraining else { return }
+        isDraining = true
+        takeOutOfUse(registration)
+        hub.logger.info("tunnel draining", metadata: metadata(["tunnel": "\(registration.tunnel.id)"]))
+    }
+
+    func tunnelShutdownSeen(_ tunnel: TunnelHandler) { control?.finish() }
+
+    func tunnel(_ tunnel: TunnelHandler, measured roundTrip: TimeAmount) { hub.roundTrip(roundTrip) }
+
+    func tunnelClosed(_ tunnel: TunnelHandler, _ error: (any Error)?) {
+        control = nil
+        if registration == nil, let error, peer == nil || error is TunnelError {
+            hub.logger.warning("tunnel refused", metadata: ["remote": "\(remote)", "cause": "\(error)"])
+            hub.audit.record(.connectionRefused, "Tunnel from \(remote) refused: \(error)")
+        }
+        unregister(error.map { "\($0)" } ?? "closed by the connector")
+    }
+
+    // MARK: What the connector says on the control stream
+
+    func received(_ message: ControlMessage, on tunnel: TunnelHandler) {
+        if let hello = message.hello, registration == nil { register(tunnel, hello.bounded) }
+        guard let registration else { return }
+        if let exposed = message.exposed { keep(exposed, registration.group) }
+        if let changes = message.availability { keep(changes, registration.group) }
+        if let request = message.certificateRequest, let peer {
+            renew(request, peer.identity, on: tunnel.eventLoop)
+        }
+    }
+
+    /// Signing and writing take their time, so another thread does it.
+    private func renew(_ request: String, _ identity: ConnectorIdentity, on eventLoop: any EventLoop) {
+        let hub = self.hub
+        NIOThreadPool.singleton.runIfActive(eventLoop: eventLoop) {
+            do {
+                let message = ControlMessage(certificate: try hub.authority.renew(request, for: identity))
+                hub.audit.record(.certificateIssued, "Certificate of \(identity) renewed")
+                return message
+            } catch {
+                hub.audit.record(.connectionRefused, "Renewal for \(identity) refused: \(error)")
+                return ControlMessage(certificateRefused: "\(error)")
+            }
+        }.assumeIsolated().whenSuccess { self.control?.send($0) }
+    }
+
+    private func keep(_ exposed: ControlMessage.Exposed, _ group: TunnelGroup) {
+        let limit = hub.systemLimit
+        group.details.withLock { details in
+            if exposed.isFirst { details.systems = [] }
+            details.systems += exposed.systems.prefix(limit - details.systems.count).map(\.bounded)
+        }
+    }
+
+    private func keep(_ changes: [ControlMessage.AvailabilityChange], _ group: TunnelGroup) {
+        group.details.withLock { details in
+            let states = Dictionary(changes.map { ($0.host, $0.availability.bounded(64)) }, uniquingKeysWith: { $1 })
+            for index in details.systems.indices {
+                if let state = states[details.systems[index].host] { details.systems[index].availability = state }
+            }
+        }
+    }
+
+    // MARK: Registration
+
+    private func register(_ tunnel: TunnelHandler, _ hello: ControlMessage.Hello?) {
+        guard registration == nil, let peer else { return }
+        let result = hub.registry.register(
+            tunnel,
+            as: peer.identity,
+            hello: hello,
+            certificate: peer.certificate,
+            remote: remote,
+            now: WallClock.seconds()
+        )
+        switch result {
+        case .superseded:
+            tunnel.drain(TunnelError.superseded.rawValue, limit: .seconds(5))
+            hub.logger.warning("tunnel refused", metadata: metadata(["cause": "\(TunnelError.superseded)"]))
+        case .registered(let group, let registered, let superseded):
+            registration = (group, registered)
+            control?.send(ControlMessage(welcome: ControlMessage.Welcome(version: Version.current)))
+            hub.logger.info("tunnel connected", metadata: metadata(["tunnel": "\(registered.id)"]))
+            hub.audit.record(.connectionOpened, "Tunnel \(registered.id) of \(peer.identity) opened from \(remote)")
+            guard !superseded.isEmpty else { return }
+            hub.logger.notice(
+                "session superseded",
+                metadata: metadata(["tunnels": "\(superseded.map { String($0.id) }.joined(separator: ","))"])
+            )
+            for old in superseded { old.drain(TunnelError.superseded.rawValue, limit: hub.drainLimit) }
+        }
+    }
+
+    private func takeOutOfUse(_ registration: (group: TunnelGroup, tunnel: RegisteredTunnel)) {
+        guard registration.group.remove(registration.tunnel.id) else { return }
+        registration.group.details.withLock { $0.disconnectedSince = WallClock.seconds() }
+    }
+
+    private func unregister(_ cause: String) {
+        guard let registration else { return }
+        self.registration = nil
+        takeOutOfUse(registration)
+        hub.logger.notice(
+            "tunnel disconnected",
+            metadata: metadata(["tunnel": "\(registration.tunnel.id)", "cause": "\(cause)"])
+        )
+        hub.audit.record(
+            .connectionClosed,
+            "Tunnel \(registration.tunnel.id) of \(registration.group.identity) closed: \(cause)"
+        )
+    }
+
+    private func metadata(_ more: Logger.Metadata) -> Logger.Metadata {
+        let identity = peer?.identity
+        return more.merging(
+            [
+                "subaccount": "\(identity?.subaccount ?? "")", "location_id": "\(identity?.locationID ?? "")",
+                "remote": "\(remote)",
+            ],
+            uniquingKeysWith: { old, _ in old }
+        )
+    }
+}

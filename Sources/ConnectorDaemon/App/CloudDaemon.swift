@@ -1,0 +1,292 @@
+internal import ConnectivityService
+internal import ControlProtocol
+internal import Glibc
+internal import Logging
+internal import NIOCore
+internal import NIOHTTP1
+internal import Synchronization
+internal import Telemetry
+internal import TunnelCore
+
+/// `connectord cloud` as a process: the connectivity service, its certificate authority, the admin socket, reload and
+/// end.
+final class CloudDaemon: Sendable {
+    let service: ConnectivityService
+    private let file: String
+    private let logger: Logger
+    private let audit: AuditLog
+    private let authority: EnrolmentAuthority?
+    private let notifier: SystemdNotifier
+    private let spans: SpanFile?
+    private let startedAt = WallClock.seconds()
+    private let state: Mutex<State>
+    private let reloads = SerialTasks()
+    private let admin: AdminServers
+
+    private struct State {
+        var current: CloudConfiguration
+        var configuration: ConfigurationState
+        var failedReloads = 0
+    }
+
+    static func start(
+        _ configuration: CloudConfiguration,
+        notifier: SystemdNotifier,
+        logger: Logger
+    ) async throws -> CloudDaemon {
+        let audit = try AuditLog(configuration.process.audit, logger: logger)
+        let daemon = try await CloudDaemon(configuration, audit, notifier, logger)
+        audit.record(.serviceStarted, "Connectivity service \(Version.current) started with \(configuration.file)")
+        await daemon.admin.apply(configuration.process, nil, daemon)
+        return daemon
+    }
+
+    private init(
+        _ configuration: CloudConfiguration,
+        _ audit: AuditLog,
+        _ notifier: SystemdNotifier,
+        _ logger: Logger
+    ) async throws {
+        self.file = configuration.file
+        self.logger = logger
+        self.audit = audit
+        self.notifier = notifier
+        admin = AdminServers(logger: logger)
+        spans = configuration.process.bootstrapTracing("connectivity-service")
+        authority = try configuration.enrolment.map { enrolment in
+            try EnrolmentAuthority(
+                folder: enrolment.authority,
+                anchor: enrolment.anchor.isEmpty ? nil : try Self.text(enrolment.anchor),
+                lifetime: enrolment.lifetime,
+                audit: audit
+            )
+        }
+        service = try await ConnectivityService.start(
+            try Self.complete(configuration, authority),
+            authority: authority ?? NoAuthority(),
+            audit: audit,
+            logger: logger
+        )
+        let loaded = ConfigurationState(file: configuration.file, loadedAt: WallClock.seconds())
+        state = Mutex(State(current: configuration, configuration: loaded))
+    }
+
+    private static func text(_ path: String) throws(ConfigurationError) -> String {
+        String(decoding: try ConfigurationFile.bytes(path), as: UTF8.self)
+    }
+
+    /// Fills in what the service's own authority provides.
+    private static func complete(
+        _ configuration: CloudConfiguration,
+        _ authority: EnrolmentAuthority?
+    ) throws -> ServiceConfiguration {
+        var service = configuration.service
+        guard let authority, let enrolment = configuration.enrolment else { return service }
+        if configuration.usesOwnCertificate {
+            let identity = try authority.issueServer(names: enrolment.serviceNames)
+            service.tunnelTLS.certificateChain = .pem(identity.certificate)
+            service.tunnelTLS.privateKey = .pem(identity.privateKey)
+        }
+        if service.tunnelTLS.trust == .anchors([]) {
+            service.tunnelTLS.trust = .anchors([.pem(authority.certificate)])
+        }
+        service.tunnelTLS.requiresClientCertificate = true
+        service.tunnelTLS.applicationProtocols = [TunnelProtocol.name, EnrolmentProtocol.name]
+        service.tunnelTLS.anonymousProtocols = [EnrolmentProtocol.name]
+        return service
+    }
+
+    // MARK: Running
+
+    /// Runs until SIGTERM or SIGINT, then finishes what is in flight.
+    func run(_ signals: Signals) async throws {
+        let watchdog = Watchdog(notifier: notifier) { [self] in
+            service.eventLoops + admin.eventLoops
+        }
+        await withDiscardingTaskGroup { tasks in
+            tasks.addTask { await watchdog.run() }
+            tasks.addTask { [self] in await keepStatus() }
+            tasks.addTask { [self] in await renewOwnCertificate() }
+            for await number in signals.stream {
+                guard number == SIGHUP else { break }
+                _ = await reload("SIGHUP")
+            }
+            tasks.cancelAll()
+        }
+        logger.info("connectivity service stopping")
+        notifier.stopping()
+        try await service.shutdown()
+        await admin.stop()
+        audit.record(.serviceStopped, "Connectivity service stopped")
+        audit.flush()
+        spans?.flush()
+        logger.info("connectivity service stopped")
+    }
+
+    private func keepStatus() async {
+        notifier.ready(summary)
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .seconds(2))
+            notifier.status(summary)
+        }
+    }
+
+    /// The service's own certificate lives a good year; a new one each 90 days is always in time.
+    private func renewOwnCertificate() async {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .seconds(90 * 86400))
+            if !Task.isCancelled { _ = await reload("renewal of the service's certificate") }
+        }
+    }
+
+    /// One line for `systemctl status`.
+    private var summary: String {
+        let connectors = service.registry.status()
+        let connected = connectors.count { $0.tunnels > 0 }
+        var text = "\(connected) connectors, \(connectors.reduce(0) { $0 + $1.tunnels }) tunnels"
+        let configuration = state.withLock { $0.configuration }
+        if !configuration.lastError.isEmpty { text += "; LAST RELOAD FAILED: \(configuration.lastError[0])" }
+        let audit = audit.summary
+        if audit.contains("cannot be written") { text += "; audit log \(audit)" }
+        return text
+    }
+
+    // MARK: Reload
+
+    func reload(_ cause: String) async -> AdminMessage.Reload {
+        await reloads.run { [self] in
+            notifier.reloading()
+            defer { notifier.ready(summary) }
+            do {
+                let (new, warnings) = try CloudConfigurationReader.load(file)
+                let old = state.withLock { $0.current }
+                try await service.apply(try Self.complete(new, authority))
+                authority?.reload()
+                await apply(new, old)
+                audit.record(.configurationChanged, "Configuration reloaded [by \(cause)]")
+                logger.info("configuration reloaded", metadata: ["by": "\(cause)"])
+                return AdminMessage.Reload(isApplied: true, findings: warnings.map(\.description))
+            } catch {
+                let findings = (error as? ConfigurationError)?.findings.map(\.description) ?? ["\(error)"]
+                state.withLock { state in
+                    state.configuration.lastError = findings
+                    state.failedReloads += 1
+                }
+                logger.error(
+                    "configuration not changed",
+                    metadata: ["cause": "\(findings.first ?? "")", "by": "\(cause)"]
+                )
+                audit.record(.configurationRefused, "Configuration not changed by \(cause): \(findings.first ?? "")")
+                return AdminMessage.Reload(isApplied: false, findings: findings)
+            }
+        }
+    }
+
+    private func apply(_ new: CloudConfiguration, _ old: CloudConfiguration) async {
+        state.withLock { state in
+            state.current = new
+            state.configuration.loadedAt = WallClock.seconds()
+            state.configuration.reloads += 1
+            state.configuration.lastError = []
+        }
+        if let level = new.process.logLevel, level != old.process.logLevel { LogLevelSwitch.level = level }
+        await admin.apply(new.process, old.process, self)
+        let needsStart =
+            new.process.audit != old.process.audit || new.process.traceFile != old.process.traceFile
+            || new.process.logFormat != old.process.logFormat
+            || new.enrolment != old.enrolment || new.service.eventLoops != old.service.eventLoops
+        if needsStart {
+            logger.warning("audit, tracing, enrolment, log.format and event-loops take effect at the next start")
+        }
+    }
+}
+
+extension CloudDaemon: AdminRouter {
+    func answer(_ request: AdminRequest) async -> AdminResponse {
+        switch (request.method, request.path) {
+        case ("GET", "/healthz"): return .json(AdminMessage.Empty())
+        case ("GET", "/status"): return .json(status())
+        case ("GET", "/metrics"):
+            do { return .metrics(try await metrics()) } catch { return .error(.internalServerError, "\(error)") }
+        case ("POST", "/reload"): return .json(await reload("connectord reload"))
+        case ("PUT", "/log-level"): return AdminLevel.set(request.body, audit, logger)
+        case ("POST", "/enrolments"): return createToken(request.body)
+        case ("POST", "/revocations"): return revoke(request.body)
+        default: return .error(.notFound, "there is no \(request.method) \(request.path)")
+        }
+    }
+
+    private func status() -> ServiceStatus {
+        ServiceStatus(
+            version: Version.current,
+            startedAt: startedAt,
+            configuration: state.withLock { $0.configuration },
+            logLevel: LogLevelSwitch.level.rawValue,
+            audit: audit.summary,
+            proxy: service.proxyAddress,
+            tunnel: service.tunnelAddress,
+            isDraining: service.isDraining,
+            connectors: service.registry.status()
+        )
+    }
+
+    private func createToken(_ body: [UInt8]) -> AdminResponse {
+        guard let authority, let enrolment = state.withLock({ $0.current.enrolment }) else {
+            return .error(.conflict, "this service has no certificate authority; configure \"enrolment\" in \(file)")
+        }
+        guard let wish = try? JSONLines.decode(AdminMessage.Enrolment.self, body), !wish.subaccount.isEmpty,
+            wish.subaccount.utf8.count <= 128, wish.locationID.utf8.count <= 128, (1...86400).contains(wish.seconds)
+        else { return .error(.badRequest, "subaccount, location ID and 1 to 86400 seconds are needed") }
+        let fallback = "\(enrolment.serviceNames.first ?? "localhost"):\(service.tunnelPort)"
+        do {
+            let token = try authority.createToken(
+                for: ConnectorIdentity(subaccount: wish.subaccount, locationID: wish.locationID),
+                service: enrolment.advertise.isEmpty ? fallback : enrolment.advertise,
+                lifetime: wish.seconds
+            )
+            audit.flush()
+            let served = state.withLock { $0.current.service.subaccount }
+            let note =
+                served == wish.subaccount
+                ? nil : "this service serves subaccount \"\(served)\"; no request will reach the new connector"
+            return .json(AdminMessage.Token(token: token.text, expires: token.expires, note: note))
+        } catch {
+            return .error(.internalServerError, "\(error)")
+        }
+    }
+
+    private func revoke(_ body: [UInt8]) -> AdminResponse {
+        guard let authority else { return .error(.conflict, "this service has no certificate authority") }
+        guard let wish = try? JSONLines.decode(AdminMessage.Identity.self, body) else {
+            return .error(.badRequest, "subaccount and location ID are needed")
+        }
+        let identity = ConnectorIdentity(subaccount: wish.subaccount, locationID: wish.locationID)
+        do {
+            let serials = try authority.revoke(identity)
+            guard !serials.isEmpty else { return .error(.notFound, "there is no valid certificate for \(identity)") }
+            let tunnels = service.registry.group(identity)?.count ?? 0
+            service.cut(serials: serials)
+            audit.flush()
+            logger.notice(
+                "certificates revoked",
+                metadata: ["subaccount": "\(identity.subaccount)", "location_id": "\(identity.locationID)"]
+            )
+            return .json(AdminMessage.Revoked(certificates: serials.count, tunnels: tunnels))
+        } catch {
+            return .error(.internalServerError, "\(error)")
+        }
+    }
+
+    private func metrics() async throws -> Exposition {
+        var exposition = Exposition()
+        try await service.writeMetrics(&exposition)
+        exposition.family("connector_service_audit_records_lost_total", .counter, "Audit records not kept.")
+        exposition.sample([:], audit.lost)
+        let (configuration, failures) = state.withLock { ($0.configuration, $0.failedReloads) }
+        exposition.family("connector_service_reloads_total", .counter, "Reloads that took effect.")
+        exposition.sample([:], configuration.reloads)
+        exposition.family("connector_service_reload_failures_total", .counter, "Reloads that changed nothing.")
+        exposition.sample([:], failures)
+        return exposition
+    }
+}

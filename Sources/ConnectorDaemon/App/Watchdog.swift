@@ -1,0 +1,21 @@
+internal import NIOCore
+internal import Synchronization
+internal import Telemetry
+
+/// Tells systemd that the event loops get on. An idle loop answers at once; a stuck one does not, and after
+/// `WatchdogSec` systemd restarts the service.
+struct Watchdog {
+    let notifier: SystemdNotifier
+    let eventLoops: @Sendable () -> [any EventLoop]
+
+    /// Runs until its task is cancelled.
+    func run() async {
+        guard let microseconds = notifier.watchdogMicroseconds else { return }
+        while !Task.isCancelled {
+            // All loops have to answer before the next sign of life.
+            for loop in eventLoops() { try? await loop.submit {}.get() }
+            notifier.watchdog()
+            try? await Task.sleep(for: .microseconds(microseconds / 3))
+        }
+    }
+}

@@ -1,0 +1,171 @@
+internal import AccessPolicy
+internal import ControlProtocol
+internal import Logging
+internal import NIOCore
+internal import NIOPosix
+internal import Synchronization
+internal import TunnelCore
+
+/// Looks at every internal host at start, after a change, every `check.interval` and on demand, a few at a time and on
+/// threads that carry no traffic.
+final class AvailabilityChecker: Sendable {
+    typealias Configuration = ConnectorConfiguration.Check
+
+    private struct Entry {
+        var availability = Availability()
+        var systems: [String] = []
+        /// On the clock that only moves forward.
+        var due: NIODeadline = .now()
+        var lastCheck: NIODeadline?
+        var isRunning = false
+    }
+
+    private struct State {
+        var entries: [AvailabilityTarget: Entry] = [:]
+        var tls: TLSContext?
+        var configuration = Configuration()
+    }
+
+    private let state = Mutex(State())
+    private let wakeup = Wakeup()
+    private let logger: Logger
+    private let group = MultiThreadedEventLoopGroup.singleton
+
+    /// Checks at the same time.
+    private static let concurrency = 16
+    /// A host that was looked at so recently is not asked again, however often someone demands it.
+    private static let minimumSpacing = TimeAmount.seconds(1)
+
+    init(logger: Logger) { self.logger = logger }
+
+    /// What is new, or is judged by other rules now, is checked at once; what is gone is forgotten.
+    func apply(_ snapshot: ForwardingSnapshot, _ configuration: Configuration) {
+        state.withLock { state in
+            let isTrustChanged = state.tls !== snapshot.backendTLS
+            state.tls = snapshot.backendTLS
+            state.configuration = configuration
+            var entries: [AvailabilityTarget: Entry] = [:]
+            for system in snapshot.policy.systems {
+                let target = AvailabilityTarget(system)
+                var entry = entries[target] ?? state.entries[target] ?? Entry()
+                if entries[target] == nil {
+                    entry.systems = []
+                    if isTrustChanged, target.isTLS { entry.due = .now() }
+                }
+                entry.systems.append(system.virtualAddress)
+                entries[target] = entry
+            }
+            state.entries = entries
+        }
+        wakeup.wake()
+    }
+
+    func availability(of system: SystemMapping) -> Availability {
+        state.withLock { $0.entries[AvailabilityTarget(system)]?.availability ?? Availability() }
+    }
+
+    /// Runs until its task is cancelled. `tell` hears of every change.
+    func run(_ tell: @escaping @Sendable (ControlMessage) -> Void) async {
+        while !Task.isCancelled {
+            let due = takeDue(Self.concurrency)
+            if due.isEmpty {
+                await wakeup.wait(upTo: untilNext())
+            } else {
+                await check(due, tell)
+            }
+        }
+    }
+
+    /// Looks now, but at no host more than once in a second.
+    func checkNow(_ systems: [SystemMapping]) async {
+        let targets = Set(systems.map { AvailabilityTarget($0) })
+        let wanted = state.withLock { state in
+            targets.filter { target in
+                guard let entry = state.entries[target], !entry.isRunning else { return false }
+                guard let last = entry.lastCheck, NIODeadline.now() - last < Self.minimumSpacing else {
+                    state.entries[target]!.isRunning = true
+                    return true
+                }
+                return false
+            }
+        }
+        var rest = Array(wanted)
+        while !rest.isEmpty {
+            await check(Array(rest.prefix(Self.concurrency))) { _ in }
+            rest.removeFirst(min(Self.concurrency, rest.count))
+        }
+    }
+
+    private func takeDue(_ count: Int) -> [AvailabilityTarget] {
+        state.withLock { state in
+            guard state.configuration.interval != nil else { return [] }
+            let now = NIODeadline.now()
+            let due = state.entries.filter { $0.value.due <= now && !$0.value.isRunning }.prefix(count).map(\.key)
+            for target in due { state.entries[target]!.isRunning = true }
+            return due
+        }
+    }
+
+    private func untilNext() -> Duration {
+        let next = state.withLock { state -> NIODeadline? in
+            guard state.configuration.interval != nil else { return nil }
+            return state.entries.values.filter { !$0.isRunning }.map(\.due).min()
+        }
+        guard let next else { return .seconds(60) }
+        return .nanoseconds(max(1_000_000, (next - .now()).nanoseconds))
+    }
+
+    private func check(
+        _ targets: [AvailabilityTarget],
+        _ tell: @escaping @Sendable (ControlMessage) -> Void
+    ) async {
+        let (tls, configuration) = state.withLock { ($0.tls, $0.configuration) }
+        guard let tls else { return }
+        await withDiscardingTaskGroup { tasks in
+            for target in targets {
+                let eventLoop = group.next()
+                tasks.addTask { [self] in
+                    let result = await AvailabilityProbe.run(
+                        target,
+                        tls: tls,
+                        timeout: configuration.timeout,
+                        on: eventLoop
+                    )
+                    keep(result, target, configuration, tell)
+                }
+            }
+        }
+    }
+
+    private func keep(
+        _ result: Availability,
+        _ target: AvailabilityTarget,
+        _ configuration: Configuration,
+        _ tell: (ControlMessage) -> Void
+    ) {
+        // A fifth of jitter keeps the checks of many hosts apart.
+        let interval = Double((configuration.interval ?? .seconds(30)).nanoseconds) * .random(in: 0.9...1.1)
+        let changed = state.withLock { state -> [String]? in
+            guard var entry = state.entries[target] else { return nil }
+            let isNews = entry.availability.summary != result.summary
+            entry.availability = result
+            entry.isRunning = false
+            entry.lastCheck = .now()
+            entry.due = .now() + .nanoseconds(Int64(interval))
+            state.entries[target] = entry
+            return isNews ? entry.systems : nil
+        }
+        guard let changed else { return }
+        logger.log(
+            level: result.state == .reachable ? .info : .warning,
+            result.state == .reachable ? "internal host reachable" : "internal host not reachable",
+            metadata: [
+                "internal_host": "\(target.address)", "protocol": "\(target.protocol)", "cause": "\(result.cause)",
+            ].filter { $0.value != "" }
+        )
+        for start in stride(from: 0, to: changed.count, by: ControlStream.systemsPerMessage) {
+            let part = changed[start..<min(start + ControlStream.systemsPerMessage, changed.count)]
+            tell(ControlMessage(availability: part.map { .init(host: $0, availability: result.summary) }))
+        }
+    }
+}

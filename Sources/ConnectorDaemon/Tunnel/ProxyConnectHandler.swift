@@ -1,0 +1,100 @@
+internal import ControlProtocol
+internal import NIOCore
+internal import TunnelCore
+
+/// Why a proxy did not open the connection.
+struct ProxyConnectError: Error, CustomStringConvertible {
+    /// The proxy's status; nil where its answer was none.
+    var status: Int?
+    var description: String
+
+    init(status: Int?, _ description: String) {
+        self.status = status
+        self.description = description
+    }
+
+    init(status: Int, proxy: String, service: String) {
+        let advice =
+            switch status {
+            case 407: "it asks for a user and password: set tunnel.http-proxy.user and password-file"
+            case 403: "it does not allow this connection: ask its operator to allow CONNECT to \(service)"
+            case 502, 503, 504: "it cannot reach \(service) itself: ask its operator to open the way"
+            default: "ask its operator about CONNECT to \(service)"
+            }
+        self.init(status: status, "the proxy \(proxy) answered \(status) to CONNECT \(service): \(advice)")
+    }
+}
+
+/// Asks an HTTP proxy for a connection to the service, then steps aside.
+final class ProxyConnectHandler: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let proxy: DialerConfiguration.Proxy
+    private let service: String
+    private let addNext: () throws -> Void
+    private var parser = HTTP1HeadParser(.response, limits: HTTP1Limits())
+    private var received = ByteBuffer()
+    private var timer: Scheduled<Void>?
+
+    /// - Parameter addNext: adds the handlers behind this one, once the connection is open.
+    init(_ proxy: DialerConfiguration.Proxy, service: String, addNext: @escaping () throws -> Void) {
+        self.proxy = proxy
+        self.service = service
+        self.addNext = addNext
+    }
+
+    private var name: String { "\(proxy.host):\(proxy.port)" }
+
+    func channelActive(context: ChannelHandlerContext) {
+        var head = "CONNECT \(service) HTTP/1.1\r\nHost: \(service)\r\n"
+        if let credentials = proxy.credentials {
+            let text = Base64.encode("\(credentials.user):\(credentials.password)")
+            head += "Proxy-Authorization: Basic \(text)\r\n"
+        }
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: head + "\r\n")), promise: nil)
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        timer = context.eventLoop.scheduleTask(in: .seconds(10)) {
+            let (handler, context) = bound.value
+            handler.fail(context, ProxyConnectError(status: nil, "the proxy \(handler.name) did not answer in time"))
+        }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var buffer = unwrapInboundIn(data)
+        received.writeBuffer(&buffer)
+        do throws(HTTP1Error) {
+            let isComplete = try received.withUnsafeReadableBytes { (octets) throws(HTTP1Error) in
+                try parser.parse(octets)
+            }
+            guard isComplete else { return }
+        } catch {
+            return fail(
+                context,
+                ProxyConnectError(status: nil, "the proxy \(name) does not speak HTTP: \(error.rawValue)")
+            )
+        }
+        guard parser.status / 100 == 2 else {
+            return fail(context, ProxyConnectError(status: Int(parser.status), proxy: name, service: service))
+        }
+        timer?.cancel()
+        received.moveReaderIndex(forwardBy: parser.headLength)
+        do { try addNext() } catch { return fail(context, error) }
+        context.fireChannelActive()
+        if received.readableBytes > 0 { context.fireChannelRead(wrapInboundOut(received)) }
+        context.pipeline.syncOperations.removeHandler(self, promise: nil)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        timer?.cancel()
+        context.fireErrorCaught(ProxyConnectError(status: nil, "the proxy \(name) closed the connection"))
+        context.fireChannelInactive()
+    }
+
+    private func fail(_ context: ChannelHandlerContext, _ error: any Error) {
+        timer?.cancel()
+        context.fireErrorCaught(error)
+        context.close(promise: nil)
+    }
+}

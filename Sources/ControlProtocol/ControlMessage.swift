@@ -1,0 +1,142 @@
+/// One line on the control stream of a tunnel. Exactly one of the members is set; one that this version does not know
+/// is left alone, so that both sides can be newer than the other.
+package struct ControlMessage: Codable, Sendable, Equatable {
+    /// The connector's first message.
+    package struct Hello: Codable, Sendable, Equatable {
+        /// Made anew at each start of a connector's process. Tunnels of another session of the same connector are
+        /// superseded.
+        package var session: String
+        package var version: String
+        package var description: String
+        /// Seconds since 1970.
+        package var startedAt: Int
+
+        package init(session: String, version: String, description: String, startedAt: Int) {
+            self.session = session
+            self.version = version
+            self.description = description
+            self.startedAt = startedAt
+        }
+    }
+
+    /// The service's answer to `Hello`.
+    package struct Welcome: Codable, Sendable, Equatable {
+        package var version: String
+
+        package init(version: String) { self.version = version }
+    }
+
+    /// A part of the list of exposed systems; the first part replaces what was said before.
+    package struct Exposed: Codable, Sendable, Equatable {
+        package var isFirst: Bool
+        package var systems: [ExposedSystem]
+
+        package init(isFirst: Bool, systems: [ExposedSystem]) {
+            self.isFirst = isFirst
+            self.systems = systems
+        }
+    }
+
+    package struct AvailabilityChange: Codable, Sendable, Equatable {
+        package var host: String
+        package var availability: String
+
+        package init(host: String, availability: String) {
+            self.host = host
+            self.availability = availability
+        }
+    }
+
+    package var hello: Hello?
+    /// From the service: requests use this tunnel from now on.
+    package var welcome: Welcome?
+    package var exposed: Exposed?
+    package var availability: [AvailabilityChange]?
+    /// From the connector: a request for a new certificate (PKCS #10, PEM).
+    package var certificateRequest: String?
+    /// From the service: the answer, PEM.
+    package var certificate: String?
+    /// From the service: why there is no new certificate.
+    package var certificateRefused: String?
+
+    package init() {}
+
+    package init(hello: Hello) { self.hello = hello }
+    package init(welcome: Welcome) { self.welcome = welcome }
+    package init(exposed: Exposed) { self.exposed = exposed }
+    package init(availability: [AvailabilityChange]) { self.availability = availability }
+    package init(certificateRequest: String) { self.certificateRequest = certificateRequest }
+    package init(certificate: String) { self.certificate = certificate }
+    package init(certificateRefused: String) { self.certificateRefused = certificateRefused }
+}
+
+/// A system as the cloud side may know it: never its internal host, never its paths.
+package struct ExposedSystem: Codable, Sendable, Equatable {
+    /// "host:port", virtual.
+    package var host: String
+    package var `protocol`: String
+    package var type: String
+    package var description: String
+    /// Whether any resource is active.
+    package var hasResources: Bool
+    /// "unchecked", "reachable" or "not reachable: " and a cause that names nothing inside.
+    package var availability: String
+
+    package init(
+        host: String,
+        protocol: String,
+        type: String,
+        description: String,
+        hasResources: Bool,
+        availability: String
+    ) {
+        self.host = host
+        self.protocol = `protocol`
+        self.type = type
+        self.description = description
+        self.hasResources = hasResources
+        self.availability = availability
+    }
+}
+
+/// How the control stream is asked for: extended CONNECT (RFC 8441) with this `:protocol`.
+package enum ControlStream {
+    package static let `protocol`: StaticString = "connector-control"
+    /// Octets of one message.
+    package static let messageLimit = 1 << 20
+    /// Systems in one message.
+    package static let systemsPerMessage = 500
+}
+
+extension ControlMessage.Hello {
+    /// With every text cut at what it may need, since the service remembers it.
+    package var bounded: ControlMessage.Hello {
+        ControlMessage.Hello(
+            session: session.bounded(64),
+            version: version.bounded(64),
+            description: description.bounded(1024),
+            startedAt: startedAt
+        )
+    }
+}
+
+extension ExposedSystem {
+    /// With every text cut at what it may need, since the service remembers it.
+    package var bounded: ExposedSystem {
+        ExposedSystem(
+            host: host.bounded(270),
+            protocol: self.protocol.bounded(16),
+            type: type.bounded(32),
+            description: description.bounded(1024),
+            hasResources: hasResources,
+            availability: availability.bounded(64)
+        )
+    }
+}
+
+extension String {
+    /// The text, cut to so many octets where it is longer.
+    package func bounded(_ octets: Int) -> String {
+        utf8.count <= octets ? self : String(decoding: utf8.prefix(octets), as: UTF8.self)
+    }
+}

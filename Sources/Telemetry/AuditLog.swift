@@ -1,0 +1,165 @@
+internal import ControlProtocol
+internal import Dispatch
+internal import Glibc
+package import Logging
+internal import Synchronization
+internal import TunnelCore
+
+/// Who was refused what, and who changed what: records in files that are chained by hashes and sealed with a key, so
+/// that `connectord audit verify` finds what was edited, cut or put in another order.
+///
+/// Callers only queue; a queue of its own writes, seals and syncs. What a full disk keeps from being written waits within
+/// a limit; what is beyond it is counted, and the count becomes a record.
+package final class AuditLog: Sendable {
+    package enum Level: String, Sendable, CaseIterable {
+        /// Refusals, and changes of configuration, trust and enrolment.
+        case security
+        /// Allowed requests as well.
+        case all
+        case off
+    }
+
+    /// What happens to requests while records cannot be written.
+    package enum FullPolicy: String, Sendable, CaseIterable { case `continue`, refuse }
+
+    package struct Configuration: Sendable, Equatable {
+        package var level = Level.security
+        package var directory = ""
+        /// Octets after which a new file begins.
+        package var fileSize = 16 << 20
+        /// Days after which a file is removed; 0 for never.
+        package var maxAge = 0
+        package var whenFull = FullPolicy.continue
+
+        package init() {}
+    }
+
+    private struct Pending {
+        var records: [(category: AuditCategory, text: String, time: String)] = []
+        var lost = 0
+        var isScheduled = false
+        var failure: String?
+        var totalLost = 0
+    }
+
+    package let configuration: Configuration
+    private let pending = Mutex(Pending())
+    private let blocks = Atomic<Bool>(false)
+    private let writer: Mutex<AuditWriter?>
+    package let isOn: Bool
+    private let queue = DispatchQueue(label: "audit")
+    private let logger: Logger
+
+    /// Records that wait for the disk.
+    private static let queueLimit = 10_000
+
+    /// - Throws: where the folder or the key cannot be used.
+    package init(_ configuration: Configuration, logger: Logger) throws {
+        self.configuration = configuration
+        self.logger = logger
+        let isOff = configuration.level == .off || configuration.directory.isEmpty
+        isOn = !isOff
+        writer = Mutex(isOff ? nil : try AuditWriter(configuration))
+    }
+
+    /// A log that takes nothing.
+    package static let off = AuditLog()
+
+    private init() {
+        configuration = Configuration()
+        logger = Logger(label: "audit") { _ in SwiftLogNoOpLogHandler() }
+        isOn = false
+        writer = Mutex(nil)
+    }
+
+    package var recordsAllowed: Bool { isOn && configuration.level == .all }
+    /// Whether requests are to be refused because nothing can be recorded.
+    package var isBlocking: Bool { blocks.load(ordering: .relaxed) }
+    /// Records that are gone for good.
+    package var lost: Int { pending.withLock { $0.totalLost } }
+
+    /// One line for `status`.
+    package var summary: String {
+        guard isOn else { return "off" }
+        let failure = pending.withLock { $0.failure }
+        return failure.map { "\(configuration.level.rawValue), cannot be written: \($0)" }
+            ?? "\(configuration.level.rawValue), in \(configuration.directory)"
+    }
+
+    /// - Parameter text: anything from outside in it must have been escaped.
+    package func record(_ category: AuditCategory, _ text: String) {
+        guard isOn else { return }
+        let time = WallClock.timestamp()
+        let mustSchedule = pending.withLock { pending in
+            guard pending.records.count < Self.queueLimit else {
+                pending.lost += 1
+                pending.totalLost += 1
+                return false
+            }
+            pending.records.append((category, text, time))
+            defer { pending.isScheduled = true }
+            return !pending.isScheduled
+        }
+        // What comes within a moment shares a seal.
+        if mustSchedule { queue.asyncAfter(deadline: .now() + .milliseconds(50)) { [self] in write() } }
+    }
+
+    /// Returns when everything recorded so far is on disk, or has failed to get there.
+    package func flush() {
+        guard isOn else { return }
+        queue.sync { write() }
+    }
+
+    private func write() {
+        let (records, lost) = pending.withLock { pending in
+            defer { (pending.records, pending.lost, pending.isScheduled) = ([], 0, false) }
+            return (pending.records, pending.lost)
+        }
+        guard !records.isEmpty || lost > 0 else { return }
+        do {
+            try writer.withLock { writer in
+                var all = records.map { ($0.category, $0.text, $0.time) }
+                if lost > 0 { all.append((.recordsLost, "\(lost) records were lost", WallClock.timestamp())) }
+                try writer?.append(all)
+            }
+            succeeded()
+        } catch {
+            failed(records, lost, "\(error)")
+        }
+    }
+
+    private func succeeded() {
+        let wasFailing = pending.withLock { pending in
+            defer { pending.failure = nil }
+            return pending.failure != nil
+        }
+        blocks.store(false, ordering: .relaxed)
+        if wasFailing { logger.notice("audit log is written again") }
+    }
+
+    private func failed(
+        _ records: [(category: AuditCategory, text: String, time: String)],
+        _ lost: Int,
+        _ cause: String
+    ) {
+        let isNews = pending.withLock { pending in
+            pending.records = records + pending.records
+            pending.lost += lost
+            if pending.records.count > Self.queueLimit {
+                let excess = pending.records.count - Self.queueLimit
+                pending.records.removeLast(excess)
+                pending.lost += excess
+                pending.totalLost += excess
+            }
+            pending.isScheduled = true
+            defer { pending.failure = cause }
+            return pending.failure == nil
+        }
+        blocks.store(configuration.whenFull == .refuse, ordering: .relaxed)
+        if isNews {
+            let effect = configuration.whenFull == .refuse ? "requests are refused" : "requests go on"
+            logger.error("audit log cannot be written", metadata: ["cause": "\(cause)", "effect": "\(effect)"])
+        }
+        queue.asyncAfter(deadline: .now() + .seconds(1)) { [self] in write() }
+    }
+}

@@ -1,0 +1,68 @@
+/// Durations in buckets. A plain value: each event loop counts for itself, and reading adds the loops up.
+package struct Histogram: Sendable, Equatable {
+    /// Upper bounds in seconds, for `le`; the last bucket has none.
+    package static let labels = [
+        "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10", "30", "+Inf",
+    ]
+
+    /// Not cumulative.
+    package private(set) var counts = [Int](repeating: 0, count: 15)
+    package private(set) var count = 0
+    /// Nanoseconds.
+    package private(set) var sum: Int64 = 0
+
+    package init() {}
+
+    package mutating func record(_ nanoseconds: Int64) {
+        let bucket = Self.bucket(nanoseconds)
+        counts[bucket] += 1
+        count += 1
+        sum += nanoseconds
+    }
+
+    /// A table would be looked up on every request; these are a few comparisons.
+    @inline(__always)
+    private static func bucket(_ nanoseconds: Int64) -> Int {
+        if nanoseconds <= 1_000_000 { return 0 }
+        if nanoseconds <= 25_000_000 {
+            return nanoseconds <= 2_500_000 ? 1 : nanoseconds <= 5_000_000 ? 2 : nanoseconds <= 10_000_000 ? 3 : 4
+        }
+        if nanoseconds <= 500_000_000 {
+            return nanoseconds <= 50_000_000 ? 5 : nanoseconds <= 100_000_000 ? 6 : nanoseconds <= 250_000_000 ? 7 : 8
+        }
+        if nanoseconds <= 5_000_000_000 {
+            return nanoseconds <= 1_000_000_000 ? 9 : nanoseconds <= 2_500_000_000 ? 10 : 11
+        }
+        return nanoseconds <= 10_000_000_000 ? 12 : nanoseconds <= 30_000_000_000 ? 13 : 14
+    }
+
+    package mutating func add(_ other: Histogram) {
+        for index in counts.indices { counts[index] += other.counts[index] }
+        count += other.count
+        sum += other.sum
+    }
+}
+
+/// What is counted of requests, for one virtual host or one connector.
+package struct RequestCounts: Sendable, Equatable {
+    /// Answers by status class; index 0 is for those without any: the client left, or the transfer broke.
+    package var statusClasses = [Int](repeating: 0, count: 6)
+    /// Octets of bodies.
+    package var requestOctets = 0
+    package var responseOctets = 0
+    /// Refused or failed, by source.
+    package var refusals: [String: Int] = [:]
+
+    package init() {}
+
+    package mutating func answered(_ status: Int) {
+        statusClasses[(1...5).contains(status / 100) ? status / 100 : 0] += 1
+    }
+
+    package mutating func add(_ other: RequestCounts) {
+        for index in statusClasses.indices { statusClasses[index] += other.statusClasses[index] }
+        requestOctets += other.requestOctets
+        responseOctets += other.responseOctets
+        refusals.merge(other.refusals, uniquingKeysWith: +)
+    }
+}
