@@ -1,39 +1,68 @@
 #!/usr/bin/env bash
 # Everything that must hold before a change lands, quick things first.
 #
-#   dev/test.sh          lint, import fences, build, tests, then the tests again under the thread and the address sanitizer
-#   dev/test.sh quick    without the sanitizers
+#   dev/test.sh          lint, import fences, build, tests, package, systemd, a bad network, load time;
+#                        then the tests again under the thread and the address sanitizer while there is time
+#   dev/test.sh all      the sanitizers however long it takes
+#   dev/test.sh quick    lint, import fences, build and tests only
 set -euo pipefail
 cd "$(dirname "$0")/.."
+scope=${1:-}
 dev/install-packages.sh
 
-echo "== format"
-dev/format.sh -l
-echo "== imports"
-dev/check-imports.sh
-echo "== build and test"
-swift build --build-tests --explicit-target-dependency-import-check error
-swift test --skip-build
-[ "${1:-}" = quick ] && exit 0
+stage() { echo "== $* (after $SECONDS s)"; }
 
-# The sanitizers' figures for memory and time are not the product's.
-export CONNECTOR_SANITIZER=1 CONNECTOR_TRANSFER_MIB=16
-echo "== thread sanitizer"
-TSAN_OPTIONS="halt_on_error=1 suppressions=$PWD/dev/thread-sanitizer.supp" swift test --sanitize=thread --scratch-path .build/thread
-echo "== address sanitizer"
-# The leak checker reports the test harness itself.
-ASAN_OPTIONS=detect_leaks=0 swift test --sanitize=address --scratch-path .build/address
-echo "== release build"
+# Runs the tests, and repeats at the end what failed: the log is long.
+run_tests() {
+    local log
+    log=$(mktemp)
+    if ! swift test "$@" 2>&1 | tee "$log"; then
+        echo "== failed:"
+        grep -aE -A4 'recorded an issue|^✘|Sanitizer: |Fatal error|error: ' "$log" | cut -c -1000 | tail -n 80
+        rm -f "$log"
+        return 1
+    fi
+    rm -f "$log"
+}
+
+# A sanitizer's figures for memory and time are not the product's, so tests of these leave them out.
+run_sanitized() {
+    local sanitizer=$1 limit=$2
+    if [ "$scope" != all ] && [ "$SECONDS" -gt "$limit" ]; then
+        stage "$sanitizer sanitizer SKIPPED: this machine is slow, see dev/test.sh all"
+        return 0
+    fi
+    stage "$sanitizer sanitizer"
+    # The leak checker reports the test harness itself.
+    CONNECTOR_SANITIZER=1 CONNECTOR_TRANSFER_MIB=16 ASAN_OPTIONS=detect_leaks=0 \
+        TSAN_OPTIONS="halt_on_error=1 suppressions=$PWD/dev/thread-sanitizer.supp" \
+        run_tests --sanitize="$sanitizer" --scratch-path ".build/$sanitizer"
+}
+
+stage format
+dev/format.sh -l
+stage imports
+dev/check-imports.sh
+stage build
+swift build --build-tests --explicit-target-dependency-import-check error
+stage test
+run_tests --skip-build
+[ "$scope" = quick ] && exit 0
+
+stage release build
 dev/build-release.sh
-echo "== package and systemd"
+stage package and systemd
 if [ "$(id -u)" -eq 0 ]; then
     dev/install-packages.sh machine
     dev/test-package.sh .build/release/connectord
     dev/test-systemd.sh .build/release/connectord
-    echo "== a bad network"
+    stage a bad network
     dev/test-network.sh .build/release/connectord
 else
     echo "SKIPPED: needs root"
 fi
-echo "== load of a hundred thousand mappings"
+stage load of a hundred thousand mappings
 dev/check-load-time.sh
+run_sanitized thread 700
+run_sanitized address 900
+stage done

