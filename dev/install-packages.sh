@@ -6,7 +6,7 @@
 #   dev/install-packages.sh machine    and what the tests of the package, its units and the network need
 set -euo pipefail
 
-packages=(libssl-dev libnghttp2-dev libyaml-dev zlib1g-dev pkg-config curl libfaketime)
+packages=(libssl-dev libnghttp2-dev libyaml-dev zlib1g-dev pkg-config curl)
 if [ "${1:-}" = machine ]; then packages+=(debootstrap systemd-container iproute2 nftables python3); fi
 if [ "${1:-}" = benchmark ]; then packages+=(wrk nginx-light python3 valgrind); fi
 

@@ -18,7 +18,7 @@ run_tests() {
     log=$(mktemp)
     if ! swift test "$@" 2>&1 | tee "$log"; then
         echo "== failed:"
-        grep -aE -A4 'recorded an issue|^✘|Sanitizer: |Fatal error|error: ' "$log" | cut -c -1000 | tail -n 80
+        grep -aE -A4 '^✘|Sanitizer: |Fatal error| error: ' "$log" | cut -c -1000 | tail -n 80
         rm -f "$log"
         return 1
     fi
