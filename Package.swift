@@ -44,9 +44,14 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(
+            name: "Tokens",
+            dependencies: ["TunnelCore", "ControlProtocol", "Telemetry"],
+            swiftSettings: settings
+        ),
+        .target(
             name: "ConnectivityService",
             dependencies: [
-                "AccessPolicy", "TunnelCore", "ControlProtocol", "Telemetry",
+                "AccessPolicy", "TunnelCore", "ControlProtocol", "Telemetry", "Tokens",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -57,7 +62,7 @@ let package = Package(
         .executableTarget(
             name: "ConnectorDaemon",
             dependencies: [
-                "AccessPolicy", "TunnelCore", "ControlProtocol", "Telemetry", "ConnectivityService", "CYaml",
+                "AccessPolicy", "TunnelCore", "ControlProtocol", "Telemetry", "Tokens", "ConnectivityService", "CYaml",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -98,6 +103,11 @@ let package = Package(
             dependencies: [
                 "Telemetry", "ControlProtocol", "ConnectorTestSupport", .product(name: "Logging", package: "swift-log"),
             ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "TokensTests",
+            dependencies: ["Tokens", "TunnelCore", "ControlProtocol"],
             swiftSettings: settings
         ),
         .testTarget(

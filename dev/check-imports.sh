@@ -28,9 +28,10 @@ check TunnelCore/Connection NIOCore
 check TunnelCore/Reconnect
 check ControlProtocol FoundationEssentials
 check Telemetry TunnelCore ControlProtocol Logging Tracing Synchronization Dispatch Glibc
-check ConnectivityService AccessPolicy TunnelCore ControlProtocol Telemetry NIOCore NIOPosix Logging Tracing Synchronization \
+check Tokens TunnelCore ControlProtocol Telemetry Synchronization Glibc
+check ConnectivityService AccessPolicy TunnelCore ControlProtocol Telemetry Tokens NIOCore NIOPosix Logging Tracing Synchronization \
     Glibc
-check ConnectorDaemon AccessPolicy TunnelCore ControlProtocol Telemetry ConnectivityService NIOCore NIOPosix NIOHTTP1 Logging Tracing ArgumentParser \
+check ConnectorDaemon AccessPolicy TunnelCore ControlProtocol Telemetry Tokens ConnectivityService NIOCore NIOPosix NIOHTTP1 Logging Tracing ArgumentParser \
     CYaml Synchronization Glibc Dispatch
 # C stays where it is wrapped.
 for pair in COpenSSL:TunnelCore/TLS CNghttp2:TunnelCore/HTTP2 CYaml:ConnectorDaemon/Config; do

@@ -3,6 +3,8 @@
 #define COPENSSL_SHIM_H
 
 #include <openssl/bio.h>
+#include <openssl/bn.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -44,6 +46,8 @@ static inline int COpenSSL_ERR_GET_REASON(unsigned long code) { return ERR_GET_R
 
 // EVP_EC_gen is a macro over the variadic EVP_PKEY_Q_keygen
 static inline EVP_PKEY *COpenSSL_EVP_EC_gen_p256(void) { return EVP_EC_gen("P-256"); }
+// and so is EVP_RSA_gen
+static inline EVP_PKEY *COpenSSL_EVP_RSA_gen_2048(void) { return EVP_RSA_gen(2048); }
 
 // sk_GENERAL_NAME_* are macros: the index-th URI or DNS name among a certificate's subject alternative names.
 // Returns the length of the name and points `out` at its octets, which live as long as `names`.

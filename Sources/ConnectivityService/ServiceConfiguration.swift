@@ -1,4 +1,5 @@
 package import NIOCore
+package import Tokens
 package import TunnelCore
 
 /// Everything the connectivity service needs to know; validated before it gets here.
@@ -21,7 +22,7 @@ package struct ServiceConfiguration: Sendable {
     /// Where connectors dial in.
     package var tunnelAddress: Address
     package var tunnelTLS: TLSConfiguration
-    /// Whose connectors serve requests, since the proxy entry does not yet read tokens.
+    /// Whose connectors serve requests that need no token.
     package var subaccount: String
     package var eventLoops: Int
     package var limits: HTTP1Limits
@@ -32,6 +33,11 @@ package struct ServiceConfiguration: Sendable {
     package var maxConnections: Int
     /// Requests that may wait for a free stream, per tunnel; more get 503.
     package var maxWaiting: Int
+    /// Requests need a token that this finds good, and go to the connectors of its subaccount; nil for no tokens.
+    package var tokens: TokenVerifier?
+    /// A client connection stays with the location ID, virtual host and principal of its first request, as SAP's proxy
+    /// has it.
+    package var isStrict = true
     /// A log line for each request.
     package var accessLog = false
     /// Spans for requests that somebody traces.

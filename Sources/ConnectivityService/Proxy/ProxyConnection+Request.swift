@@ -63,6 +63,7 @@ extension ProxyConnection {
     /// Sends the request whose head is parsed, or answers it.
     func sendRequest() {
         let octets = inbound
+        let wasBound = binding != nil
         do throws(Refusal) {
             try octets.withUnsafeReadableBytes { (octets) throws(Refusal) in
                 let framing = try prepareRequest(octets)
@@ -72,6 +73,7 @@ extension ProxyConnection {
                 begin(framing)
             }
         } catch {
+            if !wasBound { binding = nil }
             refuse(error)
         }
     }
@@ -128,7 +130,8 @@ extension ProxyConnection {
         fields.removeAll()
         fields.append(":method", method)
         fields.append(":scheme", "http")
-        fields.append(":authority", try authority(parts, target, framing, octets))
+        let authority = try authority(parts, target, framing, octets)
+        fields.append(":authority", authority)
         if parts.needsLeadingSlash {
             let rest = slice(target, parts.originForm)
             withUnsafeTemporaryAllocation(byteCount: rest.count + 1, alignment: 1) { path in
@@ -140,6 +143,7 @@ extension ProxyConnection {
             fields.append(":path", slice(target, parts.originForm))
         }
         try appendFields(octets, framing)
+        try checkBinding(authority)
         return framing
     }
 
@@ -211,20 +215,16 @@ extension ProxyConnection {
     ) throws(Refusal) {
         let fields = loop.fields
         var locationID: UnsafeRawBufferPointer?
+        var credentials = RequestCredentials()
         for index in 0..<parser.fieldCount {
             let field = parser[index]
             if field.known == .locationID {
-                guard locationID == nil else {
-                    throw Refusal(
-                        status: 400,
-                        source: .client,
-                        phase: .request,
-                        cause: "more than one location ID",
-                        proxyStatus: "http_request_error",
-                        text: "The request has more than one SAP-Connectivity-SCC-Location_ID header."
-                    )
-                }
-                locationID = slice(octets, field.value)
+                try set(&locationID, slice(octets, field.value), "SAP-Connectivity-SCC-Location_ID")
+                continue
+            }
+            // The names have no underscore, and what has one is not what it looks like.
+            if field.known.isCredential, !field.hasUnderscore {
+                try take(field.known, slice(octets, field.value), &credentials)
                 continue
             }
             if field.known == .traceParent, loop.configuration.isTracing { beginSpan(slice(octets, field.value)) }
@@ -234,19 +234,58 @@ extension ProxyConnection {
         }
         if framing.isWebSocketUpgrade { fields.append("sap-connectivity-upgrade", "websocket") }
         if let pin { pin.value.withUnsafeBytes { fields.append("sap-connectivity-pin", $0) } }
-        selectGroup(locationID)
+        try authorize(credentials)
+        try selectGroup(locationID)
     }
 
-    private func selectGroup(_ locationID: UnsafeRawBufferPointer?) {
+    private func take(
+        _ field: KnownField,
+        _ value: UnsafeRawBufferPointer,
+        _ credentials: inout RequestCredentials
+    ) throws(Refusal) {
+        switch field {
+        case .userToken: try set(&credentials.user, value, "SAP-Connectivity-Authentication")
+        case .technicalUserToken:
+            try set(&credentials.technicalUser, value, "SAP-Connectivity-Technical-Authentication")
+        default:
+            // Without tokens it says nothing.
+            guard loop.configuration.tokens != nil else { return }
+            try set(&credentials.authorization, value, "Proxy-Authorization")
+        }
+    }
+
+    private func set(
+        _ slot: inout UnsafeRawBufferPointer?,
+        _ value: UnsafeRawBufferPointer,
+        _ name: StaticString
+    ) throws(Refusal) {
+        guard slot == nil else {
+            throw Refusal(
+                status: 400,
+                source: .client,
+                phase: .request,
+                cause: "more than one \(name)",
+                proxyStatus: "http_request_error",
+                text: "The request has more than one \(name) header."
+            )
+        }
+        slot = value
+    }
+
+    private func selectGroup(_ locationID: UnsafeRawBufferPointer?) throws(Refusal) {
         let locationID = locationID ?? UnsafeRawBufferPointer(start: nil, count: 0)
-        if group != nil, groupLocationID.elementsEqual(locationID) { return }
+        let isSame = groupLocationID.withUnsafeBytes { Octets.isEqual($0, locationID) }
+        let subaccount = subaccount
+        if group != nil, isSame, groupSubaccount == subaccount { return }
+        if loop.configuration.isStrict, binding != nil, !isSame { throw otherTunnel }
         groupLocationID = Array(locationID)
+        groupSubaccount = subaccount
         pin = nil
         onlyTunnelVersion = -1
         defer { metrics = loop.metrics(of: group) }
         group = loop.registry.group(
             ConnectorIdentity(
-                subaccount: loop.configuration.subaccount,
+                subaccount: subaccount,
                 locationID: String(decoding: locationID, as: UTF8.self)
             )
         )
@@ -327,7 +366,7 @@ extension ProxyConnection {
             cause: "no connector is connected for this subaccount and location ID",
             proxyStatus: "destination_unavailable",
             text: "There is no SAP Cloud Connector (SCC) connected to your subaccount matching the requested tunnel "
-                + "for subaccount \"\(loop.configuration.subaccount)\" and SCC location ID \"\(locationID)\". "
+                + "for subaccount \"\(LogText.escaped(groupSubaccount.utf8))\" and SCC location ID \"\(locationID)\". "
                 + "Check that the Cloud Connector runs and that the location ID is the one it has.",
             retryAfter: 5
         )

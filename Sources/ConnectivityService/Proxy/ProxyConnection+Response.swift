@@ -276,6 +276,7 @@ extension ProxyConnection: StreamReceiver {
         head += "content-type: text/plain; charset=utf-8\r\ncontent-length: \(refusal.text.utf8.count + 1)\r\n"
         head +=
             "proxy-status: \(refusal.proxyStatusField(by: "connectivity-service"))\r\nx-request-id: \(requestID)\r\n"
+        if refusal.status == 407 { head += "proxy-authenticate: Bearer realm=\"connectivity\"\r\n" }
         if refusal.status == 405 { head += "allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n" }
         if let seconds = refusal.retryAfter { head += "retry-after: \(seconds)\r\n" }
         head += isKeptAlive ? "\r\n" : "connection: close\r\n\r\n"

@@ -44,6 +44,10 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     var group: TunnelGroup?
     var metrics: ConnectorMetrics
     var groupLocationID: [UInt8] = []
+    var groupSubaccount = ""
+    var principal = ConnectionPrincipal()
+    /// Nil until the first request has a tunnel.
+    var binding: Binding?
     /// The only tunnel of `group` on this loop, as of a version of the group.
     var onlyTunnel: (tunnel: RegisteredTunnel, handler: TunnelHandler)?
     var onlyTunnelVersion = -1

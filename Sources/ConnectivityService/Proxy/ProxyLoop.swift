@@ -14,6 +14,7 @@ final class ProxyLoop {
     private(set) var ticks: ProxyTicks
     let fields: FieldBlock
     var requestIDs = RequestIDGenerator()
+    var tokens = TokenCache()
     /// Client connections.
     var connectionCount = 0
     /// The tick from which idle connections are closed because the service is going to stop; nil while it is not.

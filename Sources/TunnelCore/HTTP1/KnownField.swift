@@ -10,7 +10,7 @@ package enum KnownField: Sendable {
     case connection, keepAlive, proxy
     case http2Settings
     // Ours and SAP's, consumed here.
-    case locationID, sapConnectivity, pin, upgradeRequest, timing
+    case locationID, proxyAuthorization, userToken, technicalUserToken, sapConnectivity, pin, upgradeRequest, timing
     // Names that could talk a server past the policy, or that only we may set.
     case originalURL, forwarded, forwardedHost, clientCertificate
     // Fields that are looked at and passed on.
@@ -32,9 +32,17 @@ package enum KnownField: Sendable {
     package var isForwardedInResponse: Bool {
         switch self {
         case .connection, .keepAlive, .transferEncoding, .te, .trailer, .upgrade, .http2Settings, .pin,
-            .upgradeRequest, .timing:
+            .upgradeRequest, .timing, .proxyAuthorization:
             false
         default: true
+        }
+    }
+
+    /// Whether the field says who sends a request to the connectivity proxy.
+    package var isCredential: Bool {
+        switch self {
+        case .proxyAuthorization, .userToken, .technicalUserToken: true
+        default: false
         }
     }
 
@@ -66,6 +74,10 @@ package enum KnownField: Sendable {
         case UInt8(ascii: "m"): return match(name, "max-forwards", .neverTrailer)
         case UInt8(ascii: "p"):
             if name.count == 5 { return match(name, "proxy", .proxy) }
+            if name.count == 19 {
+                let authorization = match(name, "proxy-authorization", .proxyAuthorization)
+                if authorization.field != .other { return authorization }
+            }
             return matchPrefix(name, "proxy-", .proxy)
         case UInt8(ascii: "r"): return match(name, "range", .neverTrailer)
         case UInt8(ascii: "s"): return identifyS(name)
@@ -99,6 +111,12 @@ package enum KnownField: Sendable {
         case 24:
             let upgrade = match(name, "sap-connectivity-upgrade", .upgradeRequest)
             if upgrade.field != .other { return upgrade }
+        case 31:
+            let user = match(name, "sap-connectivity-authentication", .userToken)
+            if user.field != .other { return user }
+        case 41:
+            let user = match(name, "sap-connectivity-technical-authentication", .technicalUserToken)
+            if user.field != .other { return user }
         case 32:
             let location = match(name, "sap-connectivity-scc-location-id", .locationID)
             if location.field != .other { return location }

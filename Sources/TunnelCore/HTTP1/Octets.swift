@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// Octet classes of RFC 9110 section 5.6.2 and 5.5.
 package enum Octets {
     static let cr = UInt8(ascii: "\r")
@@ -25,7 +27,7 @@ package enum Octets {
     }
 
     @inline(__always)
-    static func lowercased(_ octet: UInt8) -> UInt8 {
+    package static func lowercased(_ octet: UInt8) -> UInt8 {
         octet &- UInt8(ascii: "A") < 26 ? octet | 0x20 : octet
     }
 
@@ -41,6 +43,12 @@ package enum Octets {
     static func hasPrefix(_ text: UnsafeRawBufferPointer, _ lowercase: StaticString) -> Bool {
         text.count >= lowercase.utf8CodeUnitCount
             && equals(UnsafeRawBufferPointer(rebasing: text[..<lowercase.utf8CodeUnitCount]), lowercase)
+    }
+
+    /// Whether both hold the same octets.
+    package static func isEqual(_ one: UnsafeRawBufferPointer, _ other: UnsafeRawBufferPointer) -> Bool {
+        guard one.count == other.count else { return false }
+        return one.isEmpty || memcmp(one.baseAddress!, other.baseAddress!, one.count) == 0
     }
 
     /// Whether `text` is `expected`, octet for octet.

@@ -21,7 +21,8 @@ package enum SecureRandom {
     }
 }
 
-/// A P-256 key pair: signs with ECDSA over SHA-256. For the certificates of connectors and for the audit log.
+/// A key pair that signs over SHA-256: P-256 with ECDSA for the certificates of connectors and for the audit log, RSA with
+/// PKCS #1 v1.5 for tokens, as the clients of those expect (RS256).
 ///
 /// The key is made in `init` and only read from then on, which OpenSSL allows from several threads.
 package final class SigningKey: @unchecked Sendable {
@@ -34,6 +35,16 @@ package final class SigningKey: @unchecked Sendable {
         }
         self.key = key
     }
+
+    /// Makes a new one of 2048 bits.
+    package static func rsa() throws(TLSError) -> SigningKey {
+        guard let key = COpenSSL_EVP_RSA_gen_2048() else {
+            throw TLSError(.configuration, "cannot make a key: \(TLSError.takeQueue().text)")
+        }
+        return SigningKey(key)
+    }
+
+    private init(_ key: OpaquePointer) { self.key = key }
 
     /// Reads one from PEM.
     package init(_ source: TLSConfiguration.Source) throws(TLSError) {
@@ -57,7 +68,25 @@ package final class SigningKey: @unchecked Sendable {
 
     package var publicKeyPEM: String { CertificateIssuer.text { PEM_write_bio_PUBKEY($0, key) } }
 
-    /// - Returns: an ECDSA signature in DER.
+    /// Modulus and exponent, big-endian; nil for a key of another kind.
+    package var rsaParameters: (n: [UInt8], e: [UInt8])? {
+        guard EVP_PKEY_is_a(key, "RSA") == 1, let n = number("n"), let e = number("e") else { return nil }
+        return (n, e)
+    }
+
+    private func number(_ name: String) -> [UInt8]? {
+        var number: OpaquePointer?
+        guard EVP_PKEY_get_bn_param(key, name, &number) == 1 else {
+            ERR_clear_error()
+            return nil
+        }
+        defer { BN_free(number) }
+        var octets = [UInt8](repeating: 0, count: (Int(BN_num_bits(number)) + 7) / 8)
+        BN_bn2bin(number, &octets)
+        return octets
+    }
+
+    /// - Returns: a signature over SHA-256; ECDSA in DER, or RSA with PKCS #1 v1.5.
     package func sign(_ octets: [UInt8]) throws(TLSError) -> [UInt8] {
         let context = EVP_MD_CTX_new()
         defer { EVP_MD_CTX_free(context) }

@@ -1,0 +1,124 @@
+internal import AccessPolicy
+internal import Telemetry
+internal import Tokens
+internal import TunnelCore
+
+/// Who may send requests, and what a connection is bound to by its first one.
+extension ProxyConnection {
+    /// What the first request of a connection fixed for those after it (SAP's proxy knows no other way).
+    struct Binding {
+        /// Host and port as they came.
+        var authority: [UInt8]
+        var principal: String
+    }
+
+    /// Checks who sends the request, and adds what the connector is to know of it.
+    func authorize(_ credentials: RequestCredentials) throws(Refusal) {
+        if !principal.isSame(credentials) || principal.token == nil && loop.configuration.tokens != nil {
+            principal = try identify(credentials)
+        } else if let token = principal.token, token.token.expires <= WallClock.seconds() {
+            throw TokenCache.refusal(
+                "Invalid header: proxy-authorization. Expected: Bearer <valid JWT token>",
+                TokenError.expired.rawValue
+            )
+        } else if loop.configuration.tokens == nil {
+            principal.token = nil
+        }
+        if loop.configuration.isStrict, let binding, binding.principal != principal.name {
+            throw Self.bound("another principal", "was already used for another principal")
+        }
+        if let user = credentials.user { loop.fields.append(Self.userField, user, known: .userToken) }
+        if let user = credentials.technicalUser {
+            loop.fields.append(Self.technicalUserField, user, known: .technicalUserToken)
+        }
+        if let token = principal.token, !token.carried.isEmpty {
+            token.carried.withUnsafeBytes { loop.fields.append(Self.userField, $0, known: .userToken) }
+        }
+    }
+
+    private static let userField: StaticString = "sap-connectivity-authentication"
+    private static let technicalUserField: StaticString = "sap-connectivity-technical-authentication"
+
+    private func identify(_ credentials: RequestCredentials) throws(Refusal) -> ConnectionPrincipal {
+        var new = ConnectionPrincipal()
+        new.authorization = credentials.authorization.map { Array($0) } ?? []
+        new.user = credentials.user.map { Array($0) } ?? []
+        new.technicalUser = credentials.technicalUser.map { Array($0) } ?? []
+        if let verifier = loop.configuration.tokens {
+            guard let value = credentials.authorization, !value.isEmpty else {
+                throw TokenCache.refusal("Missing or empty header: proxy-authorization", nil)
+            }
+            let token = try loop.tokens.admit(value, verifier, now: WallClock.seconds())
+            guard token.carried.isEmpty || credentials.user == nil else {
+                throw Refusal(
+                    badRequest: "SAP-Connectivity-Authentication beside a Proxy-Authorization that stands for a user"
+                )
+            }
+            new.token = token
+            new.name = token.principal
+        }
+        for value in [credentials.user, credentials.technicalUser] {
+            guard let value else { continue }
+            let token = TokenCache.octets(value, after: "bearer ") ?? Array(value)
+            new.name += " \(TokenVerifier.principal(of: token))"
+        }
+        return new
+    }
+
+    /// Whose connectors serve the request.
+    var subaccount: String { principal.token?.token.subaccount ?? loop.configuration.subaccount }
+
+    // MARK: Binding
+
+    /// Binds the connection to what its first request asked for, and holds those after it to that.
+    func checkBinding(_ authority: UnsafeRawBufferPointer) throws(Refusal) {
+        guard loop.configuration.isStrict else { return binding = nil }
+        guard let binding else {
+            return binding = Binding(authority: Array(authority), principal: principal.name)
+        }
+        let isSame = binding.authority.withUnsafeBytes { bound in
+            Octets.isEqual(bound, authority) || Self.sameSystem(bound, authority)
+        }
+        guard isSame else {
+            throw Self.bound(
+                "another virtual host",
+                "was already used for virtual host \(LogText.escaped(binding.authority))"
+            )
+        }
+    }
+
+    private static func sameSystem(_ one: UnsafeRawBufferPointer, _ other: UnsafeRawBufferPointer) -> Bool {
+        let (one, other) = (one.assumingMemoryBound(to: UInt8.self).span, other.assumingMemoryBound(to: UInt8.self).span)
+        guard let first = try? RequestAuthority(one, in: 0..<one.count),
+            let second = try? RequestAuthority(other, in: 0..<other.count)
+        else { return false }
+        return RequestAuthority.sameSystem(first, in: one, second, in: other)
+    }
+
+    private static func bound(_ cause: String, _ text: String) -> Refusal {
+        Refusal(
+            status: 403,
+            source: .client,
+            phase: .request,
+            cause: "\(cause) on a connection that is bound already",
+            proxyStatus: "http_request_denied",
+            text: "Access denied: this connection \(text). Open a new connection for \(cause), "
+                + "as the real connectivity proxy demands (connection-binding: strict)."
+        )
+    }
+
+    /// The location ID of a connection cannot change.
+    var otherTunnel: Refusal {
+        let location = LogText.escaped(groupLocationID)
+        return Refusal(
+            status: 400,
+            source: .client,
+            phase: .request,
+            cause: "another location ID on a connection that is bound already",
+            proxyStatus: "http_request_error",
+            text: "One of the headers [SAP-Connectivity-ConsumerAccount, SAP-Connectivity-SCC-Location_ID] was set with a "
+                + "different value compared to the value which was already used for this connection.\n"
+                + "Original tunnel ID: account:///\(subaccount)" + (location.isEmpty ? "" : "/\(location)")
+        )
+    }
+}

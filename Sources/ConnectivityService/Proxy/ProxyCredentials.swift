@@ -1,0 +1,112 @@
+internal import ControlProtocol
+internal import Telemetry
+internal import Tokens
+internal import TunnelCore
+
+/// A token that was found good, with what a request needs of it.
+final class AdmittedToken {
+    let token: VerifiedToken
+    /// As it travels to the connector, for a token that stands for a user; empty for an application's own.
+    let carried: [UInt8]
+
+    init(_ token: VerifiedToken, _ octets: some Collection<UInt8>) {
+        self.token = token
+        carried = token.user == nil ? [] : Array("Bearer ".utf8) + Array(octets)
+    }
+
+    var principal: String { token.user.map { "\(token.claims.origin ?? "")/\($0)" } ?? token.client }
+}
+
+/// Tokens that one event loop has found good, so that a signature is checked once for a token and not for a request.
+struct TokenCache {
+    /// Tokens of one loop.
+    static let limit = 1000
+
+    private var verifier: TokenVerifier?
+    private var admitted: [[UInt8]: AdmittedToken] = [:]
+
+    /// - Parameter value: of `Proxy-Authorization`: `Bearer <token>`, or `Basic` with the token as user and no password
+    ///   for clients that know nothing else.
+    mutating func admit(
+        _ value: UnsafeRawBufferPointer,
+        _ verifier: TokenVerifier,
+        now: Int
+    ) throws(Refusal) -> AdmittedToken {
+        if self.verifier !== verifier {
+            self.verifier = verifier
+            admitted = [:]
+        }
+        let key = Array(value)
+        if let known = admitted[key], known.token.expires > now { return known }
+        let octets = try Self.token(value)
+        let new: AdmittedToken
+        do throws(TokenError) {
+            new = AdmittedToken(try verifier.verify(octets, now: now), octets)
+        } catch {
+            throw Self.refusal("Invalid header: proxy-authorization. Expected: Bearer <valid JWT token>", error.rawValue)
+        }
+        if admitted.count >= Self.limit { admitted = admitted.filter { $0.value.token.expires > now } }
+        if admitted.count >= Self.limit { admitted = [:] }
+        admitted[key] = new
+        return new
+    }
+
+    private static func token(_ value: UnsafeRawBufferPointer) throws(Refusal) -> [UInt8] {
+        if let token = octets(value, after: "bearer ") { return token }
+        if let text = octets(value, after: "basic "), let decoded = Base64.decode(String(decoding: text, as: UTF8.self)),
+            decoded.last == UInt8(ascii: ":")
+        {
+            return decoded.dropLast()
+        }
+        throw refusal(
+            "Invalid header: proxy-authorization. Expected: Bearer <valid JWT token>",
+            "it is neither Bearer nor Basic with the token as user and an empty password"
+        )
+    }
+
+    /// What follows a scheme, which is compared in any case.
+    static func octets(_ value: UnsafeRawBufferPointer, after scheme: StaticString) -> [UInt8]? {
+        let count = scheme.utf8CodeUnitCount
+        guard value.count > count else { return nil }
+        for index in 0..<count where Octets.lowercased(value[index]) != scheme.utf8Start[index] { return nil }
+        return Array(value.dropFirst(count).drop { $0 == UInt8(ascii: " ") })
+    }
+
+    static func refusal(_ text: String, _ cause: String?) -> Refusal {
+        Refusal(
+            status: 407,
+            source: .client,
+            phase: .request,
+            cause: cause ?? text,
+            proxyStatus: "http_request_denied",
+            text: cause.map { "\(text): \($0)." } ?? text
+        )
+    }
+}
+
+/// What a request said about who sends it, as slices of its head.
+struct RequestCredentials {
+    var authorization: UnsafeRawBufferPointer?
+    var user: UnsafeRawBufferPointer?
+    var technicalUser: UnsafeRawBufferPointer?
+}
+
+/// Who sends the requests of a connection, as its last request said; the same octets are not looked at twice.
+struct ConnectionPrincipal {
+    var authorization: [UInt8] = []
+    var user: [UInt8] = []
+    var technicalUser: [UInt8] = []
+    var token: AdmittedToken?
+    /// To be compared, not to be believed.
+    var name = ""
+
+    func isSame(_ credentials: RequestCredentials) -> Bool {
+        Self.isSame(authorization, credentials.authorization) && Self.isSame(user, credentials.user)
+            && Self.isSame(technicalUser, credentials.technicalUser)
+    }
+
+    private static func isSame(_ known: [UInt8], _ new: UnsafeRawBufferPointer?) -> Bool {
+        guard let new else { return known.isEmpty }
+        return known.count == new.count && known.withUnsafeBytes { Octets.isEqual($0, new) }
+    }
+}

@@ -1,0 +1,41 @@
+internal import Glibc
+
+/// Something wrong with a file that holds secrets.
+package struct PrivateFileError: Error, CustomStringConvertible {
+    package var description: String
+    package init(_ description: String) { self.description = description }
+}
+
+/// Files that only their owner may read.
+package enum PrivateFile {
+    /// Octets of such a file.
+    package static let maxOctets = 1 << 20
+
+    /// - Returns: nil where there is no such file.
+    /// - Throws: where it cannot be read, is too large, or others may read it.
+    package static func read(_ path: String) throws(PrivateFileError) -> [UInt8]? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        if descriptor < 0, errno == ENOENT { return nil }
+        guard descriptor >= 0 else { throw failure(path) }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw failure(path) }
+        guard status.st_mode & 0o077 == 0 else {
+            throw PrivateFileError("\(path) holds secrets and others may open it: chmod 600 \(path)")
+        }
+        guard status.st_size <= maxOctets else { throw PrivateFileError("\(path) is larger than 1 MiB") }
+        var octets: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 65536)
+        while true {
+            let count = Glibc.read(descriptor, &piece, piece.count)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0, octets.count + count <= maxOctets else { throw failure(path) }
+            if count == 0 { return octets }
+            octets += piece.prefix(count)
+        }
+    }
+
+    private static func failure(_ path: String) -> PrivateFileError {
+        PrivateFileError("cannot read \(path): \(String(cString: strerror(errno)))")
+    }
+}

@@ -1,0 +1,123 @@
+internal import ControlProtocol
+internal import Synchronization
+internal import Telemetry
+internal import TunnelCore
+
+/// A key that signs tokens.
+package struct TokenKey: Sendable {
+    package let id: String
+    /// Seconds since 1970.
+    package let created: Int
+    /// Since when another key signs; nil for the one that does.
+    package var retired: Int?
+    let signingKey: SigningKey
+}
+
+/// The keys of the token service: the newest one signs, those before it are believed until their last token has ended.
+///
+/// They lie in one file with mode 0600, written as a whole.
+package final class TokenKeys: Sendable {
+    private struct Entry: Codable {
+        var kid: String
+        var created: Int
+        var retired: Int?
+        /// PKCS #8, PEM.
+        var key: String
+    }
+
+    private let path: String
+    /// How long a retired key goes on to be believed, in seconds: the life of the tokens it signed.
+    private let retention: Int
+    private let keys: Mutex<[TokenKey]>
+
+    /// Reads the file, and makes it with a first key if there is none.
+    ///
+    /// - Throws: where the file cannot be read, is open to others or holds no keys.
+    package init(path: String, retention: Int, now: Int) throws {
+        self.path = path
+        self.retention = retention
+        if let octets = try PrivateFile.read(path) {
+            keys = Mutex(try Self.decode(octets, path))
+        } else {
+            let first = try Self.make(now)
+            keys = Mutex([first])
+            try Self.write([first], path)
+        }
+    }
+
+    private static func decode(_ octets: [UInt8], _ path: String) throws -> [TokenKey] {
+        guard let entries = try? JSONLines.decode([Entry].self, octets), !entries.isEmpty else {
+            throw PrivateFileError("\(path) holds no token keys; move it away, and the next start makes new ones")
+        }
+        return try entries.map { entry in
+            let key = try SigningKey(.pem(entry.key))
+            guard key.rsaParameters != nil else { throw PrivateFileError("\(path): key \(entry.kid) is no RSA key") }
+            return TokenKey(id: entry.kid, created: entry.created, retired: entry.retired, signingKey: key)
+        }
+    }
+
+    private static func write(_ keys: [TokenKey], _ path: String) throws {
+        let entries = keys.map {
+            Entry(kid: $0.id, created: $0.created, retired: $0.retired, key: $0.signingKey.pem)
+        }
+        try AtomicFile.write(JSONLines.encode(entries), to: path, mode: 0o600)
+    }
+
+    private static func make(_ now: Int) throws -> TokenKey {
+        let id = "key-" + Hexadecimal.text(try SecureRandom.octets(8))
+        return TokenKey(id: id, created: now, signingKey: try SigningKey.rsa())
+    }
+
+    /// The one that signs.
+    package var current: TokenKey { keys.withLock { $0[$0.count - 1] } }
+
+    /// All that are believed at `now`.
+    package func all(now: Int) -> [TokenKey] {
+        keys.withLock { $0.filter { ($0.retired ?? now) + retention >= now } }
+    }
+
+    /// Makes a new key that signs from now on. Those whose last token has ended are forgotten.
+    package func rotate(now: Int) throws {
+        let next = try Self.make(now)
+        try keys.withLock { keys in
+            var changed = keys.filter { ($0.retired ?? now) + retention >= now }
+            for index in changed.indices where changed[index].retired == nil { changed[index].retired = now }
+            changed.append(next)
+            try Self.write(changed, path)
+            keys = changed
+        }
+    }
+
+    /// Answer of `/token_keys`: RFC 7517, and the public key once more as PEM in `value`, which SAP's libraries read.
+    package func document(now: Int) -> [UInt8] {
+        struct Key: Encodable {
+            var kty = "RSA"
+            var use = "sig"
+            var alg = "RS256"
+            var kid, n, e, value: String
+        }
+        let documents = all(now: now).reversed().map { key in
+            let parameters = key.signingKey.rsaParameters ?? ([], [])
+            return Key(
+                kid: key.id,
+                n: Base64.encodeURL(parameters.n),
+                e: Base64.encodeURL(parameters.e),
+                value: key.signingKey.publicKeyPEM
+            )
+        }
+        return JSONLines.encode(["keys": documents])
+    }
+
+    /// The current public key, PEM; part of service bindings.
+    package var verificationKey: String { current.signingKey.publicKeyPEM }
+
+    /// What checks tokens with the keys of now.
+    package func verifier(clients: Set<String>, now: Int) throws -> TokenVerifier {
+        TokenVerifier(
+            keys: try Dictionary(
+                uniqueKeysWithValues: all(now: now).map { ($0.id, try VerifyingKey(pem: $0.signingKey.publicKeyPEM)) }
+            ),
+            clients: clients
+        )
+    }
+}
