@@ -16,6 +16,9 @@ package enum AuditCategory: String, Sendable, CaseIterable {
     case certificateIssued = "CERTIFICATE_ISSUED"
     case certificateRevoked = "CERTIFICATE_REVOKED"
     case logLevelChanged = "LOG_LEVEL_CHANGED"
+    case tokenIssued = "TOKEN_ISSUED"
+    case tokenRefused = "TOKEN_REFUSED"
+    case tokenKeysRotated = "TOKEN_KEYS_ROTATED"
     // The chain's own.
     case fileStarted = "FILE_STARTED"
     case filesRemoved = "FILES_REMOVED"

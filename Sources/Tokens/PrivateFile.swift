@@ -11,6 +11,13 @@ package enum PrivateFile {
     /// Octets of such a file.
     package static let maxOctets = 1 << 20
 
+    /// Makes a folder that only its owner may enter, unless it is there.
+    package static func makeFolder(_ path: String) throws(PrivateFileError) {
+        guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
+            throw PrivateFileError("cannot make \(path): \(String(cString: strerror(errno)))")
+        }
+    }
+
     /// - Returns: nil where there is no such file.
     /// - Throws: where it cannot be read, is too large, or others may read it.
     package static func read(_ path: String) throws(PrivateFileError) -> [UInt8]? {

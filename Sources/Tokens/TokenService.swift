@@ -37,6 +37,12 @@ package struct TokenRefusal: Error, Sendable, Equatable {
     package var error: String
     package var description: String
 
+    package init(status: Int, error: String, description: String) {
+        self.status = status
+        self.error = error
+        self.description = description
+    }
+
     package var body: [UInt8] { JSONLines.encode(["error": error, "error_description": description]) }
 
     static let badCredentials = TokenRefusal(status: 401, error: "unauthorized", description: "Bad credentials")
@@ -95,9 +101,20 @@ package struct TokenService: Sendable {
         }
     }
 
-    /// A token for a user of the program, as a login would bring it.
-    package func userToken(_ user: String, tenant: Tenant, now: Int) throws -> Answer {
-        guard let client = clients.first(.xsuaa) else { throw TokenRefusal.badCredentials }
+    /// A token without a client's secret: for who may ask the service itself.
+    package func token(
+        for service: ServiceClient.Service,
+        user: String?,
+        tenant: Tenant,
+        now: Int
+    ) throws -> Answer {
+        guard let client = clients.first(service) else { throw TokenRefusal.badCredentials }
+        guard let user else { return try answer(claims(client, tenant, grant: "client_credentials", now)) }
+        return try userToken(user, client, tenant, now)
+    }
+
+    /// As a login to the program would bring it.
+    private func userToken(_ user: String, _ client: ServiceClient, _ tenant: Tenant, _ now: Int) throws -> Answer {
         var claims = claims(client, tenant, grant: "password", now)
         claims.scope = ["openid"]
         claims.authorities = nil

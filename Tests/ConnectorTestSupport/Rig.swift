@@ -119,6 +119,8 @@ package final class Rig {
     package private(set) var connectors: [LoggedProcess] = []
     package private(set) var proxyPort = 0
     package private(set) var tunnelPort = 0
+    /// Of the token service; 0 without one.
+    package private(set) var apiPort = 0
     private let cloudExtra: String
 
     /// - Parameters:
@@ -142,6 +144,8 @@ package final class Rig {
         let line = try cloud.wait(for: "connectivity service started")
         let numbers = line.split(separator: "\"").compactMap { Int($0) }
         (proxyPort, tunnelPort) = (numbers[0], numbers[1])
+        let api = cloud.log.first { $0.contains("api started") }
+        apiPort = api?.split(separator: "\"").compactMap { Int($0) }.first ?? 0
     }
 
     private static func writeCloud(_ folder: URL, proxy: Int, tunnel: Int, _ extra: String) throws {

@@ -116,7 +116,7 @@ internal import TunnelCore
 
     @Test("A user's token is exchanged for one of another client, which stands for the same user and tenant")
     func exchange() throws {
-        let user = try service.userToken("alice@example.com", tenant: service.tenants[1], now: Self.now)
+        let user = try service.token(for: .xsuaa, user: "alice@example.com", tenant: service.tenants[1], now: Self.now)
         let client = client(.connectivity)
         let form = [
             "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "client_id": client.id,
@@ -218,9 +218,9 @@ internal import TunnelCore
 
     @Test("A token's principal is the user it names, whoever issued it and however often it is renewed")
     func principal() throws {
-        let one = try service.userToken("alice", tenant: service.tenants[0], now: Self.now).access_token
-        let two = try service.userToken("alice", tenant: service.tenants[0], now: Self.now + 60).access_token
-        let other = try service.userToken("bob", tenant: service.tenants[0], now: Self.now).access_token
+        let one = try service.token(for: .xsuaa, user: "alice", tenant: service.tenants[0], now: Self.now).access_token
+        let two = try service.token(for: .xsuaa, user: "alice", tenant: service.tenants[0], now: Self.now + 60).access_token
+        let other = try service.token(for: .xsuaa, user: "bob", tenant: service.tenants[0], now: Self.now).access_token
         #expect(one != two && TokenVerifier.principal(of: one.utf8) == TokenVerifier.principal(of: two.utf8))
         #expect(TokenVerifier.principal(of: one.utf8) != TokenVerifier.principal(of: other.utf8))
         let foreign = ".\(Base64.encodeURL(Array("{\"sub\":\"carol\",\"iss\":\"https://idp\",\"aud\":\"x\"}".utf8)))."

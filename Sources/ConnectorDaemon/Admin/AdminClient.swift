@@ -3,6 +3,7 @@ internal import Glibc
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
+internal import Tokens
 
 /// Asks a running daemon over its admin socket.
 struct AdminClient {
@@ -111,6 +112,12 @@ enum AdminMessage {
         /// Something odd about the wish.
         var note: String?
     }
+    struct TokenWish: Codable, Sendable {
+        var subaccount: String?
+        var service: ServiceClient.Service
+        var user: String?
+    }
+    struct Key: Codable, Sendable { var id: String }
     struct Identity: Codable, Sendable {
         var subaccount: String
         var locationID: String

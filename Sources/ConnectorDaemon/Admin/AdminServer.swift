@@ -9,44 +9,6 @@ internal import Synchronization
 internal import Telemetry
 internal import TunnelCore
 
-struct AdminRequest: Sendable {
-    var method: String
-    /// Without a query.
-    var path: String
-    var body: [UInt8]
-}
-
-struct AdminResponse: Sendable {
-    var status: HTTPResponseStatus
-    var contentType = "application/json"
-    var body: [UInt8]
-
-    static func json(_ value: some Encodable, _ status: HTTPResponseStatus = .ok) -> AdminResponse {
-        AdminResponse(status: status, body: JSONLines.encode(value))
-    }
-
-    static func error(_ status: HTTPResponseStatus, _ text: String) -> AdminResponse {
-        json(AdminError(error: text), status)
-    }
-
-    static func metrics(_ exposition: Exposition) -> AdminResponse {
-        AdminResponse(
-            status: .ok,
-            contentType: "text/plain; version=0.0.4; charset=utf-8",
-            body: Array(exposition.text.utf8)
-        )
-    }
-}
-
-struct AdminError: Codable, Sendable {
-    var error: String
-}
-
-/// Who answers on the admin socket.
-protocol AdminRouter: Sendable {
-    func answer(_ request: AdminRequest) async -> AdminResponse
-}
-
 /// HTTP/1.1 for `connectord status` and its kind on a Unix socket, and for Prometheus on a loopback port. Who may use
 /// the socket, its folder's mode says; the port has metrics only.
 final class AdminServer: Sendable {
@@ -54,9 +16,6 @@ final class AdminServer: Sendable {
     private let group: MultiThreadedEventLoopGroup
     private let socketPath: String
     let metricsPort: Int?
-
-    /// Octets of a request's body.
-    static let bodyLimit = 1 << 20
 
     private init(
         _ channels: [any Channel],
@@ -72,7 +31,7 @@ final class AdminServer: Sendable {
 
     var eventLoops: [any EventLoop] { Array(group.makeIterator()) }
 
-    static func start(_ configuration: ProcessConfiguration, _ router: any AdminRouter) async throws -> AdminServer {
+    static func start(_ configuration: ProcessConfiguration, _ router: any HTTPRouter) async throws -> AdminServer {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         var channels: [any Channel] = []
         do {
@@ -97,7 +56,7 @@ final class AdminServer: Sendable {
     private static func bindSocket(
         _ path: String,
         _ group: MultiThreadedEventLoopGroup,
-        _ router: any AdminRouter
+        _ router: any HTTPRouter
     ) async throws -> any Channel {
         if access(path, F_OK) == 0 {
             if let other = try? await ClientBootstrap(group: group).connect(unixDomainSocketPath: path).get() {
@@ -120,7 +79,7 @@ final class AdminServer: Sendable {
 
     private static func bootstrap(
         _ group: MultiThreadedEventLoopGroup,
-        _ router: any AdminRouter
+        _ router: any HTTPRouter
     ) -> ServerBootstrap {
         ServerBootstrap(group: group)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -132,11 +91,7 @@ final class AdminServer: Sendable {
             }
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.configureHTTPServerPipeline()
-                    try channel.pipeline.syncOperations.addHandlers(
-                        IdleStateHandler(allTimeout: .seconds(60)),
-                        AdminConnection(router)
-                    )
+                    try HTTPConnection.configure(channel, router)
                 }
             }
     }
@@ -169,7 +124,7 @@ final class AdminServers: Sendable {
 
     /// Brings both to what `new` says; what has not changed goes on. A failure is logged: the tunnel matters more than
     /// being asked how it is.
-    func apply(_ new: ProcessConfiguration, _ old: ProcessConfiguration?, _ router: any AdminRouter) async {
+    func apply(_ new: ProcessConfiguration, _ old: ProcessConfiguration?, _ router: any HTTPRouter) async {
         if new.adminSocket != old?.adminSocket {
             retire(state.withLock { state in take(&state.socket) })
             var only = new
@@ -196,7 +151,7 @@ final class AdminServers: Sendable {
         state.withLock { state in state.ending.append(Task { await server.stop(grace: .seconds(1)) }) }
     }
 
-    private func start(_ configuration: ProcessConfiguration, _ router: any AdminRouter) async -> AdminServer? {
+    private func start(_ configuration: ProcessConfiguration, _ router: any HTTPRouter) async -> AdminServer? {
         guard !configuration.adminSocket.isEmpty || configuration.metrics != nil else { return nil }
         do {
             let server = try await AdminServer.start(configuration, router)
@@ -220,78 +175,16 @@ final class AdminServers: Sendable {
 }
 
 /// The part of a router that a port may have.
-private struct MetricsOnly: AdminRouter {
-    let router: any AdminRouter
+private struct MetricsOnly: HTTPRouter {
+    let router: any HTTPRouter
 
-    func answer(_ request: AdminRequest) async -> AdminResponse {
+    func answer(_ request: HTTPRequest) async -> HTTPResponse {
         guard ["/metrics", "/healthz"].contains(request.path) else {
             return .error(.notFound, "here are /metrics and /healthz; the rest is on the admin socket")
         }
         guard ["GET", "HEAD"].contains(request.method) else { return .error(.methodNotAllowed, "only GET") }
         return await router.answer(request)
     }
-}
-
-private final class AdminConnection: ChannelInboundHandler {
-    typealias InboundIn = HTTPServerRequestPart
-    typealias OutboundOut = HTTPServerResponsePart
-
-    private let router: any AdminRouter
-    private var head: HTTPRequestHead?
-    private var body: [UInt8] = []
-
-    init(_ router: any AdminRouter) { self.router = router }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        switch unwrapInboundIn(data) {
-        case .head(let head):
-            self.head = head
-            body = []
-        case .body(let buffer):
-            guard body.count + buffer.readableBytes <= AdminServer.bodyLimit else {
-                head = nil
-                write(.error(.payloadTooLarge, "at most \(AdminServer.bodyLimit) octets"), false, context)
-                return
-            }
-            body += Array(buffer.readableBytesView)
-        case .end:
-            guard let head else { return }
-            let path = String(head.uri.prefix { $0 != "?" })
-            let request = AdminRequest(method: head.method.rawValue, path: path, body: body)
-            let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-            context.eventLoop.makeFutureWithTask { [router] in await router.answer(request) }
-                .assumeIsolated()
-                .whenSuccess { response in
-                    let (connection, context) = bound.value
-                    connection.write(response, head.isKeepAlive, context)
-                }
-        }
-    }
-
-    private func write(_ response: AdminResponse, _ isKeptAlive: Bool, _ context: ChannelHandlerContext) {
-        let headers: HTTPHeaders = [
-            "content-type": response.contentType, "content-length": String(response.body.count),
-            "cache-control": "no-store", "x-content-type-options": "nosniff",
-            "connection": isKeptAlive ? "keep-alive" : "close",
-        ]
-        context.write(
-            wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: response.status, headers: headers))),
-            promise: nil
-        )
-        if head?.method != .HEAD {
-            context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: response.body)))), promise: nil)
-        }
-        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-        context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in
-            if !isKeptAlive { bound.value.close(promise: nil) }
-        }
-    }
-
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if event is IdleStateHandler.IdleStateEvent { context.close(promise: nil) }
-    }
-
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 }
 
 /// What went wrong with the admin socket, on either end.

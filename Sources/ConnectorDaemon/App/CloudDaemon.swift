@@ -6,6 +6,7 @@ internal import NIOCore
 internal import NIOHTTP1
 internal import Synchronization
 internal import Telemetry
+internal import Tokens
 internal import TunnelCore
 
 /// `connectord cloud` as a process: the connectivity service, its certificate authority, the admin socket, reload and
@@ -16,6 +17,8 @@ final class CloudDaemon: Sendable {
     private let logger: Logger
     private let audit: AuditLog
     private let authority: EnrolmentAuthority?
+    private let api: CloudAPI?
+    private let apiServer: CloudAPIServer?
     private let notifier: SystemdNotifier
     private let spans: SpanFile?
     private let startedAt = WallClock.seconds()
@@ -61,12 +64,18 @@ final class CloudDaemon: Sendable {
                 audit: audit
             )
         }
-        service = try await ConnectivityService.start(
-            try Self.complete(configuration, authority),
-            authority: authority ?? NoAuthority(),
-            audit: audit,
-            logger: logger
-        )
+        (api, apiServer) = try await Self.startAPI(configuration, audit, logger)
+        do {
+            service = try await ConnectivityService.start(
+                try Self.complete(configuration, authority, api),
+                authority: authority ?? NoAuthority(),
+                audit: audit,
+                logger: logger
+            )
+        } catch {
+            await apiServer?.stop()
+            throw error
+        }
         let loaded = ConfigurationState(file: configuration.file, loadedAt: WallClock.seconds())
         state = Mutex(State(current: configuration, configuration: loaded))
     }
@@ -75,12 +84,35 @@ final class CloudDaemon: Sendable {
         String(decoding: try ConfigurationFile.bytes(path), as: UTF8.self)
     }
 
-    /// Fills in what the service's own authority provides.
+    private static func startAPI(
+        _ configuration: CloudConfiguration,
+        _ audit: AuditLog,
+        _ logger: Logger
+    ) async throws -> (CloudAPI?, CloudAPIServer?) {
+        guard let settings = configuration.api else { return (nil, nil) }
+        let server = try await CloudAPIServer.bind(settings.address)
+        do {
+            let api = try CloudAPI(settings, port: server.port, configuration.service.subaccount, audit, logger)
+            try await server.serve(api)
+            logger.info("api started", metadata: ["port": "\(server.port)", "url": "\(api.tokens.url)"])
+            return (api, server)
+        } catch {
+            await server.stop()
+            throw error
+        }
+    }
+
+    /// Fills in what the service's own authority and token service provide.
     private static func complete(
         _ configuration: CloudConfiguration,
-        _ authority: EnrolmentAuthority?
+        _ authority: EnrolmentAuthority?,
+        _ api: CloudAPI?
     ) throws -> ServiceConfiguration {
         var service = configuration.service
+        if configuration.usesTokens {
+            guard let api else { throw PrivateFileError("tokens need the section \"api\", which is read at the start only") }
+            service.tokens = try api.proxyVerifier()
+        }
         guard let authority, let enrolment = configuration.enrolment else { return service }
         if configuration.usesOwnCertificate {
             let identity = try authority.issueServer(names: enrolment.serviceNames)
@@ -101,7 +133,7 @@ final class CloudDaemon: Sendable {
     /// Runs until SIGTERM or SIGINT, then finishes what is in flight.
     func run(_ signals: Signals) async throws {
         let watchdog = Watchdog(notifier: notifier) { [self] in
-            service.eventLoops + admin.eventLoops
+            service.eventLoops + admin.eventLoops + (apiServer?.eventLoops ?? [])
         }
         await withDiscardingTaskGroup { tasks in
             tasks.addTask { await watchdog.run() }
@@ -116,6 +148,7 @@ final class CloudDaemon: Sendable {
         logger.info("connectivity service stopping")
         notifier.stopping()
         try await service.shutdown()
+        await apiServer?.stop()
         await admin.stop()
         audit.record(.serviceStopped, "Connectivity service stopped")
         audit.flush()
@@ -160,7 +193,7 @@ final class CloudDaemon: Sendable {
             do {
                 let (new, warnings) = try CloudConfigurationReader.load(file)
                 let old = state.withLock { $0.current }
-                try await service.apply(try Self.complete(new, authority))
+                try await service.apply(try Self.complete(new, authority, api))
                 authority?.reload()
                 await apply(new, old)
                 audit.record(.configurationChanged, "Configuration reloaded [by \(cause)]")
@@ -194,15 +227,15 @@ final class CloudDaemon: Sendable {
         let needsStart =
             new.process.audit != old.process.audit || new.process.traceFile != old.process.traceFile
             || new.process.logFormat != old.process.logFormat
-            || new.enrolment != old.enrolment || new.service.eventLoops != old.service.eventLoops
+            || new.enrolment != old.enrolment || new.api != old.api || new.service.eventLoops != old.service.eventLoops
         if needsStart {
-            logger.warning("audit, tracing, enrolment, log.format and event-loops take effect at the next start")
+            logger.warning("audit, tracing, enrolment, api, log.format and event-loops take effect at the next start")
         }
     }
 }
 
-extension CloudDaemon: AdminRouter {
-    func answer(_ request: AdminRequest) async -> AdminResponse {
+extension CloudDaemon: HTTPRouter {
+    func answer(_ request: HTTPRequest) async -> HTTPResponse {
         switch (request.method, request.path) {
         case ("GET", "/healthz"): return .json(AdminMessage.Empty())
         case ("GET", "/status"): return .json(status())
@@ -212,6 +245,9 @@ extension CloudDaemon: AdminRouter {
         case ("PUT", "/log-level"): return AdminLevel.set(request.body, audit, logger)
         case ("POST", "/enrolments"): return createToken(request.body)
         case ("POST", "/revocations"): return revoke(request.body)
+        case ("GET", "/bindings"): return bindings()
+        case ("POST", "/tokens"): return createServiceToken(request.body)
+        case ("POST", "/token-keys"): return await rotateKeys()
         default: return .error(.notFound, "there is no \(request.method) \(request.path)")
         }
     }
@@ -230,7 +266,7 @@ extension CloudDaemon: AdminRouter {
         )
     }
 
-    private func createToken(_ body: [UInt8]) -> AdminResponse {
+    private func createToken(_ body: [UInt8]) -> HTTPResponse {
         guard let authority, let enrolment = state.withLock({ $0.current.enrolment }) else {
             return .error(.conflict, "this service has no certificate authority; configure \"enrolment\" in \(file)")
         }
@@ -255,7 +291,7 @@ extension CloudDaemon: AdminRouter {
         }
     }
 
-    private func revoke(_ body: [UInt8]) -> AdminResponse {
+    private func revoke(_ body: [UInt8]) -> HTTPResponse {
         guard let authority else { return .error(.conflict, "this service has no certificate authority") }
         guard let wish = try? JSONLines.decode(AdminMessage.Identity.self, body) else {
             return .error(.badRequest, "subaccount and location ID are needed")
@@ -275,6 +311,54 @@ extension CloudDaemon: AdminRouter {
         } catch {
             return .error(.internalServerError, "\(error)")
         }
+    }
+
+    private static let noAPI = HTTPResponse.error(.conflict, "this service issues no tokens; configure \"api\"")
+
+    private func bindings() -> HTTPResponse {
+        guard let api else { return Self.noAPI }
+        let configured = state.withLock { $0.current.service.proxyAddress.host }
+        let isAny = ["0.0.0.0", "::"].contains(configured)
+        let host = isAny ? TokenService.host(of: api.tokens.url) : configured
+        return .json(ServiceBindings(api.tokens, proxyHost: host, proxyPort: service.proxyPort))
+    }
+
+    private func createServiceToken(_ body: [UInt8]) -> HTTPResponse {
+        guard let api else { return Self.noAPI }
+        guard let wish = try? JSONLines.decode(AdminMessage.TokenWish.self, body) else {
+            return .error(.badRequest, "service, and subaccount and user if wanted, are needed")
+        }
+        let tenants = api.tokens.tenants
+        guard let tenant = wish.subaccount.map({ id in tenants.first { $0.subaccount == id } }) ?? tenants[0] else {
+            let names = tenants.map(\.subaccount).joined(separator: ", ")
+            return .error(.notFound, "tokens are issued for subaccounts \(names) only; see api.tenants")
+        }
+        do {
+            let now = WallClock.seconds()
+            let answer = try api.tokens.token(for: wish.service, user: wish.user, tenant: tenant, now: now)
+            audit.record(
+                .tokenIssued,
+                "Token for \(wish.service.rawValue)\(wish.user == nil ? "" : " and a user") by connectord token"
+            )
+            return .json(AdminMessage.Token(token: answer.access_token, expires: now + api.tokens.lifetime))
+        } catch {
+            return .error(.internalServerError, "\(error)")
+        }
+    }
+
+    private func rotateKeys() async -> HTTPResponse {
+        guard let api else { return Self.noAPI }
+        do {
+            try api.tokens.keys.rotate(now: WallClock.seconds())
+            let current = state.withLock { $0.current }
+            try await service.apply(try Self.complete(current, authority, api))
+        } catch {
+            return .error(.internalServerError, "\(error)")
+        }
+        let id = api.tokens.keys.current.id
+        audit.record(.tokenKeysRotated, "Tokens are signed with \(id) from now on")
+        logger.notice("token keys rotated", metadata: ["key": "\(id)"])
+        return .json(AdminMessage.Key(id: id))
     }
 
     private func metrics() async throws -> Exposition {

@@ -27,6 +27,7 @@ struct Connectord: AsyncParsableCommand {
                     LogLevelCommand.self, AuditCommand.self,
                 ]
             ),
+            CommandGroup(name: "Cloud side", subcommands: [EnvCommand.self, TokenCommand.self]),
         ]
     )
 }

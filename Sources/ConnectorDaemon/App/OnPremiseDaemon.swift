@@ -228,8 +228,8 @@ final class OnPremiseDaemon: Sendable {
     }
 }
 
-extension OnPremiseDaemon: AdminRouter {
-    func answer(_ request: AdminRequest) async -> AdminResponse {
+extension OnPremiseDaemon: HTTPRouter {
+    func answer(_ request: HTTPRequest) async -> HTTPResponse {
         switch (request.method, request.path) {
         case ("GET", "/healthz"): return .json(AdminMessage.Empty())
         case ("GET", "/status"): return .json(await status())
@@ -266,7 +266,7 @@ extension OnPremiseDaemon: AdminRouter {
     }
 
     /// Looks at the named virtual hosts, or at all, and waits for the results.
-    private func check(_ body: [UInt8]) async -> AdminResponse {
+    private func check(_ body: [UInt8]) async -> HTTPResponse {
         guard let wanted = try? JSONLines.decode(AdminMessage.Check.self, body).hosts else {
             return .error(.badRequest, "the body must be {\"hosts\": [...]}")
         }
@@ -305,7 +305,7 @@ extension OnPremiseDaemon: AdminRouter {
 
 /// The level of the log, over the admin socket.
 enum AdminLevel {
-    static func set(_ body: [UInt8], _ audit: AuditLog, _ logger: Logger) -> AdminResponse {
+    static func set(_ body: [UInt8], _ audit: AuditLog, _ logger: Logger) -> HTTPResponse {
         guard let text = try? JSONLines.decode(AdminMessage.Level.self, body).level,
             let level = LogLevel(rawValue: text)?.level
         else {

@@ -1,6 +1,7 @@
 internal import ConnectivityService
 internal import ControlProtocol
 internal import NIOCore
+internal import Tokens
 internal import TunnelCore
 
 /// Everything `cloud.conf` says, validated.
@@ -18,7 +19,33 @@ struct CloudConfiguration: Sendable {
         var anchor = ""
     }
 
+    /// What programs and SDKs use beside the proxy.
+    struct API: Sendable, Equatable {
+        var address = ServiceConfiguration.Address(host: "127.0.0.1", port: 20080)
+        /// Under which clients reach it, without a slash at the end; empty for the address itself.
+        var url = ""
+        /// Holds keys and secrets.
+        var directory = ""
+        /// Of the service's own subaccount.
+        var subdomain = "provider"
+        var tenants: [Tenant] = []
+        /// In seconds.
+        var tokenLifetime = 12 * 3600
+
+        var isLoopback: Bool { ["127.0.0.1", "::1", "localhost"].contains(address.host) }
+
+        func url(port: Int) -> String {
+            guard url.isEmpty else { return url }
+            let host = address.host.contains(":") ? "[\(address.host)]" : address.host
+            return "http://\(isLoopback ? "localhost" : host):\(port)"
+        }
+    }
+
     var service: ServiceConfiguration
+    /// Nil where nobody needs tokens.
+    var api: API?
+    /// Whether requests at the proxy need a token.
+    var usesTokens = false
     var process = ProcessConfiguration()
     /// Nil where connectors' certificates come from elsewhere.
     var enrolment: Enrolment?
@@ -41,8 +68,10 @@ enum CloudConfigurationReader {
         var configuration = ServiceConfiguration(tunnelTLS: TLSConfiguration(role: .server), subaccount: "")
         configuration.subaccount = section.required("subaccount", "whose connectors serve the requests") ?? ""
         configuration.eventLoops = section.integer("event-loops", 2, in: 1...64)
+        let api = section.value("api").map { CloudAPIReader.read($0, configuration.subaccount, findings) }
+        var usesTokens = false
         if let node = section.value("proxy") {
-            readProxy(node, &configuration, findings)
+            usesTokens = readProxy(node, &configuration, hasTokens: api != nil, findings)
         }
         let enrolment = section.value("enrolment").map { readEnrolment($0, findings) }
         var usesOwnCertificate = false
@@ -74,6 +103,8 @@ enum CloudConfigurationReader {
         }
         let cloud = CloudConfiguration(
             service: configuration,
+            api: api,
+            usesTokens: usesTokens,
             process: process,
             enrolment: enrolment,
             usesOwnCertificate: usesOwnCertificate,
@@ -121,24 +152,32 @@ enum CloudConfigurationReader {
         return enrolment
     }
 
-    private static func readProxy(_ node: YAMLNode, _ configuration: inout ServiceConfiguration, _ findings: Findings) {
+    /// - Returns: whether requests need a token.
+    private static func readProxy(
+        _ node: YAMLNode,
+        _ configuration: inout ServiceConfiguration,
+        hasTokens: Bool,
+        _ findings: Findings
+    ) -> Bool {
         var section = Section(node, "proxy", findings)
+        let usesTokens = section.choice("authorization", Authorization.self) == .token
+        if usesTokens, !hasTokens {
+            findings.error(
+                section.place("authorization"),
+                "proxy.authorization",
+                "token needs the section \"api\", which issues the tokens"
+            )
+        }
+        configuration.isStrict = section.choice("connection-binding", Binding.self) != .relaxed
         if let address = section.address("listen", allowsZero: true) {
             configuration.proxyAddress = .init(host: address.host, port: address.port)
-            if !["127.0.0.1", "::1", "localhost"].contains(address.host) {
+            if !usesTokens, !["127.0.0.1", "::1", "localhost"].contains(address.host) {
                 findings.warning(
                     section.place("listen"),
                     "proxy.listen",
                     "everyone who reaches \(address.host) can use the proxy: authorization is none"
                 )
             }
-        }
-        if let authorization = section.string("authorization"), authorization != "none" {
-            findings.error(
-                section.place("authorization"),
-                "proxy.authorization",
-                authorization == "token" ? "token is not supported yet; use none" : "must be none"
-            )
         }
         configuration.maxConnections = section.integer("max-connections", configuration.maxConnections, in: 1...100_000)
         configuration.maxWaiting = section.integer("max-waiting", configuration.maxWaiting, in: 0...100_000)
@@ -148,7 +187,11 @@ enum CloudConfigurationReader {
         configuration.limits.head = section.integer("max-header-size", limits.head, in: 4096...65536)
         configuration.limits.fields = section.integer("max-headers", limits.fields, in: 10...100)
         section.finish()
+        return usesTokens
     }
+
+    private enum Authorization: String, CaseIterable { case none, token }
+    private enum Binding: String, CaseIterable { case strict, relaxed }
 
     /// - Returns: whether the service's certificate comes from its own authority.
     private static func readTunnel(

@@ -1,0 +1,119 @@
+internal import ArgumentParser
+internal import ControlProtocol
+internal import Telemetry
+internal import Tokens
+
+/// `connectord env`
+struct EnvCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "env",
+        abstract: "Print service bindings for programs that shall use the running cloud side.",
+        discussion: """
+            A program that expects a Cloud Foundry environment starts with it in one line:
+
+              eval "$(connectord env)" && node app.js
+
+            --format vcap prints the value of VCAP_SERVICES alone; --directory writes a file for each key, as Kubernetes \
+            mounts bindings (SERVICE_BINDING_ROOT). What is printed holds secrets.
+            """
+    )
+
+    enum Format: String, ExpressibleByArgument, CaseIterable { case shell, vcap }
+
+    @Option(help: "shell: export lines for a POSIX shell; vcap: JSON.")
+    var format = Format.shell
+
+    @Option(help: "Write files below this folder instead, readable for their owner only.")
+    var directory: String?
+
+    @OptionGroup var service: ServiceOptions
+
+    func run() async throws {
+        try await AdminCommand.run(service.admin) { client in
+            let bindings = try await client.get("/bindings").decode(ServiceBindings.self)
+            if let directory {
+                try write(bindings, directory)
+                print("export SERVICE_BINDING_ROOT=\(Self.quoted(directory))")
+                return
+            }
+            let text = String(decoding: JSONLines.encode(bindings).dropLast(), as: UTF8.self)
+            switch format {
+            case .vcap: print(text)
+            case .shell: print("export VCAP_SERVICES=\(Self.quoted(text))")
+            }
+        }
+    }
+
+    private func write(_ bindings: ServiceBindings, _ directory: String) throws {
+        try PrivateFile.makeFolder(directory)
+        for binding in bindings.all {
+            let folder = "\(directory)/\(binding.name)"
+            try PrivateFile.makeFolder(folder)
+            var values = binding.credentials
+            values["type"] = binding.label
+            values["label"] = binding.label
+            values["plan"] = binding.plan
+            values["instance_guid"] = binding.instance_guid
+            for (key, value) in values { try AtomicFile.write(value, to: "\(folder)/\(key)", mode: 0o600) }
+        }
+    }
+
+    /// One word for a POSIX shell.
+    static func quoted(_ text: String) -> String { "'" + text.replacing("'", with: "'\\''") + "'" }
+}
+
+/// `connectord token`
+struct TokenCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "token",
+        abstract: "Get a token from the running cloud side, for curl and tests.",
+        discussion: """
+              curl -x localhost:20003 --proxy-header "Proxy-Authorization: Bearer $(connectord token)" \
+            http://internalhost:3333/hello
+
+            `connectord token rotate-keys` makes a new signing key; tokens of the old one count until they expire.
+            """,
+        subcommands: [Create.self, RotateKeys.self],
+        defaultSubcommand: Create.self
+    )
+
+    struct Create: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(commandName: "create", abstract: "Print a token.")
+
+        @Option(help: "Whose connectors it is for; the service's own subaccount unless given.")
+        var subaccount: String?
+
+        @Option(help: "The service it is for: connectivity, destination or xsuaa.")
+        var service = ServiceClient.Service.connectivity
+
+        @Option(help: "A token that stands for this user, as a login to the program would bring it.")
+        var user: String?
+
+        @OptionGroup var options: ServiceOptions
+
+        func run() async throws {
+            try await AdminCommand.run(options.admin) { client in
+                let wish = AdminMessage.TokenWish(subaccount: subaccount, service: service, user: user)
+                print(try await client.post("/tokens", wish).decode(AdminMessage.Token.self).token)
+            }
+        }
+    }
+
+    struct RotateKeys: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "rotate-keys",
+            abstract: "Sign new tokens with a new key; those issued before count until they expire."
+        )
+
+        @OptionGroup var options: ServiceOptions
+
+        func run() async throws {
+            try await AdminCommand.run(options.admin) { client in
+                let key = try await client.post("/token-keys", AdminMessage.Empty()).decode(AdminMessage.Key.self)
+                print("tokens are signed with \(key.id) from now on")
+            }
+        }
+    }
+}
+
+extension ServiceClient.Service: ExpressibleByArgument {}

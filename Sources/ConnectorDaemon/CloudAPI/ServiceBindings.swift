@@ -1,0 +1,67 @@
+internal import ControlProtocol
+internal import Tokens
+
+/// What a program needs to know to use the cloud side, in the shape of SAP's service bindings. Every value is a string, ports
+/// as well.
+struct ServiceBindings: Codable, Sendable {
+    struct Binding: Codable, Sendable {
+        var label: String
+        var name: String
+        var plan: String
+        var tags: [String]
+        var instance_guid: String
+        var credentials: [String: String]
+    }
+
+    var connectivity: [Binding]
+    var xsuaa: [Binding]
+
+    /// - Parameters:
+    ///   - proxyHost: where programs reach the proxy entry.
+    ///   - proxyPort: its port.
+    init(_ tokens: TokenService, proxyHost: String, proxyPort: Int) {
+        connectivity = [ServiceClient.Service.connectivity].compactMap { tokens.clients.first($0) }.map { client in
+            var credentials = Self.credentials(client, tokens)
+            credentials["token_service_url"] = tokens.url
+            credentials["token_service_domain"] = credentials["uaadomain"]
+            credentials["onpremise_proxy_host"] = proxyHost
+            credentials["onpremise_proxy_http_port"] = String(proxyPort)
+            credentials["onpremise_proxy_port"] = String(proxyPort)
+            let tags = ["connectivity", "conn", "connsvc"]
+            return Self.binding(client, plan: "lite", tags: tags, credentials)
+        }
+        xsuaa = [ServiceClient.Service.xsuaa].compactMap { tokens.clients.first($0) }.map { client in
+            Self.binding(client, plan: "application", tags: ["xsuaa"], Self.credentials(client, tokens))
+        }
+    }
+
+    private static func binding(
+        _ client: ServiceClient,
+        plan: String,
+        tags: [String],
+        _ credentials: [String: String]
+    ) -> Binding {
+        Binding(
+            label: client.service.rawValue,
+            name: client.service.rawValue,
+            plan: plan,
+            tags: tags,
+            instance_guid: client.instance,
+            credentials: credentials
+        )
+    }
+
+    private static func credentials(_ client: ServiceClient, _ tokens: TokenService) -> [String: String] {
+        let tenant = tokens.tenants[0]
+        let domain = tokens.url.split(separator: "://", maxSplits: 1).last.map { String($0.prefix { $0 != "/" }) } ?? ""
+        return [
+            "clientid": client.id, "clientsecret": client.secret, "credential-type": "binding-secret",
+            "url": tokens.url, "uaadomain": domain, "identityzone": tenant.subdomain, "identityzoneid": tenant.subaccount,
+            "tenantid": tenant.subaccount, "tenantmode": tokens.tenants.count > 1 ? "shared" : "dedicated",
+            "verificationkey": tokens.keys.verificationKey, "xsappname": client.application,
+            "instanceid": client.instance,
+        ]
+    }
+
+    var all: [Binding] { connectivity + xsuaa }
+}

@@ -1,0 +1,84 @@
+internal import NIOCore
+internal import NIOHTTP1
+
+/// One connection of an HTTP server that is not on the request path of the tunnel: whole requests in, whole answers out.
+final class HTTPConnection: ChannelInboundHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias OutboundOut = HTTPServerResponsePart
+
+    /// Octets of a request's body.
+    static let bodyLimit = 1 << 20
+
+    /// Adds everything that such a connection needs to its pipeline.
+    static func configure(_ channel: any Channel, _ router: any HTTPRouter) throws {
+        try channel.pipeline.syncOperations.configureHTTPServerPipeline()
+        try channel.pipeline.syncOperations.addHandlers(
+            IdleStateHandler(allTimeout: .seconds(60)),
+            HTTPConnection(router)
+        )
+    }
+
+    private let router: any HTTPRouter
+    private var head: HTTPRequestHead?
+    private var body: [UInt8] = []
+
+    init(_ router: any HTTPRouter) { self.router = router }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let head):
+            self.head = head
+            body = []
+        case .body(let buffer):
+            guard body.count + buffer.readableBytes <= Self.bodyLimit else {
+                head = nil
+                write(.error(.payloadTooLarge, "at most \(Self.bodyLimit) octets"), false, context)
+                return
+            }
+            body += Array(buffer.readableBytesView)
+        case .end:
+            guard let head else { return }
+            let parts = head.uri.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+            let request = HTTPRequest(
+                method: head.method.rawValue,
+                path: String(parts.first ?? ""),
+                query: parts.count > 1 ? String(parts[1]) : "",
+                headers: head.headers,
+                body: body
+            )
+            let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+            context.eventLoop.makeFutureWithTask { [router] in await router.answer(request) }
+                .assumeIsolated()
+                .whenSuccess { response in
+                    let (connection, context) = bound.value
+                    connection.write(response, head.isKeepAlive, context)
+                }
+        }
+    }
+
+    private func write(_ response: HTTPResponse, _ isKeptAlive: Bool, _ context: ChannelHandlerContext) {
+        var headers: HTTPHeaders = [
+            "content-type": response.contentType, "content-length": String(response.body.count),
+            "cache-control": "no-store", "x-content-type-options": "nosniff",
+            "connection": isKeptAlive ? "keep-alive" : "close",
+        ]
+        headers.add(contentsOf: response.headers)
+        context.write(
+            wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: response.status, headers: headers))),
+            promise: nil
+        )
+        if head?.method != .HEAD {
+            context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: response.body)))), promise: nil)
+        }
+        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in
+            if !isKeptAlive { bound.value.close(promise: nil) }
+        }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is IdleStateHandler.IdleStateEvent { context.close(promise: nil) }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}
