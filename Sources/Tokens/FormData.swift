@@ -9,7 +9,8 @@ package struct FormData: Sendable {
     package init?(_ octets: some Collection<UInt8>) {
         for pair in octets.split(separator: UInt8(ascii: "&")) {
             let parts = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
-            guard let name = Self.decode(parts[0]), let value = Self.decode(parts.count > 1 ? parts[1] : pair.prefix(0)),
+            guard let name = Self.decode(parts[0]),
+                let value = Self.decode(parts.count > 1 ? parts[1] : pair.prefix(0)),
                 pairs.updateValue(value, forKey: name) == nil, pairs.count <= Self.maxPairs
             else { return nil }
         }

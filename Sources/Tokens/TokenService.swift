@@ -80,7 +80,11 @@ package struct TokenService: Sendable {
     /// - Parameter now: seconds since 1970.
     package func issue(_ request: TokenRequest, now: Int) throws -> Answer {
         guard let form = FormData(request.body) else {
-            throw TokenRefusal(status: 400, error: "invalid_request", description: "The body is no form of name=value pairs")
+            throw TokenRefusal(
+                status: 400,
+                error: "invalid_request",
+                description: "The body is no form of name=value pairs"
+            )
         }
         let client = try authenticate(form, request.authorization)
         switch form["grant_type"] {
@@ -208,7 +212,11 @@ package struct TokenService: Sendable {
         do {
             verified = try keys.verifier(clients: [], now: now).verify(assertion.utf8, now: now)
         } catch let error as TokenError {
-            throw TokenRefusal(status: 401, error: "invalid_token", description: "The assertion is refused: \(error.rawValue)")
+            throw TokenRefusal(
+                status: 401,
+                error: "invalid_token",
+                description: "The assertion is refused: \(error.rawValue)"
+            )
         }
         guard verified.user != nil else {
             throw TokenRefusal(status: 401, error: "invalid_token", description: "The assertion stands for no user")

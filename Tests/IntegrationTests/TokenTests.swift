@@ -41,7 +41,8 @@ internal import Testing
     }
 
     func request(_ url: String = "http://backend.test/", _ fields: String...) -> String {
-        "GET \(url) HTTP/1.1\r\nHost: \(url.split(separator: "/")[1])\r\n" + fields.map { $0 + "\r\n" }.joined() + "\r\n"
+        "GET \(url) HTTP/1.1\r\nHost: \(url.split(separator: "/")[1])\r\n" + fields.map { $0 + "\r\n" }.joined()
+            + "\r\n"
     }
 
     func ask(_ socket: Socket, _ request: String) -> String {
@@ -144,7 +145,10 @@ internal import Testing
         ] {
             let socket = try rig.connect()
             func send(_ fields: [String]) -> String {
-                ask(socket, "GET \(backendURL) HTTP/1.1\r\nHost: backend.test\r\n\(fields.joined(separator: "\r\n"))\r\n\r\n")
+                ask(
+                    socket,
+                    "GET \(backendURL) HTTP/1.1\r\nHost: backend.test\r\n\(fields.joined(separator: "\r\n"))\r\n\r\n"
+                )
             }
             #expect(send(first).hasPrefix("HTTP/1.1 200"))
             let answer = send(second)
@@ -173,8 +177,11 @@ internal import Testing
         let own = "Proxy-Authorization: Bearer \(try token(rig))"
         let file = rig.folder.appending(path: "cloud.conf")
         let text = try String(contentsOf: file, encoding: .utf8)
-        try text.replacingOccurrences(of: "authorization: token", with: "authorization: token, connection-binding: relaxed")
-            .write(to: file, atomically: true, encoding: .utf8)
+        try text.replacingOccurrences(
+            of: "authorization: token",
+            with: "authorization: token, connection-binding: relaxed"
+        )
+        .write(to: file, atomically: true, encoding: .utf8)
         #expect(try rig.control("reload", "--cloud", "--config", "cloud.conf").status == 0)
         let socket = try rig.connect()
         for host in ["backend.test", "other.test", "backend.test"] {

@@ -134,7 +134,9 @@ internal import TunnelCore
         #expect(refusal(request(form, tenant: "3b7e1e5a"))?.error == "invalid_token")
     }
 
-    @Test("A token that is altered, foreign, expired, of another client or another algorithm is refused with the reason")
+    @Test(
+        "A token that is altered, foreign, expired, of another client or another algorithm is refused with the reason"
+    )
     func verification() throws {
         let token = try service.issue(request(credentials(client(.connectivity))), now: Self.now).access_token
         func reason(_ token: String, _ now: Int = TokenServiceTests.now) -> TokenError? {
@@ -155,7 +157,9 @@ internal import TunnelCore
         #expect(reason(assembled(head.replacing("RS256", with: "none"), claims)) == .badAlgorithm)
         #expect(reason(assembled(head.replacing("RS256", with: "HS256"), claims)) == .badAlgorithm)
         #expect(reason(assembled(head.replacing("key-", with: "yek-"), claims)) == .unknownKey)
-        #expect(reason(assembled("[]", claims)) == .badHeader && reason(assembled(head, "{\"exp\":\"x\"}")) == .badClaims)
+        #expect(
+            reason(assembled("[]", claims)) == .badHeader && reason(assembled(head, "{\"exp\":\"x\"}")) == .badClaims
+        )
         #expect(reason("\(parts[0]).\(parts[1])") == .notCompact && reason("\(parts[0]).\(parts[1]).") == .notCompact)
         #expect(reason(token + "=") == .notCompact && reason(" " + token) == .notCompact)
         #expect(reason(String(repeating: "x", count: 16385)) == .tooLong)
@@ -219,7 +223,8 @@ internal import TunnelCore
     @Test("A token's principal is the user it names, whoever issued it and however often it is renewed")
     func principal() throws {
         let one = try service.token(for: .xsuaa, user: "alice", tenant: service.tenants[0], now: Self.now).access_token
-        let two = try service.token(for: .xsuaa, user: "alice", tenant: service.tenants[0], now: Self.now + 60).access_token
+        let two = try service.token(for: .xsuaa, user: "alice", tenant: service.tenants[0], now: Self.now + 60)
+            .access_token
         let other = try service.token(for: .xsuaa, user: "bob", tenant: service.tenants[0], now: Self.now).access_token
         #expect(one != two && TokenVerifier.principal(of: one.utf8) == TokenVerifier.principal(of: two.utf8))
         #expect(TokenVerifier.principal(of: one.utf8) != TokenVerifier.principal(of: other.utf8))

@@ -88,7 +88,9 @@ extension ProxyConnection {
     }
 
     private static func sameSystem(_ one: UnsafeRawBufferPointer, _ other: UnsafeRawBufferPointer) -> Bool {
-        let (one, other) = (one.assumingMemoryBound(to: UInt8.self).span, other.assumingMemoryBound(to: UInt8.self).span)
+        let (one, other) = (
+            one.assumingMemoryBound(to: UInt8.self).span, other.assumingMemoryBound(to: UInt8.self).span
+        )
         guard let first = try? RequestAuthority(one, in: 0..<one.count),
             let second = try? RequestAuthority(other, in: 0..<other.count)
         else { return false }
@@ -116,7 +118,8 @@ extension ProxyConnection {
             phase: .request,
             cause: "another location ID on a connection that is bound already",
             proxyStatus: "http_request_error",
-            text: "One of the headers [SAP-Connectivity-ConsumerAccount, SAP-Connectivity-SCC-Location_ID] was set with a "
+            text:
+                "One of the headers [SAP-Connectivity-ConsumerAccount, SAP-Connectivity-SCC-Location_ID] was set with a "
                 + "different value compared to the value which was already used for this connection.\n"
                 + "Original tunnel ID: account:///\(subaccount)" + (location.isEmpty ? "" : "/\(location)")
         )

@@ -43,7 +43,10 @@ struct TokenCache {
         do throws(TokenError) {
             new = AdmittedToken(try verifier.verify(octets, now: now), octets)
         } catch {
-            throw Self.refusal("Invalid header: proxy-authorization. Expected: Bearer <valid JWT token>", error.rawValue)
+            throw Self.refusal(
+                "Invalid header: proxy-authorization. Expected: Bearer <valid JWT token>",
+                error.rawValue
+            )
         }
         if admitted.count >= Self.limit { admitted = admitted.filter { $0.value.token.expires > now } }
         if admitted.count >= Self.limit { admitted = [:] }
@@ -53,7 +56,8 @@ struct TokenCache {
 
     private static func token(_ value: UnsafeRawBufferPointer) throws(Refusal) -> [UInt8] {
         if let token = octets(value, after: "bearer ") { return token }
-        if let text = octets(value, after: "basic "), let decoded = Base64.decode(String(decoding: text, as: UTF8.self)),
+        if let text = octets(value, after: "basic "),
+            let decoded = Base64.decode(String(decoding: text, as: UTF8.self)),
             decoded.last == UInt8(ascii: ":")
         {
             return decoded.dropLast()

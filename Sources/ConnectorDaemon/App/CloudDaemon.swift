@@ -110,7 +110,9 @@ final class CloudDaemon: Sendable {
     ) throws -> ServiceConfiguration {
         var service = configuration.service
         if configuration.usesTokens {
-            guard let api else { throw PrivateFileError("tokens need the section \"api\", which is read at the start only") }
+            guard let api else {
+                throw PrivateFileError("tokens need the section \"api\", which is read at the start only")
+            }
             service.tokens = try api.proxyVerifier()
         }
         guard let authority, let enrolment = configuration.enrolment else { return service }

@@ -56,7 +56,8 @@ struct ServiceBindings: Codable, Sendable {
         let domain = tokens.url.split(separator: "://", maxSplits: 1).last.map { String($0.prefix { $0 != "/" }) } ?? ""
         return [
             "clientid": client.id, "clientsecret": client.secret, "credential-type": "binding-secret",
-            "url": tokens.url, "uaadomain": domain, "identityzone": tenant.subdomain, "identityzoneid": tenant.subaccount,
+            "url": tokens.url, "uaadomain": domain, "identityzone": tenant.subdomain,
+            "identityzoneid": tenant.subaccount,
             "tenantid": tenant.subaccount, "tenantmode": tokens.tenants.count > 1 ? "shared" : "dedicated",
             "verificationkey": tokens.keys.verificationKey, "xsappname": client.application,
             "instanceid": client.instance,

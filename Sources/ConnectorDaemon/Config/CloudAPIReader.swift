@@ -38,7 +38,11 @@ enum CloudAPIReader {
             check(name, tenant.place("subdomain"), "api.tenants[\(index)].subdomain", findings)
             tenant.finish()
             if !known.insert(id).inserted || !names.insert(name.lowercased()).inserted {
-                findings.error(item, "api.tenants[\(index)]", "subaccount and subdomain must be different in each tenant")
+                findings.error(
+                    item,
+                    "api.tenants[\(index)]",
+                    "subaccount and subdomain must be different in each tenant"
+                )
             }
             api.tenants.append(Tenant(subaccount: id, subdomain: name))
         }
@@ -53,7 +57,8 @@ enum CloudAPIReader {
     ) -> String {
         guard let text = section.string("url") else { return "" }
         let rest = ["http://", "https://"].first { text.hasPrefix($0) }.map { text.dropFirst($0.count) }
-        let isPlain = rest?.isEmpty == false && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "?") }
+        let isPlain =
+            rest?.isEmpty == false && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "?") }
         if !isPlain || text.hasSuffix("/") {
             findings.error(
                 section.place("url"),
