@@ -3,6 +3,7 @@
 
     swift build -c release …                      (see docs/performance.md)
     HAPROXY=/path/to/haproxy Benchmarks/benchmark.py --rounds 6
+    Benchmarks/benchmark.py --tokens --only small                  with tokens at the entry, against none
 
 Needs wrk, nginx and curl. Everything listens on loopback and is ended at the end. CPU seconds are user and system
 time of the two proxy processes, from /proc; rounds are interleaved, and medians and ratios of medians are printed.
@@ -22,9 +23,11 @@ def memory(pid, key='VmHWM'):
     return int(re.search(key + r':\s+(\d+)', open(f'/proc/{pid}/status').read())[1]) / 1024
 
 
-def wait_for(url, proxy):
+def wait_for(url, proxy, token=None):
     for _ in range(100):
         command = ['curl', '-s', '-m', '2', '-o', '/dev/null', '-w', '%{http_code}', '-x', proxy, url]
+        if token:
+            command += ['--proxy-header', f'Proxy-Authorization: Bearer {token}']
         if subprocess.run(command, capture_output=True, text=True).stdout == '200':
             return
         time.sleep(0.1)
@@ -35,7 +38,7 @@ class Pair:
     """Two proxy processes: entry and connector."""
 
     def __init__(self, name, folder, port):
-        self.name, self.folder, self.port, self.processes = name, folder, port, []
+        self.name, self.folder, self.port, self.processes, self.token = name, folder, port, [], None
 
     def spawn(self, *command):
         log = open(os.path.join(self.folder, f'{self.name}-{len(self.processes)}.log'), 'w')
@@ -82,18 +85,22 @@ http {{ access_log off; sendfile on; keepalive_requests 100000000; client_max_bo
     return subprocess.Popen(['nginx', '-c', f'{folder}/nginx.conf', '-p', folder, '-e', f'{folder}/nginx.err'])
 
 
-def start_connectord(binary, folder, backend, port, pairs):
-    pair = Pair('connectord', folder, port)
+def start_connectord(binary, folder, backend, port, pairs, name='connectord', tokens=False):
+    pair = Pair(name, folder, port)
     pairs.append(pair)
-    open(f'{folder}/cloud.conf', 'w').write(f'''
+    api = f'api: {{listen: "127.0.0.1:{port + 2}", directory: api}}' if tokens else ''
+    open(f'{folder}/{name}-cloud.conf', 'w').write(f'''
 subaccount: bench
 event-loops: 1
-proxy: {{listen: "127.0.0.1:{port}"}}
+proxy: {{listen: "127.0.0.1:{port}", authorization: {"token" if tokens else "none"}}}
+admin: {{socket: {name}-cloud.sock}}
+{api}
 tunnel: {{listen: "127.0.0.1:{port + 1}", certificate: service.pem, private-key: service.key, trusted-ca: ca.pem}}
 ''')
-    open(f'{folder}/connector.conf', 'w').write(f'''
+    open(f'{folder}/{name}.conf', 'w').write(f'''
 subaccount: bench
 event-loops: 1
+admin: {{socket: {name}.sock}}
 tunnel: {{service: "localhost:{port + 1}", connections: 1, certificate: connector.pem, private-key: connector.key,
   trusted-ca: ca.pem}}
 systems:
@@ -102,10 +109,14 @@ systems:
     protocol: HTTP
     resources: [{{path: /, access: path-and-sub-paths}}]
 ''')
-    pair.spawn(binary, 'cloud', '--config', 'cloud.conf')
-    time.sleep(0.2)
-    pair.spawn(binary, 'run', '--config', 'connector.conf')
-    wait_for('http://bench/small', f'127.0.0.1:{port}')
+    pair.spawn(binary, 'cloud', '--config', f'{name}-cloud.conf')
+    time.sleep(0.5)
+    pair.spawn(binary, 'run', '--config', f'{name}.conf')
+    if tokens:
+        command = [binary, 'token', '--config', f'{name}-cloud.conf']
+        pair.token = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+    open(f'{folder}/{name}.lua', 'w').write(lua(pair.token))
+    wait_for('http://bench/small', f'127.0.0.1:{port}', pair.token)
 
 
 # The reverse-HTTP pair as its users run it: the tunnel is chosen by the connector's name, both ends ping, and requests
@@ -156,16 +167,20 @@ backend be
     wait_for('http://bench/small', f'127.0.0.1:{port}')
 
 
-LUA = '''wrk.method = "GET"
-local path = "http://bench/small"
-request = function() return wrk.format("GET", path, {["Host"] = "bench", ["User-Agent"] = "bench"}) end
+def lua(token=None):
+    fields = '["Host"] = "bench", ["User-Agent"] = "bench"'
+    if token:
+        fields += f', ["Proxy-Authorization"] = "Bearer {token}"'
+    return f'''wrk.method = "GET"
+local text = wrk.format("GET", "http://bench/small", {{{fields}}})
+request = function() return text end
 '''
 
 
 def wrk(pair, connections, seconds):
     before = pair.cpu()
     output = subprocess.run(
-        ['wrk', '-t1', f'-c{connections}', f'-d{seconds}s', '--latency', '-s', 'small.lua', f'http://127.0.0.1:{pair.port}/'],
+        ['wrk', '-t1', f'-c{connections}', f'-d{seconds}s', '--latency', '-s', f'{pair.name}.lua', f'http://127.0.0.1:{pair.port}/'],
         cwd=pair.folder, capture_output=True, text=True).stdout
     used = pair.cpu() - before
     requests = int(re.search(r'(\d+) requests in', output)[1])
@@ -194,6 +209,7 @@ def main():
     p.add_argument('--rounds', type=int, default=6)
     p.add_argument('--seconds', type=int, default=3)
     p.add_argument('--only', default='', help='regular expression over scenario names')
+    p.add_argument('--tokens', action='store_true', help='compare a pair that demands tokens with one that does not')
     p.add_argument('--json', help='write the medians to this file')
     o = p.parse_args()
     binary = os.path.abspath(o.binary)
@@ -202,11 +218,13 @@ def main():
             sys.exit(f'{tool} is not installed (apt-get install wrk nginx-light curl)')
     folder = tempfile.mkdtemp(prefix='connectord-benchmark-')
     os.chmod(folder, 0o755)  # nginx's worker is another user
-    open(f'{folder}/small.lua', 'w').write(LUA)
+    open(f'{folder}/haproxy.lua', 'w').write(lua())
     certificates(binary, folder)
     nginx = start_nginx(folder, 18080)
     pairs = []
     try:
+        if o.tokens:
+            start_connectord(binary, folder, 18080, 18300, pairs, 'tokens', True)
         start_connectord(binary, folder, 18080, 18100, pairs)
         if os.environ.get('HAPROXY'):
             start_haproxy(os.environ['HAPROXY'], folder, 18080, 18200, pairs)
@@ -221,10 +239,12 @@ def main():
         results = {}
         for _ in range(o.rounds):
             for scenario, measure in scenarios.items():
+                if o.tokens:
+                    pairs.reverse()  # neither is always the first one
                 for pair in pairs:
                     for name, value in measure(pair).items():
                         results.setdefault((scenario, name), {}).setdefault(pair.name, []).append(value)
-        report(results, pairs, o.json)
+        report(results, sorted(pairs, key=lambda pair: ['tokens', 'connectord', 'haproxy'].index(pair.name)), o.json)
         for pair in pairs:
             sizes = ' + '.join(f'{memory(pid):.0f}' for pid in pair.pids)
             print(f'{pair.name}: highest resident memory of entry + connector: {sizes} MiB')
@@ -243,8 +263,8 @@ def report(results, pairs, path):
         row = {pair.name: statistics.median(values[pair.name]) for pair in pairs}
         medians[f'{scenario}: {name}'] = row
         line = f'{scenario:24}{name:22}' + ''.join(f'{row[pair.name]:14.4f}' for pair in pairs)
-        if len(pairs) > 1 and row['haproxy']:
-            line += f"{row['connectord'] / row['haproxy']:14.2f}"
+        if len(pairs) > 1 and row[pairs[1].name]:
+            line += f"{row[pairs[0].name] / row[pairs[1].name]:14.2f}"
         print(line)
     if path:
         json.dump(medians, open(path, 'w'), indent=1)
