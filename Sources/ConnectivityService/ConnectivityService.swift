@@ -152,6 +152,7 @@ package final class ConnectivityService: Sendable {
         }
         try? await proxy.close()
         try await loops.forEach { $0.drain() }
+        logger.info("connectivity service draining")
         await waitUntilIdle(hub.drainLimit)
         try? await acceptor.close()
         for tunnel in registry.all() {
