@@ -13,7 +13,8 @@ struct KnownFieldTests {
         arguments: [
             ("host", KnownField.host), ("HOST", .host), ("Content-Length", .contentLength),
             ("content_length", .contentLength),
-            ("Transfer_Encoding", .transferEncoding), ("TE", .te), ("Proxy-Authorization", .proxyAuthorization), ("Proxy", .proxy),
+            ("Transfer_Encoding", .transferEncoding), ("TE", .te), ("Proxy-Authorization", .proxyAuthorization),
+            ("Proxy", .proxy),
             ("proxy-anything", .proxy), ("SSL_CLIENT_CERT", .clientCertificate),
             ("Ssl-Client-Cert", .clientCertificate),
             ("SSL_CLIENT_CERT_CHAIN", .clientCertificate), ("SAP-Connectivity-SCC-Location_ID", .locationID),
