@@ -48,6 +48,12 @@ let package = Package(
             dependencies: ["TunnelCore", "ControlProtocol", "Telemetry"],
             swiftSettings: settings
         ),
+        .target(name: "YAMLDocument", dependencies: ["CYaml"], swiftSettings: settings),
+        .target(
+            name: "Destinations",
+            dependencies: ["TunnelCore", "ControlProtocol", "Telemetry", "YAMLDocument"],
+            swiftSettings: settings
+        ),
         .target(
             name: "ConnectivityService",
             dependencies: [
@@ -62,7 +68,8 @@ let package = Package(
         .executableTarget(
             name: "ConnectorDaemon",
             dependencies: [
-                "AccessPolicy", "TunnelCore", "ControlProtocol", "Telemetry", "Tokens", "ConnectivityService", "CYaml",
+                "AccessPolicy", "TunnelCore", "ControlProtocol", "Telemetry", "Tokens", "Destinations", "ConnectivityService",
+                "YAMLDocument",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -108,6 +115,11 @@ let package = Package(
         .testTarget(
             name: "TokensTests",
             dependencies: ["Tokens", "TunnelCore", "ControlProtocol"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "DestinationsTests",
+            dependencies: ["Destinations", "ControlProtocol", "ConnectorTestSupport"],
             swiftSettings: settings
         ),
         .testTarget(

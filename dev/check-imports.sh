@@ -29,12 +29,14 @@ check TunnelCore/Reconnect
 check ControlProtocol FoundationEssentials
 check Telemetry TunnelCore ControlProtocol Logging Tracing Synchronization Dispatch Glibc
 check Tokens TunnelCore ControlProtocol Telemetry Synchronization Glibc
+check YAMLDocument CYaml
+check Destinations TunnelCore ControlProtocol Telemetry YAMLDocument Synchronization Glibc
 check ConnectivityService AccessPolicy TunnelCore ControlProtocol Telemetry Tokens NIOCore NIOPosix Logging Tracing Synchronization \
     Glibc
-check ConnectorDaemon AccessPolicy TunnelCore ControlProtocol Telemetry Tokens ConnectivityService NIOCore NIOPosix NIOHTTP1 Logging Tracing ArgumentParser \
-    CYaml Synchronization Glibc Dispatch
+check ConnectorDaemon AccessPolicy TunnelCore ControlProtocol Telemetry Tokens Destinations ConnectivityService NIOCore NIOPosix NIOHTTP1 Logging Tracing ArgumentParser \
+    YAMLDocument Synchronization Glibc Dispatch
 # C stays where it is wrapped.
-for pair in COpenSSL:TunnelCore/TLS CNghttp2:TunnelCore/HTTP2 CYaml:ConnectorDaemon/Config; do
+for pair in COpenSSL:TunnelCore/TLS CNghttp2:TunnelCore/HTTP2 CYaml:YAMLDocument; do
     module=${pair%%:*}
     if grep -rlE "import $module" --include='*.swift' . | grep -v "^\./${pair#*:}/"; then
         echo "$module may be imported below ${pair#*:} only" >&2

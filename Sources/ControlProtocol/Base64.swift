@@ -3,6 +3,8 @@ internal import FoundationEssentials
 package enum Base64 {
     package static func encode(_ text: String) -> String { Data(text.utf8).base64EncodedString() }
 
+    package static func encode(_ octets: [UInt8]) -> String { Data(octets).base64EncodedString() }
+
     package static func decode(_ text: String) -> [UInt8]? { Data(base64Encoded: text).map { Array($0) } }
 
     /// Without padding, fit for URLs (RFC 4648 section 5).

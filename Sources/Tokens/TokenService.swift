@@ -146,8 +146,8 @@ package struct TokenService: Sendable {
                 let octets = Base64.decode(String(authorization.dropFirst(6))),
                 let colon = octets.firstIndex(of: UInt8(ascii: ":")),
                 // RFC 6749 has both form-encoded inside; many clients send them plainly.
-                let id = FormData.decode(octets[..<colon], plusIsSpace: false),
-                let secret = FormData.decode(octets[(colon + 1)...], plusIsSpace: false)
+                let id = PercentText.decode(octets[..<colon]),
+                let secret = PercentText.decode(octets[(colon + 1)...])
             else { throw .badCredentials }
             credentials = (id, secret)
         } else if let id = form["client_id"] {

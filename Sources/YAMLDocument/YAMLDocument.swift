@@ -4,20 +4,26 @@ internal import CYaml
 ///
 /// Read with libyaml's event interface: a file with a hundred thousand mappings loads in under a second, duplicate
 /// keys and their places stay visible, and aliases, which could make a small file huge, are refused.
-struct YAMLNode: Sendable {
-    indirect enum Content: Sendable {
+package struct YAMLNode: Sendable {
+    package indirect enum Content: Sendable {
         case scalar(String, isPlain: Bool)
         case sequence([YAMLNode])
         case mapping([(key: YAMLNode, value: YAMLNode)])
     }
 
-    var content: Content
+    package var content: Content
     /// Both from 1.
-    var line: Int
-    var column: Int
+    package var line: Int
+    package var column: Int
+
+    package init(content: Content, line: Int, column: Int) {
+        self.content = content
+        self.line = line
+        self.column = column
+    }
 
     /// The content, in words for messages.
-    var kind: String {
+    package var kind: String {
         switch content {
         case .scalar(let text, _): text.isEmpty ? "nothing" : "\"\(text)\""
         case .sequence: "a list"
@@ -26,27 +32,27 @@ struct YAMLNode: Sendable {
     }
 
     /// An absent value, as in `key:`.
-    var isEmpty: Bool {
+    package var isEmpty: Bool {
         if case .scalar(let text, let isPlain) = content { return isPlain && (text.isEmpty || text == "~") }
         return false
     }
 }
 
-struct YAMLError: Error, Equatable {
-    var message: String
-    var line: Int
-    var column: Int
+package struct YAMLError: Error, Equatable {
+    package var message: String
+    package var line: Int
+    package var column: Int
 }
 
 /// Reads one YAML document.
-struct YAMLReader: ~Copyable {
+package struct YAMLReader: ~Copyable {
     static let depthLimit = 16
     static let sizeLimit = 128 << 20
 
     private var parser: UnsafeMutablePointer<yaml_parser_t>
     private var event = yaml_event_t()
 
-    static func read(_ text: [UInt8]) throws(YAMLError) -> YAMLNode? {
+    package static func read(_ text: [UInt8]) throws(YAMLError) -> YAMLNode? {
         guard text.count <= sizeLimit else {
             throw YAMLError(message: "the file is larger than \(sizeLimit >> 20) MiB", line: 1, column: 1)
         }

@@ -30,15 +30,10 @@ package enum PrivateFile {
         guard status.st_mode & 0o077 == 0 else {
             throw PrivateFileError("\(path) holds secrets and others may open it: chmod 600 \(path)")
         }
-        guard status.st_size <= maxOctets else { throw PrivateFileError("\(path) is larger than 1 MiB") }
-        var octets: [UInt8] = []
-        var piece = [UInt8](repeating: 0, count: 65536)
-        while true {
-            let count = Glibc.read(descriptor, &piece, piece.count)
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0, octets.count + count <= maxOctets else { throw failure(path) }
-            if count == 0 { return octets }
-            octets += piece.prefix(count)
+        do {
+            return try PlainFile.read(descriptor, path, maxOctets)
+        } catch {
+            throw PrivateFileError(error.description)
         }
     }
 

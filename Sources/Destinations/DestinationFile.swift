@@ -1,0 +1,110 @@
+internal import ControlProtocol
+internal import YAMLDocument
+
+/// What is wrong with a file, and where.
+package struct FileFault: Error, Sendable, Equatable, CustomStringConvertible {
+    /// From 1; nil where it concerns the whole file.
+    package var line: Int?
+    package var message: String
+
+    package init(line: Int? = nil, _ message: String) {
+        self.line = line
+        self.message = message
+    }
+
+    package var description: String { line.map { "line \($0): \(message)" } ?? message }
+}
+
+/// The forms in which the cockpit imports and exports destinations.
+package enum FileFormat: String, Sendable, CaseIterable {
+    case json, yaml, properties
+
+    /// By the end of a file's name; `.yml` is YAML as well.
+    package init?(fileName: String) {
+        guard let dot = fileName.lastIndex(of: "."), dot != fileName.startIndex else { return nil }
+        let suffix = fileName[fileName.index(after: dot)...].lowercased()
+        guard let format = FileFormat(rawValue: suffix == "yml" ? "yaml" : suffix) else { return nil }
+        self = format
+    }
+}
+
+/// Reads and writes one configuration as a file.
+package enum DestinationFile {
+    /// Octets of one file.
+    package static let maxOctets = 1 << 20
+
+    package static func read(
+        _ octets: [UInt8],
+        _ format: FileFormat,
+        _ kind: ConfigurationKind
+    ) throws(FileFault) -> NamedConfiguration {
+        guard octets.count <= maxOctets else { throw FileFault("larger than \(maxOctets >> 20) MiB") }
+        do {
+            switch format {
+            case .json:
+                guard let value = try? JSONLines.decode(JSONValue.self, octets) else { throw FileFault("not JSON") }
+                return try NamedConfiguration(kind, value)
+            case .yaml: return try NamedConfiguration(kind, try yaml(octets))
+            case .properties:
+                // Java wrote these files in Latin-1 for long, with escapes for all else.
+                let text =
+                    String(validating: octets, as: UTF8.self) ?? String(octets.map { Character(UnicodeScalar($0)) })
+                return try NamedConfiguration(kind, try PropertiesFormat.parse(text))
+            }
+        } catch let fault as ConfigurationFault {
+            throw FileFault(fault.description)
+        } catch let fault as FileFault {
+            throw fault
+        } catch {
+            throw FileFault("\(error)")
+        }
+    }
+
+    private static func yaml(_ octets: [UInt8]) throws(FileFault) -> [String: String] {
+        let root: YAMLNode?
+        do {
+            root = try YAMLReader.read(octets)
+        } catch {
+            throw FileFault(line: error.line, "column \(error.column): \(error.message)")
+        }
+        guard let root, case .mapping(let pairs) = root.content else {
+            throw FileFault("properties are needed, one \"key: value\" in each line")
+        }
+        var result: [String: String] = [:]
+        for (key, value) in pairs {
+            guard case .scalar(let name, _) = key.content, case .scalar(let text, _) = value.content else {
+                throw FileFault(line: value.line, "the value of a property must be a text, not \(value.kind)")
+            }
+            guard result.updateValue(text, forKey: name) == nil else {
+                throw FileFault(line: key.line, "\"\(name)\" stands here a second time")
+            }
+        }
+        return result
+    }
+
+    package static func write(_ properties: [String: String], _ format: FileFormat) -> [UInt8] {
+        let pairs = ordered(properties)
+        switch format {
+        case .json:
+            let lines = pairs.map { "  \(quoted($0.key)): \(quoted($0.value))" }
+            return Array("{\n\(lines.joined(separator: ",\n"))\n}\n".utf8)
+        // A JSON text in quotation marks is one in YAML as well.
+        case .yaml: return Array(pairs.map { "\(quoted($0.key)): \(quoted($0.value))\n" }.joined().utf8)
+        case .properties: return Array(PropertiesFormat.write(pairs).utf8)
+        }
+    }
+
+    /// What says most comes first, then the alphabet.
+    package static func ordered(_ properties: [String: String]) -> [(key: String, value: String)] {
+        let first = [
+            "Type", "Name", "FragmentName", "Description", "URL", "ProxyType", "Authentication",
+            "CloudConnectorLocationId", "User", "Password",
+        ]
+        func rank(_ key: String) -> Int { first.firstIndex(of: key) ?? first.count }
+        return properties.sorted { (rank($0.key), $0.key) < (rank($1.key), $1.key) }.map { ($0.key, $0.value) }
+    }
+
+    private static func quoted(_ text: String) -> String {
+        String(decoding: JSONLines.encode(text).dropLast(), as: UTF8.self)
+    }
+}
