@@ -114,7 +114,7 @@ let package = Package(
         ),
         .testTarget(
             name: "TokensTests",
-            dependencies: ["Tokens", "TunnelCore", "ControlProtocol"],
+            dependencies: ["Tokens", "Telemetry", "TunnelCore", "ControlProtocol"],
             swiftSettings: settings
         ),
         .testTarget(

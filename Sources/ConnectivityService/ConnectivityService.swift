@@ -11,6 +11,8 @@ package final class ConnectivityService: Sendable {
     package let registry: TunnelRegistry
     private let group: MultiThreadedEventLoopGroup
     private let logger: Logger
+    /// What the proxy entry and the connectors behind it said no to.
+    package let refusals = RecentRefusals()
     private let hub: TunnelHub
     private let loops: PerLoop<ProxyLoop>
     private let listeners: Listeners
@@ -57,8 +59,9 @@ package final class ConnectivityService: Sendable {
             tls: try TLSContext(configuration.tunnelTLS),
             configuration: configuration
         )
+        let refusals = refusals
         loops = try await PerLoop.make(Array(group.makeIterator())) { eventLoop in
-            let loop = ProxyLoop(configuration, registry, audit, logger)
+            let loop = ProxyLoop(configuration, registry, audit, refusals, logger)
             loop.sweeper.start(on: eventLoop)
             return loop
         }
@@ -73,6 +76,14 @@ package final class ConnectivityService: Sendable {
     }
 
     /// Where the proxy entry listens.
+    package var proxyHost: String {
+        switch state.withLock({ $0.proxy.localAddress?.ipAddress }) {
+        case nil, "0.0.0.0": "127.0.0.1"
+        case "::": "::1"
+        case .some(let address): address
+        }
+    }
+
     package var proxyPort: Int { state.withLock { $0.proxy.localAddress?.port ?? 0 } }
     /// Where connectors dial.
     package var tunnelPort: Int { state.withLock { $0.acceptor.localAddress?.port ?? 0 } }

@@ -105,6 +105,12 @@ package enum DestinationFile {
     }
 
     private static func quoted(_ text: String) -> String {
-        String(decoding: JSONLines.encode(text).dropLast(), as: UTF8.self)
+        String(decoding: JSONLines.encode(text).dropLast(), as: UTF8.self).unicodeScalars.map { scalar in
+            // Control characters that JSON lets stand and YAML does not.
+            let isControl = (0x7f...0x9f).contains(scalar.value) || [0xfeff, 0xfffe, 0xffff].contains(scalar.value)
+            guard isControl else { return String(scalar) }
+            let digits = String(scalar.value, radix: 16)
+            return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+        }.joined()
     }
 }

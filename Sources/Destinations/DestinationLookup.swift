@@ -12,6 +12,11 @@ package struct LevelledName: Sendable, Equatable {
     package var name: String
     package var level: Level?
 
+    package init(name: String, level: Level?) {
+        self.name = name
+        self.level = level
+    }
+
     package init(_ text: String) throws(ConfigurationFault) {
         guard let at = text.lastIndex(of: "@") else {
             (name, level) = (text, nil)

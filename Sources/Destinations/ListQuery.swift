@@ -1,4 +1,4 @@
-internal import ControlProtocol
+package import ControlProtocol
 
 /// The names and values after a question mark, decoded.
 package struct QueryItems: Sendable {

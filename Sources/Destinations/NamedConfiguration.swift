@@ -1,4 +1,4 @@
-internal import ControlProtocol
+package import ControlProtocol
 
 /// What the destination service keeps, one kind in each folder.
 package enum ConfigurationKind: String, Sendable, CaseIterable {

@@ -19,6 +19,7 @@ package enum AuditCategory: String, Sendable, CaseIterable {
     case tokenIssued = "TOKEN_ISSUED"
     case tokenRefused = "TOKEN_REFUSED"
     case tokenKeysRotated = "TOKEN_KEYS_ROTATED"
+    case destinationChanged = "DESTINATION_CHANGED"
     // The chain's own.
     case fileStarted = "FILE_STARTED"
     case filesRemoved = "FILES_REMOVED"

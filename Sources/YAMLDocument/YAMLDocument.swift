@@ -47,7 +47,7 @@ package struct YAMLError: Error, Equatable {
 /// Reads one YAML document.
 package struct YAMLReader: ~Copyable {
     static let depthLimit = 16
-    static let sizeLimit = 128 << 20
+    package static let sizeLimit = 128 << 20
 
     private var parser: UnsafeMutablePointer<yaml_parser_t>
     private var event = yaml_event_t()

@@ -1,5 +1,6 @@
 internal import ControlProtocol
 internal import Foundation
+internal import Telemetry
 internal import Testing
 internal import TunnelCore
 

@@ -1,3 +1,4 @@
+internal import ControlProtocol
 internal import Logging
 internal import NIOCore
 internal import Telemetry
@@ -74,6 +75,63 @@ extension ProxyConnection {
             .accessDenied,
             "Denying access for \(context?.remoteAddress?.text ?? "a client") to \(request): \(refusal.cause) "
                 + "[requestId=\(requestID)]"
+        )
+    }
+
+    // MARK: Recent refusals
+
+    /// One of our own.
+    func remember(_ refusal: Refusal) {
+        remember(
+            status: Int(refusal.status),
+            RefusalReport(
+                side: "connectivity-service",
+                source: refusal.source.rawValue,
+                phase: refusal.phase.rawValue,
+                cause: refusal.cause
+            )
+        )
+    }
+
+    /// One of the connector, if these are the fields of one.
+    func remember(refusedBy fields: FieldBlock) {
+        for index in 1..<max(1, fields.count) where fields.known(index) == .proxy {
+            let value = String(decoding: fields.value(index), as: UTF8.self)
+            guard let report = RefusalReport(proxyStatus: value) else { continue }
+            remember(status: fields.value(0).reduce(0) { $0 * 10 + Int($1 &- UInt8(ascii: "0")) }, report)
+        }
+    }
+
+    private func remember(status: Int, _ report: RefusalReport) {
+        var (method, target) = ("", "")
+        if let head = exchange.rare?.head, exchange.headLength == 0 {
+            func value(_ name: StaticString) -> String {
+                for index in 0..<head.count where Octets.isExactly(head.name(index), name) {
+                    return LogText.escaped(head.value(index))
+                }
+                return ""
+            }
+            (method, target) = (value(":method"), "http://" + value(":authority") + value(":path"))
+        } else {
+            inbound.withUnsafeReadableBytes { octets in
+                guard parser.target.upperBound <= octets.count else { return }
+                method = LogText.escaped(slice(octets, parser.method))
+                target = LogText.escaped(slice(octets, parser.target))
+            }
+        }
+        loop.refusals.record(
+            RecentRefusals.Entry(
+                time: WallClock.seconds(),
+                subaccount: groupSubaccount.isEmpty ? loop.configuration.subaccount : groupSubaccount,
+                locationID: LogText.escaped(groupLocationID),
+                method: method.bounded(40),
+                target: target.bounded(512),
+                status: status,
+                source: report.source,
+                phase: report.phase,
+                cause: report.cause.bounded(300),
+                side: report.side
+            )
         )
     }
 }

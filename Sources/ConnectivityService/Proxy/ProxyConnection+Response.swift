@@ -14,6 +14,7 @@ extension ProxyConnection: StreamReceiver {
     func streamReceived(head fields: FieldBlock, isEnd: Bool) {
         guard !exchange.isResponseStarted else { return }
         exchange.isResponseStarted = true
+        if let first = fields.value(0).first, first >= UInt8(ascii: "4") { remember(refusedBy: fields) }
         exchange.rare?.head = nil
         let total = (NIODeadline.now() - exchange.started).nanoseconds
         exchange.tunnelTime = total
@@ -287,6 +288,7 @@ extension ProxyConnection: StreamReceiver {
     /// One line for each request that failed here; the connector writes its own for those it refuses.
     func logFailure(_ refusal: Refusal, requestID: String) {
         if refusal.source == .client || refusal.source == .policy { audit(refusal, requestID: requestID) }
+        remember(refusal)
         var metadata: Logger.Metadata = [
             "request_id": "\(requestID)", "status": "\(refusal.status)", "source": "\(refusal.source.rawValue)",
             "phase": "\(refusal.phase.rawValue)", "cause": "\(refusal.cause)",

@@ -10,6 +10,7 @@ final class ProxyLoop {
     let registry: TunnelRegistry
     let logger: Logger
     let audit: AuditLog
+    let refusals: RecentRefusals
     let sweeper = DeadlineSweeper()
     private(set) var ticks: ProxyTicks
     let fields: FieldBlock
@@ -23,7 +24,14 @@ final class ProxyLoop {
     /// Of requests for which there is no connector.
     let unmatched = ConnectorMetrics(nil)
 
-    init(_ configuration: ServiceConfiguration, _ registry: TunnelRegistry, _ audit: AuditLog, _ logger: Logger) {
+    init(
+        _ configuration: ServiceConfiguration,
+        _ registry: TunnelRegistry,
+        _ audit: AuditLog,
+        _ refusals: RecentRefusals,
+        _ logger: Logger
+    ) {
+        self.refusals = refusals
         self.configuration = configuration
         self.registry = registry
         self.audit = audit

@@ -1,8 +1,6 @@
-internal import ControlProtocol
-internal import Glibc
 internal import NIOCore
+internal import ControlProtocol
 internal import NIOHTTP1
-internal import NIOPosix
 internal import Tokens
 
 /// Asks a running daemon over its admin socket.
@@ -30,62 +28,21 @@ struct AdminClient {
         try await send(.PUT, path, JSONLines.encode(value))
     }
 
+    func delete(_ path: String) async throws -> Response { try await send(.DELETE, path, []) }
+
     private func send(_ method: HTTPMethod, _ target: String, _ body: [UInt8]) async throws -> Response {
-        let group = MultiThreadedEventLoopGroup.singleton
-        let promise = group.next().makePromise(of: Response.self)
-        let channel: any Channel
-        do {
-            channel = try await ClientBootstrap(group: promise.futureResult.eventLoop)
-                .channelInitializer { channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        try channel.pipeline.syncOperations.addHTTPClientHandlers()
-                        try channel.pipeline.syncOperations.addHandler(Collector(promise))
-                    }
-                }
-                .connect(unixDomainSocketPath: path).get()
-        } catch {
-            promise.fail(error)
-            throw AdminFailure(
-                "no daemon answers on \(path) (\(Self.reason(error))): does it run, and is this its socket?"
-            )
-        }
         let headers: HTTPHeaders = [
             "host": "connectord", "content-length": String(body.count), "content-type": "application/json",
         ]
-        let head = HTTPRequestHead(version: .http1_1, method: method, uri: target, headers: headers)
-        channel.write(HTTPClientRequestPart.head(head), promise: nil)
-        channel.write(HTTPClientRequestPart.body(.byteBuffer(ByteBuffer(bytes: body))), promise: nil)
-        channel.writeAndFlush(HTTPClientRequestPart.end(nil), promise: nil)
-        defer { channel.close(promise: nil) }
-        return try await promise.futureResult.get()
-    }
-
-    private static func reason(_ error: any Error) -> String {
-        (error as? IOError).map { String(cString: strerror($0.errnoCode)).lowercased() } ?? "\(error)"
-    }
-
-    private final class Collector: ChannelInboundHandler {
-        typealias InboundIn = HTTPClientResponsePart
-        private let promise: EventLoopPromise<Response>
-        private var response = Response(status: 0, body: [])
-
-        init(_ promise: EventLoopPromise<Response>) { self.promise = promise }
-
-        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-            switch unwrapInboundIn(data) {
-            case .head(let head): response.status = Int(head.status.code)
-            case .body(let buffer): response.body += Array(buffer.readableBytesView)
-            case .end: promise.succeed(response)
-            }
-        }
-
-        func channelInactive(context: ChannelHandlerContext) {
-            promise.fail(AdminFailure("the daemon closed the connection"))
-        }
-
-        func errorCaught(context: ChannelHandlerContext, error: any Error) {
-            promise.fail(error)
-            context.close(promise: nil)
+        let request = HTTPClient.Request(method: method, target: target, headers: headers, body: body)
+        do {
+            // A check of many hosts and the end of a long reload may take their time.
+            let response = try await HTTPClient(timeout: .minutes(10)).send(request, to: .socket(path))
+            return Response(status: Int(response.status.code), body: response.body)
+        } catch {
+            throw AdminFailure(
+                "no daemon answers on \(path) (\(error)): does it run, and is this its socket?"
+            )
         }
     }
 }

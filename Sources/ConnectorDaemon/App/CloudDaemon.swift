@@ -64,7 +64,7 @@ final class CloudDaemon: Sendable {
                 audit: audit
             )
         }
-        (api, apiServer) = try await Self.startAPI(configuration, audit, logger)
+        (api, apiServer) = try await Self.bindAPI(configuration, audit, logger)
         do {
             service = try await ConnectivityService.start(
                 try Self.complete(configuration, authority, api),
@@ -78,13 +78,20 @@ final class CloudDaemon: Sendable {
         }
         let loaded = ConfigurationState(file: configuration.file, loadedAt: WallClock.seconds())
         state = Mutex(State(current: configuration, configuration: loaded))
+        do {
+            try await serveAPI()
+        } catch {
+            await apiServer?.stop()
+            try? await service.shutdown()
+            throw error
+        }
     }
 
     private static func text(_ path: String) throws(ConfigurationError) -> String {
         String(decoding: try ConfigurationFile.bytes(path), as: UTF8.self)
     }
 
-    private static func startAPI(
+    private static func bindAPI(
         _ configuration: CloudConfiguration,
         _ audit: AuditLog,
         _ logger: Logger
@@ -93,13 +100,18 @@ final class CloudDaemon: Sendable {
         let server = try await CloudAPIServer.bind(settings.address)
         do {
             let api = try CloudAPI(settings, port: server.port, configuration.service.subaccount, audit, logger)
-            try await server.serve(api)
-            logger.info("api started", metadata: ["port": "\(server.port)", "url": "\(api.tokens.url)"])
             return (api, server)
         } catch {
             await server.stop()
             throw error
         }
+    }
+
+    private func serveAPI() async throws {
+        guard let api, let apiServer else { return }
+        api.destinations.checker.connect(service)
+        try await apiServer.serve(api)
+        logger.info("api started", metadata: ["port": "\(apiServer.port)", "url": "\(api.tokens.url)"])
     }
 
     /// Fills in what the service's own authority and token service provide.
@@ -250,6 +262,10 @@ extension CloudDaemon: HTTPRouter {
         case ("GET", "/bindings"): return bindings()
         case ("POST", "/tokens"): return createServiceToken(request.body)
         case ("POST", "/token-keys"): return await rotateKeys()
+        case ("POST", _) where request.path.hasPrefix("/destinations/"):
+            guard let api else { return Self.noAPI }
+            let admin = DestinationAdmin(api: api.destinations, service: service)
+            return await admin.answer(request) ?? .error(.notFound, "there is no \(request.path)")
         default: return .error(.notFound, "there is no \(request.method) \(request.path)")
         }
     }

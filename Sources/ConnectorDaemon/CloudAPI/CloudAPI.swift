@@ -1,4 +1,5 @@
 internal import ControlProtocol
+internal import Destinations
 internal import Logging
 internal import NIOHTTP1
 internal import Synchronization
@@ -9,6 +10,7 @@ internal import TunnelCore
 /// What programs and SDKs ask of the cloud side over HTTP: tokens and the keys to check them.
 final class CloudAPI: HTTPRouter {
     let tokens: TokenService
+    let destinations: DestinationAPI
     private let audit: AuditLog
     private let logger: Logger
 
@@ -35,6 +37,15 @@ final class CloudAPI: HTTPRouter {
             url: configuration.url(port: port),
             lifetime: configuration.tokenLifetime
         )
+        let trust = configuration.trust
+        let client = try HTTPClient(trust: trust)
+        destinations = DestinationAPI(
+            store: DestinationStore(directory: configuration.destinations),
+            tokens: tokens,
+            retriever: TokenRetriever(client),
+            checker: ConnectionChecker(client, tokens),
+            audit: audit
+        )
         self.audit = audit
         self.logger = logger
     }
@@ -45,6 +56,7 @@ final class CloudAPI: HTTPRouter {
     }
 
     func answer(_ request: HTTPRequest) async -> HTTPResponse {
+        if request.path.hasPrefix(DestinationAPI.prefix) { return await destinations.answer(request) }
         switch request.path {
         case "/oauth/token", "/oauth2/token":
             guard request.method == "POST" else { return Self.notAllowed("POST") }
@@ -58,7 +70,8 @@ final class CloudAPI: HTTPRouter {
         default:
             return .error(
                 .notFound,
-                "there is no \(LogText.escaped(request.path.utf8)); here are /oauth/token, /token_keys and /healthz"
+                "there is no \(LogText.escaped(request.path.utf8)); here are /oauth/token, /token_keys, "
+                    + "/destination-configuration and /healthz"
             )
         }
     }

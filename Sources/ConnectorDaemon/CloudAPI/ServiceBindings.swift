@@ -14,6 +14,7 @@ struct ServiceBindings: Codable, Sendable {
     }
 
     var connectivity: [Binding]
+    var destination: [Binding]
     var xsuaa: [Binding]
 
     /// - Parameters:
@@ -28,6 +29,12 @@ struct ServiceBindings: Codable, Sendable {
             credentials["onpremise_proxy_http_port"] = String(proxyPort)
             credentials["onpremise_proxy_port"] = String(proxyPort)
             let tags = ["connectivity", "conn", "connsvc"]
+            return Self.binding(client, plan: "lite", tags: tags, credentials)
+        }
+        destination = [ServiceClient.Service.destination].compactMap { tokens.clients.first($0) }.map { client in
+            var credentials = Self.credentials(client, tokens)
+            credentials["uri"] = tokens.url
+            let tags = ["destination", "conn", "connsvc"]
             return Self.binding(client, plan: "lite", tags: tags, credentials)
         }
         xsuaa = [ServiceClient.Service.xsuaa].compactMap { tokens.clients.first($0) }.map { client in
@@ -64,5 +71,5 @@ struct ServiceBindings: Codable, Sendable {
         ]
     }
 
-    var all: [Binding] { connectivity + xsuaa }
+    var all: [Binding] { connectivity + destination + xsuaa }
 }

@@ -1,3 +1,4 @@
+internal import YAMLDocument
 internal import ConnectivityService
 internal import ControlProtocol
 internal import NIOCore
@@ -13,6 +14,8 @@ enum CloudAPIReader {
             api.address = .init(host: address.host, port: address.port)
         }
         api.directory = section.required("directory", "a folder for the keys and secrets of tokens") ?? ""
+        api.destinationsFolder = section.string("destinations") ?? ""
+        api.trustedCA = section.string("trusted-ca") ?? ""
         api.url = url(&section, api.isLoopback, findings)
         if let name = section.string("subdomain") {
             check(name, section.place("subdomain"), "api.subdomain", findings)

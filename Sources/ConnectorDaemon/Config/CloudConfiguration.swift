@@ -1,3 +1,5 @@
+internal import Glibc
+internal import YAMLDocument
 internal import ConnectivityService
 internal import ControlProtocol
 internal import NIOCore
@@ -26,11 +28,25 @@ struct CloudConfiguration: Sendable {
         var url = ""
         /// Holds keys and secrets.
         var directory = ""
+        /// Holds the destinations; empty for a folder in `directory`.
+        var destinationsFolder = ""
+        /// Certificates that token services of destinations are checked with; empty for those of the system.
+        var trustedCA = ""
         /// Of the service's own subaccount.
         var subdomain = "provider"
         var tenants: [Tenant] = []
         /// In seconds.
         var tokenLifetime = 12 * 3600
+
+        static let systemTrust = "/etc/ssl/certs/ca-certificates.crt"
+
+        var destinations: String { destinationsFolder.isEmpty ? directory + "/destinations" : destinationsFolder }
+
+        /// Nil where a system has no certificates; then `https` fails with a message.
+        var trust: String? {
+            guard trustedCA.isEmpty else { return trustedCA }
+            return access(Self.systemTrust, R_OK) == 0 ? Self.systemTrust : nil
+        }
 
         var isLoopback: Bool { ["127.0.0.1", "::1", "localhost"].contains(address.host) }
 

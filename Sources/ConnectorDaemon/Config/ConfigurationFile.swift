@@ -1,3 +1,4 @@
+internal import YAMLDocument
 internal import Glibc
 internal import NIOCore
 internal import TunnelCore

@@ -1,3 +1,4 @@
+internal import YAMLDocument
 internal import AccessPolicy
 internal import NIOCore
 internal import TunnelCore

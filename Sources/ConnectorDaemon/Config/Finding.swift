@@ -1,3 +1,5 @@
+internal import YAMLDocument
+
 /// Something that is wrong, or at least odd, at one place of a configuration file.
 struct Finding: Sendable, Equatable, CustomStringConvertible {
     enum Severity: String, Sendable { case error, warning }

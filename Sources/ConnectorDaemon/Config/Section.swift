@@ -1,3 +1,4 @@
+internal import YAMLDocument
 internal import NIOCore
 
 /// Reads the keys of one mapping and remembers what it was asked for, so that all others can be reported.

@@ -1,3 +1,4 @@
+internal import YAMLDocument
 internal import AccessPolicy
 
 /// Reads the list `systems` and looks for what an administrator did not mean.

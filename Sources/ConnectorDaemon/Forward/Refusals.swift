@@ -29,7 +29,7 @@ enum PolicyRefusal {
             status: 403,
             source: .policy,
             phase: phase,
-            cause: denial.reason,
+            cause: system.nearMiss(target, denial).map { "\(denial.reason): \($0)" } ?? denial.reason,
             proxyStatus: "http_request_denied",
             text: text
         )

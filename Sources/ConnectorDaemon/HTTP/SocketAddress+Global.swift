@@ -1,0 +1,34 @@
+internal import CNIOLinux
+internal import Glibc
+internal import NIOCore
+
+extension SocketAddress {
+    /// Whether the address is one of the public Internet: not private, local to a link or host, shared, or for groups
+    /// (RFC 6890 and its registries).
+    var isGlobal: Bool {
+        switch self {
+        case .v4(let address):
+            return Self.isGlobal(withUnsafeBytes(of: address.address.sin_addr) { Array($0) })
+        case .v6(let address):
+            let octets = withUnsafeBytes(of: address.address.sin6_addr) { Array($0) }
+            // IPv4 in IPv6, mapped and translated (RFC 4291 section 2.5.5.2, RFC 6052).
+            if octets.prefix(10).allSatisfy({ $0 == 0 }), octets[10] == 0xff, octets[11] == 0xff {
+                return Self.isGlobal(Array(octets[12...]))
+            }
+            if octets.prefix(4) == [0, 0x64, 0xff, 0x9b] { return Self.isGlobal(Array(octets[12...])) }
+            return octets[0] & 0xe0 == 0x20 && octets.prefix(4) != [0x20, 0x01, 0x0d, 0xb8]
+        case .unixDomainSocket: return false
+        }
+    }
+
+    private static func isGlobal(_ octets: [UInt8]) -> Bool {
+        switch (octets[0], octets[1]) {
+        case (0, _), (10, _), (127, _), (169, 254), (172, 16...31), (192, 168), (100, 64...127), (198, 18...19): false
+        case (192, 0) where octets[2] == 0 || octets[2] == 2: false
+        case (198, 51) where octets[2] == 100: false
+        case (203, 0) where octets[2] == 113: false
+        case (224..., _): false
+        default: true
+        }
+    }
+}

@@ -1,0 +1,160 @@
+internal import ConnectorTestSupport
+internal import Foundation
+internal import Glibc
+internal import Testing
+
+@testable internal import Destinations
+
+struct DestinationFileTests {
+    static let seed = """
+        #
+        Type=HTTP
+        Name=ON_PREM_HELLO_WORLD
+        URL=http\\://internalhost\\:3333
+        ProxyType=OnPremise
+        Authentication=NoAuthentication
+        sap.processautomation.enabled=true
+        sap.applicationdevelopment.actions.enabled=true
+
+        """
+
+    @Test("A properties file of the cockpit is read with Java's escapes")
+    func properties() throws {
+        let destination = try DestinationFile.read(Array(Self.seed.utf8), .properties, .destinations)
+        #expect(destination.name == "ON_PREM_HELLO_WORLD")
+        #expect(destination["URL"] == "http://internalhost:3333")
+        #expect(destination["sap.processautomation.enabled"] == "true")
+    }
+
+    @Test(
+        "Java's rules for keys, values and lines hold",
+        arguments: [
+            ("a=b", ["a": "b"]), ("a:b", ["a": "b"]), ("a b", ["a": "b"]), ("  a  =  b  ", ["a": "b  "]),
+            ("a", ["a": ""]), ("a=", ["a": ""]), ("! x\n# y\n\n \t\na=b", ["a": "b"]), ("a=b\\\n   c", ["a": "bc"]),
+            ("a=b\\\\\nc=d", ["a": "b\\", "c": "d"]), ("a\\ b=c", ["a b": "c"]), ("a\\=b=c", ["a=b": "c"]),
+            ("a=\\u00e4\\t\\n\\q", ["a": "ä\t\nq"]), ("a=\\ud83d\\ude00", ["a": "😀"]), ("a=b=c:d", ["a": "b=c:d"]),
+            ("a=1\r\nb=2\rc=3", ["a": "1", "b": "2", "c": "3"]), ("a==b", ["a": "=b"]), ("a=#b", ["a": "#b"]),
+        ]
+    )
+    func lines(_ text: String, _ expected: [String: String]) throws {
+        #expect(try PropertiesFormat.parse(text) == expected)
+    }
+
+    @Test("A bad escape and a key that stands twice are refused with their line")
+    func badProperties() {
+        #expect(throws: FileFault(line: 2, "\\u needs four hexadecimal digits")) {
+            try PropertiesFormat.parse("a=b\nb=\\u12")
+        }
+        #expect(throws: FileFault(line: 3, "\"a\" stands here a second time")) { try PropertiesFormat.parse("a=1\n\na=2") }
+    }
+
+    @Test("What is written in any format is read again as it was", arguments: FileFormat.allCases)
+    func roundTrip(_ format: FileFormat) throws {
+        let values = [
+            "plain", "", " leading", "trailing ", "a=b:c#d!e", "tab\tline\nreturn\r", "ä € 😀", "\\u0041", "\"quoted\"", "true",
+            "~", "{a: b}", "# no comment", "\u{1}\u{7f}",
+        ]
+        for value in values {
+            let properties = ["Name": "A", "Type": "HTTP", "key with space": value, "k=\\:": value]
+            let octets = DestinationFile.write(properties, format)
+            #expect(try DestinationFile.read(octets, format, .destinations).properties == properties)
+        }
+    }
+
+    @Test(
+        "A configuration that is none is refused with its reason",
+        arguments: [
+            (#"{"Type":"HTTP"}"#, "Missing or empty mandatory property: Name"),
+            (#"{"Name":"A"}"#, "Missing mandatory property: Type"),
+            (#"{"Name":"A","Type":"FTP"}"#, "Type must be one of HTTP, RFC, LDAP, TCP, MAIL"),
+            (#"{"Name":"A","Type":"HTTP","TrustAll":true}"#, "The value of TrustAll must be a text, not true or false"),
+            (#"{"Name":"A b","Type":"HTTP"}"#, "The name may have letters, digits, underscores and hyphens only"),
+            (#"{"Name":"A","Type":"HTTP","Authentication":"Basic"}"#, "Authentication must be one of"),
+            (#"[]"#, "A JSON object is needed, not an array"), ("{", "not JSON"),
+        ]
+    )
+    func refused(_ text: String, _ expected: String) {
+        let fault = #expect(throws: FileFault.self) {
+            try DestinationFile.read(Array(text.utf8), .json, .destinations)
+        }
+        #expect(fault?.message.hasPrefix(expected) == true, "\(fault?.message ?? "")")
+    }
+
+    @Test("YAML has scalars only, and says where it has not")
+    func yaml() throws {
+        let good = try DestinationFile.read(Array("Name: A\nType: HTTP\nTrustAll: true\n".utf8), .yaml, .destinations)
+        #expect(good["TrustAll"] == "true")
+        let fault = #expect(throws: FileFault.self) {
+            try DestinationFile.read(Array("Name: A\nType: [HTTP]\n".utf8), .yaml, .destinations)
+        }
+        #expect(fault?.line == 2)
+    }
+}
+
+struct ConfigurationFolderTests {
+    private let directory = TemporaryDirectory()
+
+    private func write(_ name: String, _ text: String, mode: UInt32 = 0o600) throws {
+        let path = directory.path + "/" + name
+        try text.write(toFile: path, atomically: true, encoding: .utf8)
+        chmod(path, mode)
+    }
+
+    @Test("Files are read as they are edited; a bad one leaves the last good one in force")
+    func edited() throws {
+        var folder = ConfigurationFolder(path: directory.path, kind: .destinations)
+        folder.refresh()
+        #expect(folder.all.isEmpty)
+        try write("A.json", #"{"Name":"A","Type":"HTTP","URL":"http://one"}"#)
+        try write("B.yaml", "Name: B\nType: HTTP\n")
+        try write("readme.txt", "not read")
+        folder.refresh()
+        #expect(folder.all.map(\.configuration.name) == ["A", "B"])
+        try write("A.json", "{")
+        folder.refresh()
+        #expect(folder["A"]?.configuration["URL"] == "http://one")
+        #expect(folder.findings.map(\.fault.message) == ["not JSON"])
+        try write("A.json", #"{"Name":"A","Type":"HTTP","URL":"http://two"}"#)
+        folder.refresh()
+        #expect(folder["A"]?.configuration["URL"] == "http://two")
+        #expect(folder.findings.isEmpty)
+    }
+
+    @Test("Secrets that others may read do not count, and two files with one name neither")
+    func faults() throws {
+        try write("A.json", #"{"Name":"A","Type":"HTTP","Password":"x"}"#, mode: 0o644)
+        try write("B.json", #"{"Name":"B","Type":"HTTP"}"#, mode: 0o644)
+        try write("C.json", #"{"Name":"B","Type":"HTTP"}"#, mode: 0o644)
+        var folder = ConfigurationFolder(path: directory.path, kind: .destinations)
+        folder.refresh()
+        #expect(folder.all.map(\.fileName) == ["B.json"])
+        #expect(folder.findings.count == 2)
+        #expect(folder.findings[0].description.contains("chmod 600"))
+        #expect(folder.findings[1].description.contains("in B.json already"))
+    }
+
+    @Test("What is stored keeps the format of its file; secrets get mode 0600; labels and certificates survive")
+    func store() throws {
+        try write("A.properties", DestinationFileTests.seed.replacing("ON_PREM_HELLO_WORLD", with: "A"))
+        var folder = ConfigurationFolder(path: directory.path, kind: .destinations)
+        folder.refresh()
+        try folder.store(NamedConfiguration(.destinations, ["Name": "A", "Type": "HTTP", "Password": "p:w"]))
+        let text = try String(contentsOfFile: directory.path + "/A.properties", encoding: .utf8)
+        #expect(text == "#\nType=HTTP\nName=A\nPassword=p\\:w\n")
+        var status = stat()
+        stat(directory.path + "/A.properties", &status)
+        #expect(status.st_mode & 0o777 == 0o600)
+        try folder.setLabels([Label(key: "env", values: ["prod"])], of: "A")
+        var again = ConfigurationFolder(path: directory.path, kind: .destinations)
+        again.refresh()
+        #expect(again["A"]?.labels == [Label(key: "env", values: ["prod"])])
+        #expect(try again.remove("A"))
+        #expect(try !again.remove("A"))
+
+        var certificates = ConfigurationFolder(path: directory.path + "/certificates", kind: .certificates)
+        let properties = ["Name": "our team's app.pem", "Content": "QUJD", "Type": "PEM"]
+        try certificates.store(NamedConfiguration(.certificates, properties))
+        #expect(certificates["our team's app.pem"]?.configuration.properties == properties)
+        #expect(try String(contentsOfFile: directory.path + "/certificates/our%20team%27s%20app.pem", encoding: .utf8) == "ABC")
+    }
+}
