@@ -68,7 +68,8 @@ let package = Package(
         .executableTarget(
             name: "ConnectorDaemon",
             dependencies: [
-                "AccessPolicy", "TunnelCore", "ControlProtocol", "Telemetry", "Tokens", "Destinations", "ConnectivityService",
+                "AccessPolicy", "TunnelCore", "ControlProtocol", "Telemetry", "Tokens", "Destinations",
+                "ConnectivityService",
                 "YAMLDocument",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),

@@ -13,8 +13,9 @@ extension SystemMapping {
             if resource.access == .pathOnly, path.hasPrefix(resource.path), path != resource.path {
                 return "\(resource.path) is exposed with path-only, which does not admit what is below it"
             }
-            if resource.path.lowercased() == lower || resource.access == .pathAndSubPaths
-                && lower.hasPrefix(resource.path.lowercased())
+            if resource.path.lowercased() == lower
+                || resource.access == .pathAndSubPaths
+                    && lower.hasPrefix(resource.path.lowercased())
             {
                 best = best ?? "an exposed resource differs from it by upper and lower case only"
             }

@@ -18,7 +18,11 @@ package struct AuthToken: Codable, Sendable, Equatable {
 
     static func basic(user: String, password: String) -> AuthToken {
         let value = Base64.encode("\(user):\(password)")
-        return AuthToken(type: "Basic", value: value, http_header: Header(key: "Authorization", value: "Basic \(value)"))
+        return AuthToken(
+            type: "Basic",
+            value: value,
+            http_header: Header(key: "Authorization", value: "Basic \(value)")
+        )
     }
 
     package static func failure(_ text: String) -> AuthToken { AuthToken(type: "", value: "", error: text) }
@@ -135,7 +139,9 @@ package enum Authentication: Sendable, Equatable {
     ) throws(ConfigurationFault) -> String {
         guard isCommon else {
             guard tenant == nil else {
-                throw ConfigurationFault("X-tenant is not allowed: the tokenServiceURLType of the destination is Dedicated")
+                throw ConfigurationFault(
+                    "X-tenant is not allowed: the tokenServiceURLType of the destination is Dedicated"
+                )
             }
             return base
         }

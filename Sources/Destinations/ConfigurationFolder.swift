@@ -74,7 +74,9 @@ package struct ConfigurationFolder: Sendable {
                 break
             }
             let file = path + "/" + name
-            guard let stamp = Self.stamp(file), kind == .certificates || FileFormat(fileName: name) != nil else { continue }
+            guard let stamp = Self.stamp(file), kind == .certificates || FileFormat(fileName: name) != nil else {
+                continue
+            }
             var entry = known[name]
             if let refused = badFiles[name], refused.stamp == stamp {
                 bad[name] = refused
@@ -159,7 +161,8 @@ package struct ConfigurationFolder: Sendable {
     }
 
     private func readMetadata() -> [String: Metadata] {
-        guard let octets = try? PlainFile.read(path + "/" + Self.metadataName, maxOctets: DestinationFile.maxOctets) else {
+        guard let octets = try? PlainFile.read(path + "/" + Self.metadataName, maxOctets: DestinationFile.maxOctets)
+        else {
             return [:]
         }
         return (try? JSONLines.decode([String: Metadata].self, octets)) ?? [:]

@@ -134,9 +134,13 @@ package struct DestinationLookup: Sendable {
     ) -> [(configuration: NamedConfiguration, owner: Owned)] {
         let keys = ["KeyStoreLocation", "TrustStoreLocation", "tokenService.KeyStoreLocation"]
         var names: [String] = []
-        for name in keys.compactMap({ properties[$0] }) where !name.isEmpty && !names.contains(name) { names.append(name) }
+        for name in keys.compactMap({ properties[$0] }) where !name.isEmpty && !names.contains(name) {
+            names.append(name)
+        }
         return names.compactMap { name in
-            guard let (entry, owner) = entry(.certificates, [scope, Scope(tenant: scope.tenant)], name) else { return nil }
+            guard let (entry, owner) = entry(.certificates, [scope, Scope(tenant: scope.tenant)], name) else {
+                return nil
+            }
             return (entry.configuration, Owned(name: name, scope: owner))
         }
     }

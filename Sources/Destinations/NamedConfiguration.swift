@@ -130,7 +130,9 @@ package struct NamedConfiguration: Sendable, Equatable {
     }
 
     private func checkCertificate() throws(ConfigurationFault) {
-        guard let content = properties["Content"] else { throw ConfigurationFault("Missing mandatory property: Content") }
+        guard let content = properties["Content"] else {
+            throw ConfigurationFault("Missing mandatory property: Content")
+        }
         guard Base64.decode(content) != nil else { throw ConfigurationFault("Content must be Base64") }
         guard properties.keys.allSatisfy({ ["Name", "Content", "Type"].contains($0) }) else {
             throw ConfigurationFault("A certificate has Name, Content and Type only")

@@ -78,6 +78,9 @@ package final class AuditLog: Sendable {
     /// Records that are gone for good.
     package var lost: Int { pending.withLock { $0.totalLost } }
 
+    /// False while records wait because the last ones could not be written.
+    package var isWritable: Bool { pending.withLock { $0.failure == nil } }
+
     /// One line for `status`.
     package var summary: String {
         guard isOn else { return "off" }

@@ -140,6 +140,16 @@ package final class Rig {
         try readPorts()
     }
 
+    /// Asks until the answer is yes, or the time of all tests is over.
+    package static func eventually(_ isTrue: () throws -> Bool) rethrows -> Bool {
+        let end = DispatchTime.now() + .seconds(Socket.timeout)
+        while DispatchTime.now() < end {
+            if try isTrue() { return true }
+            usleep(50_000)
+        }
+        return false
+    }
+
     private func readPorts() throws {
         let line = try cloud.wait(for: "connectivity service started")
         let numbers = line.split(separator: "\"").compactMap { Int($0) }

@@ -45,13 +45,16 @@ struct DestinationFileTests {
         #expect(throws: FileFault(line: 2, "\\u needs four hexadecimal digits")) {
             try PropertiesFormat.parse("a=b\nb=\\u12")
         }
-        #expect(throws: FileFault(line: 3, "\"a\" stands here a second time")) { try PropertiesFormat.parse("a=1\n\na=2") }
+        #expect(throws: FileFault(line: 3, "\"a\" stands here a second time")) {
+            try PropertiesFormat.parse("a=1\n\na=2")
+        }
     }
 
     @Test("What is written in any format is read again as it was", arguments: FileFormat.allCases)
     func roundTrip(_ format: FileFormat) throws {
         let values = [
-            "plain", "", " leading", "trailing ", "a=b:c#d!e", "tab\tline\nreturn\r", "ä € 😀", "\\u0041", "\"quoted\"", "true",
+            "plain", "", " leading", "trailing ", "a=b:c#d!e", "tab\tline\nreturn\r", "ä € 😀", "\\u0041", "\"quoted\"",
+            "true",
             "~", "{a: b}", "# no comment", "\u{1}\u{7f}",
         ]
         for value in values {
@@ -155,6 +158,9 @@ struct ConfigurationFolderTests {
         let properties = ["Name": "our team's app.pem", "Content": "QUJD", "Type": "PEM"]
         try certificates.store(NamedConfiguration(.certificates, properties))
         #expect(certificates["our team's app.pem"]?.configuration.properties == properties)
-        #expect(try String(contentsOfFile: directory.path + "/certificates/our%20team%27s%20app.pem", encoding: .utf8) == "ABC")
+        #expect(
+            try String(contentsOfFile: directory.path + "/certificates/our%20team%27s%20app.pem", encoding: .utf8)
+                == "ABC"
+        )
     }
 }

@@ -12,7 +12,9 @@ struct DestinationLookupTests {
         #expect(try store.create(NamedConfiguration(kind, properties), scope) != .exists)
     }
 
-    private func find(_ name: String, fragments: [String] = [], optional: Bool = false) throws -> DestinationLookup.Found {
+    private func find(_ name: String, fragments: [String] = [], optional: Bool = false) throws
+        -> DestinationLookup.Found
+    {
         let lookup = DestinationLookup(store, tenant: "tenant1", provider: "provider", instance: "i")
         var wish = DestinationLookup.Wish(try LevelledName(name))
         wish.fragments = try fragments.map(LevelledName.init)
@@ -122,7 +124,8 @@ struct ListQueryTests {
             ("$filter=modifiedwithin('30','minutes')", ["D1", "D2", "D3", "D4", "D5"]),
             ("$filter=Label%5B'env'%5D+HAS+('prod')", ["D2"]), ("$filter=Label['env']+HAS+('test')", []),
             ("$filter=Label['env']+HAS+('prod')+AND+Label['env']+HAS+('eu')", ["D2"]),
-            ("$page=2&$pageSize=2", ["D3", "D4"]), ("$page=4&$pageSize=2", []), ("$select=Name", ["D1", "D2", "D3", "D4", "D5"]),
+            ("$page=2&$pageSize=2", ["D3", "D4"]), ("$page=4&$pageSize=2", []),
+            ("$select=Name", ["D1", "D2", "D3", "D4", "D5"]),
         ]
     )
     func shown(_ query: String, _ expected: [String]) throws {
@@ -136,17 +139,20 @@ struct ListQueryTests {
         let directory = TemporaryDirectory()
         let query = try ListQuery("%24page=2&%24pageSize=2&%24pageCount=true&%24entityCount=true")
         let headers = query.apply(try entries(directory), collection: "subaccountDestinations", now: 0).headers
-        #expect(headers.map { "\($0.name): \($0.value)" } == [
-            "Page-Count: 3", "Entity-Count: 5",
-            "Link: </subaccountDestinations?$page=1&$pageSize=2>; rel='previous', "
-                + "</subaccountDestinations?$page=3&$pageSize=2>; rel='next'",
-        ])
+        #expect(
+            headers.map { "\($0.name): \($0.value)" } == [
+                "Page-Count: 3", "Entity-Count: 5",
+                "Link: </subaccountDestinations?$page=1&$pageSize=2>; rel='previous', "
+                    + "</subaccountDestinations?$page=3&$pageSize=2>; rel='next'",
+            ]
+        )
     }
 
     @Test(
         "Queries that make no sense are refused",
         arguments: [
-            "$filter=Type%20in%20('a')", "$filter=Name%20in%20('a'", "$filter=modifiedwithin('0','minutes')", "$select=URL",
+            "$filter=Type%20in%20('a')", "$filter=Name%20in%20('a'", "$filter=modifiedwithin('0','minutes')",
+            "$select=URL",
             "$page=0", "$page=x", "$pageSize=5", "$page=1&$pageSize=1001", "$page=1&$select=Name", "$pageCount=true",
             "$page=1&$pageCount=yes", "$includeMetadata=secret", "$page=1&$page=2", "$filter=%zz",
         ]

@@ -123,7 +123,7 @@ struct EnrolmentTests {
         #expect(isAsked.wait(timeout: .now() + .seconds(Socket.timeout)) == .success)
         let result = try rig.run("enrol", "revoke", "--subaccount", "test", "--config", "cloud.conf")
         #expect(
-            result.status == 0 && result.output.contains("1 certificates revoked, 2 tunnels cut"),
+            result.status == 0 && result.output.contains("1 certificate revoked, 2 tunnels cut"),
             "\(result.output)"
         )
         #expect(socket.receive(through: "processed.\n").hasPrefix("HTTP/1.1 502"))

@@ -62,6 +62,29 @@ struct OperationTests {
         try connector.wait(for: "internal host reachable internal_host=\"127.0.0.1:\(closed.port)\"")
     }
 
+    @Test("What a check on demand finds out is known on the cloud side as well")
+    func demandedCheckIsTold() throws {
+        let backend = TestServer.http { _, _ in TestServer.ok("") }
+        let rig = try Rig()
+        defer { rig.stop() }
+        let connector = try rig.startConnector(systems: Rig.system(port: backend.port), extra: "check: {interval: 1h}")
+        try connector.wait(for: "internal host reachable")
+        func isShown(_ state: String) throws -> Bool {
+            try Rig.eventually {
+                try rig.control("status", "--cloud", "--config", "cloud.conf").output.contains(state)
+            }
+        }
+        #expect(try isShown("  reachable"))
+        let port = backend.port
+        backend.stop()
+        #expect(try Rig.eventually { try rig.control("check", "--config", "connector0.conf").status == 2 })
+        #expect(try isShown("not reachable: refused"))
+        let again = TestServer.http(port: port) { _, _ in TestServer.ok("") }
+        defer { again.stop() }
+        #expect(try Rig.eventually { try rig.control("check", "--config", "connector0.conf").status == 0 })
+        #expect(try isShown("  reachable"))
+    }
+
     @Test("However often a check is demanded, a host is asked once in a second, and never twice at once")
     func noFlood() throws {
         let backend = TestServer.http { _, _ in TestServer.ok("") }
@@ -174,6 +197,15 @@ struct OperationTests {
         try connector.wait(for: "log level changed", after: mark)
         #expect(!connector.log(after: mark).contains { $0.contains("request refused") })
         #expect(try rig.control("log-level", "louder", "--config", "connector0.conf").status == 64)
+        // Without the key in the file, the default is in force again.
+        let file = rig.folder.appending(path: "connector0.conf")
+        let changes = [("format: json", "level: error, format: json", "error"), ("level: error, ", "", "info")]
+        for (old, new, level) in changes {
+            let next = try String(contentsOf: file, encoding: .utf8).replacing(old, with: new)
+            try next.write(to: file, atomically: true, encoding: .utf8)
+            #expect(try rig.control("reload", "--config", "connector0.conf").status == 0)
+            #expect(try rig.control("status", "--config", "connector0.conf").output.contains("log level \(level)\n"))
+        }
     }
 
     @Test("Each refusal has one audit record, and the metrics count it")

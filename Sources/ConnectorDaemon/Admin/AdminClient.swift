@@ -1,5 +1,5 @@
-internal import NIOCore
 internal import ControlProtocol
+internal import NIOCore
 internal import NIOHTTP1
 internal import Tokens
 

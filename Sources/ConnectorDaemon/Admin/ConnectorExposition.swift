@@ -42,6 +42,8 @@ struct ConnectorExposition {
         writeRequests(&exposition)
         writeTunnels(&exposition)
         writeSystems(&exposition)
+        exposition.family("connector_audit_ok", .gauge, "1 while the audit log can be written, or is off.")
+        exposition.sample([:], audit.isWritable ? 1 : 0)
         exposition.family("connector_audit_records_lost_total", .counter, "Audit records that could not be kept.")
         exposition.sample([:], audit.lost)
         exposition.family("connector_reloads_total", .counter, "Reloads that took effect.")

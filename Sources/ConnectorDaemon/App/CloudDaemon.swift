@@ -236,7 +236,7 @@ final class CloudDaemon: Sendable {
             state.configuration.reloads += 1
             state.configuration.lastError = []
         }
-        if let level = new.process.logLevel, level != old.process.logLevel { LogLevelSwitch.level = level }
+        if new.process.logLevel != old.process.logLevel { LogLevelSwitch.level = new.process.logLevel ?? .info }
         await admin.apply(new.process, old.process, self)
         let needsStart =
             new.process.audit != old.process.audit || new.process.traceFile != old.process.traceFile
@@ -382,6 +382,8 @@ extension CloudDaemon: HTTPRouter {
     private func metrics() async throws -> Exposition {
         var exposition = Exposition()
         try await service.writeMetrics(&exposition)
+        exposition.family("connector_service_audit_ok", .gauge, "1 while the audit log can be written, or is off.")
+        exposition.sample([:], audit.isWritable ? 1 : 0)
         exposition.family("connector_service_audit_records_lost_total", .counter, "Audit records not kept.")
         exposition.sample([:], audit.lost)
         let (configuration, failures) = state.withLock { ($0.configuration, $0.failedReloads) }
@@ -389,6 +391,8 @@ extension CloudDaemon: HTTPRouter {
         exposition.sample([:], configuration.reloads)
         exposition.family("connector_service_reload_failures_total", .counter, "Reloads that changed nothing.")
         exposition.sample([:], failures)
+        exposition.family("connector_service_configuration_ok", .gauge, "0 while the last reload was refused.")
+        exposition.sample([:], configuration.lastError.isEmpty ? 1 : 0)
         return exposition
     }
 }

@@ -58,7 +58,9 @@ final class Connector: Sendable {
             loop.sweeper.start(on: eventLoop)
             return loop
         }
-        checker = AvailabilityChecker(logger: logger)
+        checker = AvailabilityChecker(logger: logger) { [state] message in
+            for tunnel in state.live() { tunnel.send(message) }
+        }
     }
 
     var configuration: ConnectorConfiguration { current.withLock { $0.configuration } }
@@ -68,7 +70,7 @@ final class Connector: Sendable {
         let configuration = self.configuration
         checker.apply(current.withLock { $0.snapshot }, configuration.check)
         try addFleet(configuration)
-        let checks = Task { [checker] in await checker.run { [weak self] in self?.broadcast($0) } }
+        let checks = Task { [checker] in await checker.run() }
         let renewals = Task { [renewal] in await renewal.run(for: self) }
         current.withLock { $0.background = [checks, renewals] }
     }
@@ -288,7 +290,10 @@ final class Connector: Sendable {
 extension Connector: TunnelOwner {
     var drainLimit: TimeAmount { configuration.drain }
 
-    func introduction() -> [ControlMessage] { [ControlMessage(hello: session)] + exposedMessages() }
+    func introduction(on tunnel: DialedTunnel) -> [ControlMessage] {
+        tunnel.toldChanges.store(checker.changeCount, ordering: .releasing)
+        return [ControlMessage(hello: session)] + exposedMessages()
+    }
 
     func received(_ message: ControlMessage) { renewal.received(message) }
 
@@ -296,6 +301,10 @@ extension Connector: TunnelOwner {
         // First the state: whoever waits for the tunnel finds it there.
         state.connected(tunnel)
         tunnel.becameReady(at: WallClock.seconds())
+        // What changed between the introduction and now went to the tunnels of before.
+        if tunnel.toldChanges.load(ordering: .acquiring) != checker.changeCount {
+            for message in exposedMessages() { tunnel.send(message) }
+        }
         logger.info("tunnel connected", metadata: ["tunnel": "\(tunnel.id)", "service": "\(tunnel.target.name)"])
         audit.record(.connectionOpened, "Tunnel \(tunnel.id) to \(tunnel.target.name) opened")
     }

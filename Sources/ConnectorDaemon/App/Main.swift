@@ -27,7 +27,10 @@ struct Connectord: AsyncParsableCommand {
                     LogLevelCommand.self, AuditCommand.self,
                 ]
             ),
-            CommandGroup(name: "Cloud side", subcommands: [EnvCommand.self, TokenCommand.self, DestinationCommand.self]),
+            CommandGroup(
+                name: "Cloud side",
+                subcommands: [EnvCommand.self, TokenCommand.self, DestinationCommand.self]
+            ),
         ]
     )
 }

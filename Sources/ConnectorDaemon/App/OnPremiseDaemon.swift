@@ -220,7 +220,7 @@ final class OnPremiseDaemon: Sendable {
     }
 
     private func apply(_ process: ProcessConfiguration, _ old: ProcessConfiguration) async {
-        if let level = process.logLevel, level != old.logLevel { LogLevelSwitch.level = level }
+        if process.logLevel != old.logLevel { LogLevelSwitch.level = process.logLevel ?? .info }
         await admin.apply(process, old, self)
         if process.audit != old.audit || process.traceFile != old.traceFile || process.logFormat != old.logFormat {
             logger.warning("audit, tracing and log.format take effect at the next start")

@@ -36,6 +36,21 @@ struct AdminOptions: ParsableArguments {
     }
 }
 
+/// Where a running connector is asked, for what a service cannot answer.
+struct ConnectorOptions: ParsableArguments {
+    @Option(help: "The connector's configuration file, which names its admin socket.")
+    var config = DefaultFile.connector
+
+    @Option(help: "The admin socket itself, instead of what the file says.")
+    var socket: String?
+
+    var admin: AdminOptions {
+        var options = AdminOptions()
+        (options.config, options.cloud, options.socket) = (config, false, socket)
+        return options
+    }
+}
+
 /// What the commands that ask a daemon share.
 enum AdminCommand {
     /// Runs `body`; what goes wrong is said in one line, with exit status 1.
@@ -116,10 +131,10 @@ struct RotateCommand: AsyncParsableCommand {
         discussion: "No request is lost. Returns when the old tunnels are gone. Exit status: 1 if it cannot be asked."
     )
 
-    @OptionGroup var options: AdminOptions
+    @OptionGroup var options: ConnectorOptions
 
     func run() async throws {
-        try await AdminCommand.run(options) { client in
+        try await AdminCommand.run(options.admin) { client in
             _ = try await client.post("/rotate", AdminMessage.Empty()).decode(AdminMessage.Empty.self)
             print("rotated")
         }
@@ -182,9 +197,9 @@ struct AuditCommand: ParsableCommand {
             }
             for finding in result.findings { print(finding) }
             for note in result.notes { print("note: \(note)") }
-            let records = "\(result.records) records in \(result.files) files"
+            let records = "\(StatusText.count(result.records, "record")) in \(StatusText.count(result.files, "file"))"
             guard result.findings.isEmpty else {
-                print("NOT WHOLE: \(records), \(result.findings.count) findings")
+                print("NOT WHOLE: \(records), \(StatusText.count(result.findings.count, "finding"))")
                 throw ExitCode(2)
             }
             print("whole: \(records)")

@@ -19,7 +19,7 @@ struct CheckCommand: AsyncParsableCommand {
     @Argument(help: "Virtual hosts, as host or host:port; none for all.")
     var hosts: [String] = []
 
-    @OptionGroup var options: AdminOptions
+    @OptionGroup var options: ConnectorOptions
 
     @Flag(help: "Look from here, even if a connector runs.")
     var local = false
@@ -28,7 +28,7 @@ struct CheckCommand: AsyncParsableCommand {
     var json = false
 
     func run() async throws {
-        try await AdminCommand.run(options) { client in
+        try await AdminCommand.run(options.admin) { client in
             let systems: [ConnectorStatus.System]
             if !local, let response = try? await client.post("/check", AdminMessage.Check(hosts: hosts)) {
                 systems = try response.decode(AdminMessage.Systems.self).systems
@@ -46,7 +46,7 @@ struct CheckCommand: AsyncParsableCommand {
 
     private func look() async throws -> [ConnectorStatus.System] {
         let configurations = try CommandSupport.load { () throws(ConfigurationError) in
-            try ConnectorFiles.load(options.file)
+            try ConnectorFiles.load(options.config)
         }
         var results: [ConnectorStatus.System] = []
         for configuration in configurations {

@@ -19,7 +19,7 @@ enum DefaultFile {
     static var cloud: String { choose("etc/cloud.conf", "/etc/connector-cloud/cloud.conf") }
 
     private static func choose(_ near: String, _ installed: String) -> String {
-        access(near, F_OK) != 0 && access(installed, F_OK) == 0 ? installed : near
+        access(near, F_OK) == 0 ? near : installed
     }
 }
 

@@ -70,7 +70,9 @@ struct EnrolCommand: AsyncParsableCommand {
             try await AdminCommand.run(service.admin) { client in
                 let wish = AdminMessage.Identity(subaccount: subaccount, locationID: locationID)
                 let revoked = try await client.post("/revocations", wish).decode(AdminMessage.Revoked.self)
-                print("\(revoked.certificates) certificates revoked, \(revoked.tunnels) tunnels cut")
+                print(
+                    "\(StatusText.count(revoked.certificates, "certificate")) revoked, \(StatusText.count(revoked.tunnels, "tunnel")) cut"
+                )
             }
         }
     }

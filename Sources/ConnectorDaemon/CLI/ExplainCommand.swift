@@ -44,7 +44,12 @@ struct Explanation {
             let target = try RequestTarget(octets.span)
             decide(method, url, authority, target, isUpgrade, configuration)
         } catch {
-            lines = ["decision    refused with 400: \(error.rawValue)"]
+            let isHTTPS = error == .unsupportedScheme && url.hasPrefix("https")
+            lines = [
+                isHTTPS
+                    ? "decision    refused with 405: HTTPS proxying is not supported"
+                    : "decision    refused with 400: \(error.rawValue)"
+            ]
             if error == .unsupportedScheme || error == .unsupportedForm {
                 lines.append("advice      write the URL as http://VIRTUAL-HOST:PORT/PATH")
             }

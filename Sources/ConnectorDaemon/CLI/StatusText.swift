@@ -22,7 +22,7 @@ enum StatusText {
         for tunnel in connector.tunnels {
             let roundTrip = tunnel.roundTripMilliseconds.map { ", round trip \($0) ms" } ?? ""
             text += "tunnel         \(tunnel.service), up \(duration(since: tunnel.connectedSince)), "
-            text += "\(tunnel.streams) requests\(roundTrip)\n"
+            text += "\(count(tunnel.streams, "request")) in flight\(roundTrip)\n"
         }
         for (name, cause) in connector.failures.sorted(by: { $0.key < $1.key }) {
             text += "no tunnel      \(name): \(cause)\n"
@@ -35,7 +35,7 @@ enum StatusText {
         let rows = systems.map { system in
             [
                 system.virtualHost, system.internalHost, system.protocol,
-                system.activeResources == 1 ? "1 resource" : "\(system.activeResources) resources",
+                count(system.activeResources, "resource"),
                 describe(system.availability),
             ]
         }
@@ -61,7 +61,7 @@ enum StatusText {
             text += "\nsubaccount     \(connector.subaccount), \(location)\n"
             let since = connector.connectedSince ?? connector.disconnectedSince
             text += "state          \(connector.state)" + (since.map { " for \(duration(since: $0))" } ?? "")
-            text += ", \(connector.tunnels) tunnels, from \(connector.remote)\n"
+            text += ", \(count(connector.tunnels, "tunnel")), from \(connector.remote)\n"
             if !connector.version.isEmpty {
                 text += "connector      \(escape(connector.version)) \(escape(connector.description))\n"
             }
@@ -71,7 +71,7 @@ enum StatusText {
             let rows = connector.systems.map { system in
                 [
                     escape(system.host), escape(system.protocol), escape(system.type),
-                    system.hasResources ? "resources" : "no resources", escape(system.availability),
+                    system.hasResources ? "has resources" : "no resources", escape(system.availability),
                 ]
             }
             text += rows.isEmpty ? "no systems are exposed\n" : align(rows)
@@ -80,11 +80,15 @@ enum StatusText {
     }
 
     private static func configuration(_ state: ConfigurationState) -> String {
-        var text = "configuration  \(state.file), read \(WallClock.text(state.loadedAt)), \(state.reloads) reloads\n"
+        var text =
+            "configuration  \(state.file), read \(WallClock.text(state.loadedAt)), \(count(state.reloads, "reload"))\n"
         if !state.lastError.isEmpty { text += "LAST RELOAD FAILED; what was read before is in force:\n" }
         for finding in state.lastError.prefix(5) { text += "  \(finding)\n" }
         return text
     }
+
+    /// "1 tunnel", "2 tunnels".
+    static func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
 
     private static func escape(_ text: String) -> String { ConnectorLogHandler.escaped(text) }
 

@@ -27,6 +27,9 @@ final class AvailabilityChecker: Sendable {
     }
 
     private let state = Mutex(State())
+    /// Hears of every change.
+    private let tell: @Sendable (ControlMessage) -> Void
+    private let changes = Atomic<Int>(0)
     private let wakeup = Wakeup()
     private let logger: Logger
     private let group = MultiThreadedEventLoopGroup.singleton
@@ -36,7 +39,13 @@ final class AvailabilityChecker: Sendable {
     /// A host that was looked at so recently is not asked again, however often someone demands it.
     private static let minimumSpacing = TimeAmount.seconds(1)
 
-    init(logger: Logger) { self.logger = logger }
+    init(logger: Logger, tell: @escaping @Sendable (ControlMessage) -> Void = { _ in }) {
+        self.logger = logger
+        self.tell = tell
+    }
+
+    /// Grows with every change of an availability.
+    var changeCount: Int { changes.load(ordering: .acquiring) }
 
     /// What is new, or is judged by other rules now, is checked at once; what is gone is forgotten.
     func apply(_ snapshot: ForwardingSnapshot, _ configuration: Configuration) {
@@ -64,14 +73,14 @@ final class AvailabilityChecker: Sendable {
         state.withLock { $0.entries[AvailabilityTarget(system)]?.availability ?? Availability() }
     }
 
-    /// Runs until its task is cancelled. `tell` hears of every change.
-    func run(_ tell: @escaping @Sendable (ControlMessage) -> Void) async {
+    /// Runs until its task is cancelled.
+    func run() async {
         while !Task.isCancelled {
             let due = takeDue(Self.concurrency)
             if due.isEmpty {
                 await wakeup.wait(upTo: untilNext())
             } else {
-                await check(due, tell)
+                await check(due)
             }
         }
     }
@@ -91,7 +100,7 @@ final class AvailabilityChecker: Sendable {
         }
         var rest = Array(wanted)
         while !rest.isEmpty {
-            await check(Array(rest.prefix(Self.concurrency))) { _ in }
+            await check(Array(rest.prefix(Self.concurrency)))
             rest.removeFirst(min(Self.concurrency, rest.count))
         }
     }
@@ -115,10 +124,7 @@ final class AvailabilityChecker: Sendable {
         return .nanoseconds(max(1_000_000, (next - .now()).nanoseconds))
     }
 
-    private func check(
-        _ targets: [AvailabilityTarget],
-        _ tell: @escaping @Sendable (ControlMessage) -> Void
-    ) async {
+    private func check(_ targets: [AvailabilityTarget]) async {
         let (tls, configuration) = state.withLock { ($0.tls, $0.configuration) }
         guard let tls else { return }
         await withDiscardingTaskGroup { tasks in
@@ -131,18 +137,13 @@ final class AvailabilityChecker: Sendable {
                         timeout: configuration.timeout,
                         on: eventLoop
                     )
-                    keep(result, target, configuration, tell)
+                    keep(result, target, configuration)
                 }
             }
         }
     }
 
-    private func keep(
-        _ result: Availability,
-        _ target: AvailabilityTarget,
-        _ configuration: Configuration,
-        _ tell: (ControlMessage) -> Void
-    ) {
+    private func keep(_ result: Availability, _ target: AvailabilityTarget, _ configuration: Configuration) {
         // A fifth of jitter keeps the checks of many hosts apart.
         let interval = Double((configuration.interval ?? .seconds(30)).nanoseconds) * .random(in: 0.9...1.1)
         let changed = state.withLock { state -> [String]? in
@@ -155,7 +156,15 @@ final class AvailabilityChecker: Sendable {
             state.entries[target] = entry
             return isNews ? entry.systems : nil
         }
+        logger.debug(
+            "internal host checked",
+            metadata: [
+                "internal_host": "\(target.address)", "protocol": "\(target.protocol)", "result": "\(result.summary)",
+                "ms": "\(result.milliseconds ?? 0)",
+            ]
+        )
         guard let changed else { return }
+        changes.wrappingAdd(1, ordering: .acquiringAndReleasing)
         logger.log(
             level: result.state == .reachable ? .info : .warning,
             result.state == .reachable ? "internal host reachable" : "internal host not reachable",

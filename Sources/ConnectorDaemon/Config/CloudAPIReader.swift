@@ -1,9 +1,9 @@
-internal import YAMLDocument
 internal import ConnectivityService
 internal import ControlProtocol
 internal import NIOCore
 internal import Tokens
 internal import TunnelCore
+internal import YAMLDocument
 
 /// Reads the section `api` of `cloud.conf`.
 enum CloudAPIReader {

@@ -1,10 +1,10 @@
-internal import Glibc
-internal import YAMLDocument
 internal import ConnectivityService
 internal import ControlProtocol
+internal import Glibc
 internal import NIOCore
 internal import Tokens
 internal import TunnelCore
+internal import YAMLDocument
 
 /// Everything `cloud.conf` says, validated.
 struct CloudConfiguration: Sendable {

@@ -1,7 +1,7 @@
-internal import YAMLDocument
 internal import Glibc
 internal import NIOCore
 internal import TunnelCore
+internal import YAMLDocument
 
 /// Gets from a path to a section with findings.
 enum ConfigurationFile {

@@ -1,7 +1,7 @@
-internal import YAMLDocument
 internal import AccessPolicy
 internal import NIOCore
 internal import TunnelCore
+internal import YAMLDocument
 
 /// From the text of `connector.conf` to a `ConnectorConfiguration`, with findings for everything that is wrong or odd.
 struct ConnectorConfigurationReader {
@@ -137,10 +137,11 @@ struct ConnectorConfigurationReader {
                         findings.warning(
                             section.place("password-file"),
                             key,
-                            message + "; systemd hands it to the service"
+                            message + "; systemd hands it to the service at its start, so a new secret needs a restart"
                         )
                     } else {
-                        findings.error(section.place("password-file"), key, message)
+                        let advice = file.hasPrefix("/run/credentials/") ? "; a new secret needs a restart" : ""
+                        findings.error(section.place("password-file"), key, message + advice)
                     }
                 }
             }

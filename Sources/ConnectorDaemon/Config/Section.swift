@@ -1,5 +1,5 @@
-internal import YAMLDocument
 internal import NIOCore
+internal import YAMLDocument
 
 /// Reads the keys of one mapping and remembers what it was asked for, so that all others can be reported.
 struct Section {

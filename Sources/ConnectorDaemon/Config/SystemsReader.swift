@@ -1,5 +1,5 @@
-internal import YAMLDocument
 internal import AccessPolicy
+internal import YAMLDocument
 
 /// Reads the list `systems` and looks for what an administrator did not mean.
 struct SystemsReader {

@@ -26,7 +26,10 @@ struct Doctor {
 
     /// - Returns: whether a tunnel can be opened.
     mutating func examine() async -> Bool {
-        ok("configuration", "\(configuration.file): \(configuration.systems.count) systems, \(configuration.identity)")
+        ok(
+            "configuration",
+            "\(configuration.file): \(StatusText.count(configuration.systems.count, "system")), \(configuration.identity)"
+        )
         guard examineCertificate() else { return false }
         guard let targets = await resolve() else { return false }
         var isOneUp = false
@@ -88,7 +91,11 @@ struct Doctor {
             ok("name", "\(host) is \(addresses.map(\.text).joined(separator: ", "))")
             return addresses.map { DialTarget(name: $0.text, address: $0) }
         } catch {
-            failed("name", "\(error)", "check tunnel.service, /etc/resolv.conf, or whether only a proxy may resolve it")
+            let advice =
+                dialer.proxy == nil
+                ? "check tunnel.service, /etc/resolv.conf, or whether only a proxy may resolve it"
+                : "check tunnel.http-proxy and /etc/resolv.conf"
+            failed("name", "\(error)", advice)
             return nil
         }
     }
@@ -98,11 +105,20 @@ struct Doctor {
         let probe = DoctorProbe(configuration, address, eventLoop)
         do {
             try await probe.connect()
-            ok("connection", target.name)
+            ok("connection", target.name + (configuration.dialer.proxy == nil ? "" : ", the proxy"))
         } catch {
+            let cause = BackendRefusal.explain(error).cause
+            guard configuration.dialer.proxy == nil else {
+                failed(
+                    "proxy",
+                    "\(target.name): \(cause)",
+                    "does the proxy run, and listen on this port? Check tunnel.http-proxy, or ask who runs the proxy"
+                )
+                return false
+            }
             failed(
                 "connection",
-                "\(target.name): \(BackendRefusal.explain(error).cause)",
+                "\(target.name): \(cause)",
                 "does the service run, and listen on this port? If so, ask the firewall's operator to allow this machine "
                     + "out to \(target.name), or for a proxy"
             )

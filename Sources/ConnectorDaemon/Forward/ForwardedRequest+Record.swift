@@ -9,14 +9,20 @@ internal import TunnelCore
 extension ForwardedRequest {
     /// Counts a request once, at its end.
     ///
-    /// - Parameter status: 0 where there was no complete answer.
-    func settle(_ status: Int) {
+    /// - Parameters:
+    ///   - status: 0 where there was no complete answer.
+    ///   - refused: of an answer of ours, what its log line says.
+    func settle(_ status: Int, _ refused: Logger.Metadata? = nil) {
         guard !isSettled else { return }
         isSettled = true
         metrics.counts.answered(status)
         metrics.counts.requestOctets += requestOctets
         metrics.counts.responseOctets += responseOctets
-        if loop.accessLog { logAccess(status) }
+        if loop.accessLog {
+            logAccess(status, level: .info, refused)
+        } else if LogLevelSwitch.level <= .debug {
+            logAccess(status, level: .debug, refused)
+        }
         if let span { end(span, status) }
     }
 
@@ -39,7 +45,7 @@ extension ForwardedRequest {
         span.end()
     }
 
-    private func logAccess(_ status: Int) {
+    private func logAccess(_ status: Int, level: Logger.Level, _ refused: Logger.Metadata?) {
         var metadata: Logger.Metadata = [
             "method": "\(method)", "status": "\(status == 0 ? "incomplete" : String(status))",
             "request_octets": "\(requestOctets)", "response_octets": "\(responseOctets)",
@@ -50,7 +56,10 @@ extension ForwardedRequest {
             metadata["virtual_host"] = "\(permit.system.virtualAddress)"
             metadata["path"] = "\(LogText.escaped(permit.target.path))"
         }
-        loop.logger.info("access", metadata: metadata)
+        if let refused {
+            for key in ["virtual_host", "path", "request_id"] { metadata[key] = refused[key] }
+        }
+        loop.logger.log(level: level, "access", metadata: metadata)
     }
 
     private static func milliseconds(_ nanoseconds: Int64) -> Double { Double(nanoseconds / 1000) / 1000 }

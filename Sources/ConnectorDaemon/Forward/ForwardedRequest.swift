@@ -259,9 +259,10 @@ final class ForwardedRequest: StreamReceiver {
         state = .done
         pending = nil
         let requestID = loop.requestIDs.next()
-        log(refusal, request, requestID: requestID)
+        let logged = log(refusal, request, requestID: requestID)
         metrics.counts.refusals[refusal.source.rawValue, default: 0] += 1
-        settle(stream.hasSentHead ? 0 : Int(refusal.status))
+        if !stream.hasSentHead, !isHead { responseOctets += refusal.text.utf8.count + 1 }
+        settle(stream.hasSentHead ? 0 : Int(refusal.status), logged)
         guard !stream.hasSentHead else {
             stream.abort()
             return
@@ -282,7 +283,7 @@ final class ForwardedRequest: StreamReceiver {
         returnCredit()
     }
 
-    private func log(_ refusal: Refusal, _ request: RequestSummary?, requestID: String) {
+    private func log(_ refusal: Refusal, _ request: RequestSummary?, requestID: String) -> Logger.Metadata {
         var metadata: Logger.Metadata = [
             "request_id": "\(requestID)", "status": "\(refusal.status)", "source": "\(refusal.source.rawValue)",
             "phase": "\(refusal.phase.rawValue)", "cause": "\(refusal.cause)", "method": "\(method)",
@@ -299,12 +300,13 @@ final class ForwardedRequest: StreamReceiver {
             refusal.source == .policy ? "request refused" : "request failed",
             metadata: metadata
         )
-        guard refusal.source == .policy || refusal.source == .client, loop.audit.isOn else { return }
+        guard refusal.source == .policy || refusal.source == .client, loop.audit.isOn else { return metadata }
         let resource = metadata["path"].map { "resource \($0) on " } ?? ""
         loop.audit.record(
             .accessDenied,
             "Denying access to \(resource)system \(metadata["virtual_host"] ?? "unknown"): \(refusal.cause) "
                 + "[\(method), requestId=\(requestID)]"
         )
+        return metadata
     }
 }

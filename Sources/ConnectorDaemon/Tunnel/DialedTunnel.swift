@@ -18,6 +18,8 @@ final class DialedTunnel: Sendable {
     private let reason = Mutex<String?>(nil)
     private let since = Mutex<Int>(0)
     private let isRetired = Atomic<Bool>(false)
+    /// Of the availability that the service was told of first.
+    let toldChanges = Atomic<Int>(0)
     let eventLoop: any EventLoop
 
     init(id: Int, fleet: Int, target: DialTarget, eventLoop: any EventLoop) {
@@ -126,7 +128,7 @@ final class ServedTunnel: TunnelHandlerDelegate {
         let control = ConnectorControl(stream, owner: owner, tunnel: self)
         self.control = control
         tunnel.attach(control)
-        for message in owner.introduction() { control.send(message) }
+        for message in owner.introduction(on: tunnel) { control.send(message) }
         return control
     }
 
@@ -165,7 +167,7 @@ protocol TunnelOwner: AnyObject, Sendable {
     /// For requests in flight on a tunnel that is taken away.
     var drainLimit: TimeAmount { get }
     /// What the service is told first.
-    func introduction() -> [ControlMessage]
+    func introduction(on tunnel: DialedTunnel) -> [ControlMessage]
     func received(_ message: ControlMessage)
     func tunnelReady(_ tunnel: DialedTunnel)
     func tunnelDismissed(_ tunnel: DialedTunnel)

@@ -13,6 +13,15 @@ struct ProxyConnectError: Error, CustomStringConvertible {
         self.description = description
     }
 
+    init(_ proxy: DialerConfiguration.Proxy, cannotBeReached error: any Error) {
+        let cause = BackendRefusal.explain(error).cause
+        self.init(
+            status: nil,
+            "the proxy \(proxy.host):\(proxy.port) cannot be reached: \(cause): check tunnel.http-proxy, or ask who runs the "
+                + "proxy"
+        )
+    }
+
     init(status: Int, proxy: String, service: String) {
         let advice =
             switch status {

@@ -157,7 +157,11 @@ final class TunnelFleet: Sendable {
             }
         if let address = tunnel.target.address { return try await bootstrap.connect(to: address).get() }
         let proxy = configuration.proxy!
-        return try await bootstrap.connect(host: proxy.host, port: proxy.port).get()
+        do {
+            return try await bootstrap.connect(host: proxy.host, port: proxy.port).get()
+        } catch {
+            throw ProxyConnectError(proxy, cannotBeReached: error)
+        }
     }
 
     private func addHandlers(_ channel: any Channel, _ tunnel: DialedTunnel) throws {

@@ -96,7 +96,9 @@ struct ConfigurationRequests: Sendable {
 
     private func write(_ request: HTTPRequest, isNew: Bool) throws -> HTTPResponse {
         guard let value = try? JSONLines.decode(JSONValue.self, request.body) else {
-            throw ConfigurationFault(request.body.isEmpty ? "The request body is missing" : "The request body is not JSON")
+            throw ConfigurationFault(
+                request.body.isEmpty ? "The request body is missing" : "The request body is not JSON"
+            )
         }
         guard case .array(let items) = value else { return try writeOne(value, isNew) }
         guard collection.kind != .fragments else { throw ConfigurationFault("A JSON object is needed, not an array") }

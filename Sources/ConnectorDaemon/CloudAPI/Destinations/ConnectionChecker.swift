@@ -86,7 +86,9 @@ final class ConnectionChecker: Sendable {
         do {
             var response = try await ask(.HEAD, url, location, tenant, service)
             let isUnknown = [405, 501].contains(response.status.code)
-            if isUnknown, Self.report(response) == nil { response = try await ask(.GET, url, location, tenant, service) }
+            if isUnknown, Self.report(response) == nil {
+                response = try await ask(.GET, url, location, tenant, service)
+            }
             judge(response, url, location, tenant, service, &check)
         } catch {
             check.detail = "The request to the own proxy entry failed: \(error)."
@@ -106,7 +108,8 @@ final class ConnectionChecker: Sendable {
     ) async throws -> HTTPClient.Response {
         let token = try tokens.token(for: .connectivity, user: nil, tenant: tenant, now: WallClock.seconds())
         var headers: HTTPHeaders = [
-            "host": url.authority, "user-agent": "connectord/\(Version.current) (connection check)", "connection": "close",
+            "host": url.authority, "user-agent": "connectord/\(Version.current) (connection check)",
+            "connection": "close",
             "proxy-authorization": "Bearer \(token.access_token)",
         ]
         if !location.isEmpty { headers.add(name: "sap-connectivity-scc-location_id", value: location) }
@@ -180,7 +183,8 @@ final class ConnectionChecker: Sendable {
     }
 
     private static func connectorDetail(_ location: String, _ connectors: [ServiceStatus.Connector]) -> String {
-        let wanted = location.isEmpty ? "without a location ID" : "with location ID \"\(LogText.escaped(location.utf8))\""
+        let wanted =
+            location.isEmpty ? "without a location ID" : "with location ID \"\(LogText.escaped(location.utf8))\""
         let connected = connectors.filter { $0.tunnels > 0 }
             .map { $0.locationID.isEmpty ? "one without a location ID" : "\"\($0.locationID)\"" }
         let list = connected.isEmpty ? "none is" : "connected: \(connected.joined(separator: ", "))"
@@ -201,7 +205,8 @@ final class ConnectionChecker: Sendable {
             return
         }
         let headers: HTTPHeaders = [
-            "host": url.authority, "user-agent": "connectord/\(Version.current) (connection check)", "connection": "close",
+            "host": url.authority, "user-agent": "connectord/\(Version.current) (connection check)",
+            "connection": "close",
         ]
         do {
             let address = HTTPClient.Address.host(url.host, port: url.port, isTLS: url.isTLS)

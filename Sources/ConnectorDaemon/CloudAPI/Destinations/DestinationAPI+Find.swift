@@ -161,7 +161,8 @@ extension DestinationAPI {
     }
 
     /// With an entity tag, or without a body where the client has this version already.
-    static func tagged(_ body: some Swift.Collection<UInt8>, _ request: HTTPRequest, tag: String? = nil) -> HTTPResponse {
+    static func tagged(_ body: some Swift.Collection<UInt8>, _ request: HTTPRequest, tag: String? = nil) -> HTTPResponse
+    {
         let tag = tag ?? EntityTag.of(Array(body))
         let verdict = EntityTag.verdict(
             tag,

@@ -49,7 +49,9 @@ struct DestinationAPI: Sendable {
             // Nothing of an identity service is kept here.
             response = request.method == "DELETE" ? HTTPResponse(status: .ok, body: []) : Self.notAllowed("DELETE")
         case ("v1", let word):
-            guard let collection = Collection(word, caller), segments.count <= 4 else { return Self.noSuchPath(request) }
+            guard let collection = Collection(word, caller), segments.count <= 4 else {
+                return Self.noSuchPath(request)
+            }
             response = ConfigurationRequests(store: store, collection: collection, audit: audit)
                 .answer(request, Array(segments.dropFirst(2)))
         default: return Self.noSuchPath(request)

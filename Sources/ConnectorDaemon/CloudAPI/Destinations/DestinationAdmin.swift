@@ -1,5 +1,5 @@
-internal import ControlProtocol
 internal import ConnectivityService
+internal import ControlProtocol
 internal import Destinations
 internal import NIOHTTP1
 internal import Telemetry
