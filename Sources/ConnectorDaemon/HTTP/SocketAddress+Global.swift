@@ -1,23 +1,22 @@
-internal import CNIOLinux
-internal import Glibc
 internal import NIOCore
 
 extension SocketAddress {
     /// Whether the address is one of the public Internet: not private, local to a link or host, shared, or for groups
     /// (RFC 6890 and its registries).
     var isGlobal: Bool {
-        switch self {
-        case .v4(let address):
-            return Self.isGlobal(withUnsafeBytes(of: address.address.sin_addr) { Array($0) })
-        case .v6(let address):
-            let octets = withUnsafeBytes(of: address.address.sin6_addr) { Array($0) }
+        // Where the address stands in sockaddr_in and sockaddr_in6 (ip(7), ipv6(7)).
+        let offset = self.protocol == .inet ? 4 : 8
+        let octets = withSockAddr { pointer, size in
+            Array(UnsafeRawBufferPointer(start: pointer, count: size).dropFirst(offset))
+        }
+        switch self.protocol {
+        case .inet: return Self.isGlobal(Array(octets.prefix(4)))
+        case .inet6:
             // IPv4 in IPv6, mapped and translated (RFC 4291 section 2.5.5.2, RFC 6052).
-            if octets.prefix(10).allSatisfy({ $0 == 0 }), octets[10] == 0xff, octets[11] == 0xff {
-                return Self.isGlobal(Array(octets[12...]))
-            }
-            if octets.prefix(4) == [0, 0x64, 0xff, 0x9b] { return Self.isGlobal(Array(octets[12...])) }
+            let isMapped = octets.prefix(10).allSatisfy { $0 == 0 } && octets[10] == 0xff && octets[11] == 0xff
+            if isMapped || octets.prefix(4) == [0, 0x64, 0xff, 0x9b] { return Self.isGlobal(Array(octets[12..<16])) }
             return octets[0] & 0xe0 == 0x20 && octets.prefix(4) != [0x20, 0x01, 0x0d, 0xb8]
-        case .unixDomainSocket: return false
+        default: return false
         }
     }
 
