@@ -143,6 +143,10 @@ final class ConnectionChecker: Sendable {
         case ("policy", _):
             check.message = Message.resource
             check.detail = "\(url.path.prefix { $0 != "?" }) on \(system): \(report.cause)."
+            if url.path == "/" {
+                check.detail! += " The destination's URL has no path, so the check asked for \"/\"; programs may still reach "
+                check.detail! += "exposed paths below it."
+            }
         case ("backend", "connect"), ("backend", "tls"):
             check.message = Message.notReachable
             check.detail = "\(system): \(report.cause)."
