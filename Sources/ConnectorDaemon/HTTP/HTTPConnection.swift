@@ -11,7 +11,7 @@ final class HTTPConnection: ChannelInboundHandler {
 
     /// Adds everything that such a connection needs to its pipeline.
     static func configure(_ channel: any Channel, _ router: any HTTPRouter) throws {
-        try channel.pipeline.syncOperations.configureHTTPServerPipeline()
+        try channel.pipeline.syncOperations.configureHTTPServerPipeline(withErrorHandling: false)
         try channel.pipeline.syncOperations.addHandlers(
             IdleStateHandler(allTimeout: .seconds(60)),
             HTTPConnection(router)
@@ -21,6 +21,7 @@ final class HTTPConnection: ChannelInboundHandler {
     private let router: any HTTPRouter
     private var head: HTTPRequestHead?
     private var body: [UInt8] = []
+    private var hasFailed = false
 
     init(_ router: any HTTPRouter) { self.router = router }
 
@@ -80,5 +81,17 @@ final class HTTPConnection: ChannelInboundHandler {
         if event is IdleStateHandler.IdleStateEvent { context.close(promise: nil) }
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard let error = error as? HTTPParserError, !hasFailed else { return context.close(promise: nil) }
+        hasFailed = true
+        head = nil
+        let isTooLong = error == .headerOverflow
+        write(
+            isTooLong
+                ? .text(.requestHeaderFieldsTooLarge, "the head of the request is longer than 80 KiB")
+                : .text(.badRequest, "the request is not HTTP/1.1: \(error)"),
+            false,
+            context
+        )
+    }
 }

@@ -33,6 +33,10 @@ struct HTTPResponse: Sendable {
         json(AdminError(error: text), status)
     }
 
+    static func text(_ status: HTTPResponseStatus, _ text: String) -> HTTPResponse {
+        HTTPResponse(status: status, contentType: "text/plain;charset=UTF-8", body: Array(text.utf8))
+    }
+
     static func metrics(_ exposition: Exposition) -> HTTPResponse {
         HTTPResponse(
             status: .ok,

@@ -40,10 +40,12 @@ struct ConfigurationRequests: Sendable {
             case (0, "POST"): return try write(request, isNew: true)
             case (0, "PUT"): return try write(request, isNew: false)
             case (0, "DELETE") where collection.kind != .fragments: return try removeMany(request)
-            case (0, _): return DestinationAPI.notAllowed("GET, POST, PUT")
+            case (0, _):
+                let isBulk = collection.kind != .fragments
+                return DestinationAPI.notAllowed("GET, HEAD, POST, PUT" + (isBulk ? ", DELETE" : ""))
             case (1, "GET"), (1, "HEAD"): return read(path[0], request)
             case (1, "DELETE"): return try remove(path[0])
-            case (1, _): return DestinationAPI.notAllowed("GET, DELETE")
+            case (1, _): return DestinationAPI.notAllowed("GET, HEAD, DELETE")
             default: return try part(path[0], path[1], request)
             }
         } catch let fault as ConfigurationFault {
@@ -55,7 +57,7 @@ struct ConfigurationRequests: Sendable {
 
     /// The documented form: a text for certificates, an object where clients look into it.
     private func failure(_ status: HTTPResponseStatus, _ text: String) -> HTTPResponse {
-        collection.kind == .certificates ? DestinationAPI.text(status, text) : DestinationAPI.object(status, text)
+        collection.kind == .certificates ? HTTPResponse.text(status, text) : DestinationAPI.object(status, text)
     }
 
     // MARK: Reading
@@ -65,7 +67,7 @@ struct ConfigurationRequests: Sendable {
         do {
             query = try ListQuery(request.query)
         } catch {
-            return DestinationAPI.text(.badRequest, error.description)
+            return HTTPResponse.text(.badRequest, error.description)
         }
         let entries = store.all(collection.kind, collection.scope)
         let result = query.apply(entries, collection: collection.name, now: WallClock.seconds())
@@ -115,7 +117,7 @@ struct ConfigurationRequests: Sendable {
         let configuration = try NamedConfiguration(collection.kind, value)
         switch try store(configuration, isNew) {
         case .done: return isNew ? HTTPResponse(status: .created, body: []) : .json(Count(Count: 1))
-        case .missing: return DestinationAPI.object(.notFound, DestinationAPI.notFound)
+        case .missing: return collection.kind == .certificates ? missing() : failure(.notFound, DestinationAPI.notFound)
         case .exists:
             let text = "\(collection.kind == .fragments ? "Fragment" : "Configuration") with this name already exists"
             guard collection.kind == .certificates else { return DestinationAPI.object(.conflict, text) }
@@ -165,15 +167,18 @@ struct ConfigurationRequests: Sendable {
     // MARK: Removing
 
     private func remove(_ name: String) throws -> HTTPResponse {
-        guard try store.remove(collection.kind, collection.scope, name) else { return missing() }
+        guard try store.remove(collection.kind, collection.scope, name) else {
+            // The OpenAPI document has no 404 for fragments.
+            return collection.kind == .fragments ? .json(Count(Count: 0)) : missing()
+        }
         record("deleted", name)
         return .json(Count(Count: 1))
     }
 
     private func removeMany(_ request: HTTPRequest) throws -> HTTPResponse {
-        let query = try QueryItems(request.query)
-        guard let text = query["$filter"], case .names(let names) = try ListFilter(text) else {
-            return DestinationAPI.text(.badRequest, "$filter is needed here and must be an in-list condition")
+        let text = (try? QueryItems(request.query))?["$filter"] ?? ""
+        guard case .names(let names)? = try? ListFilter(text) else {
+            return HTTPResponse.text(.badRequest, "$filter is needed here and must be an in-list condition")
         }
         var summary: [Removal] = []
         for name in names.sorted() {
@@ -230,7 +235,7 @@ struct ConfigurationRequests: Sendable {
         let octets = Base64.decode(entry.configuration["Content"] ?? "") ?? []
         let text = String(decoding: octets, as: UTF8.self)
         guard text.contains("-----BEGIN CERTIFICATE-----") else {
-            return DestinationAPI.text(.badRequest, "Public keys can be read from PEM certificates only")
+            return HTTPResponse.text(.badRequest, "Public keys can be read from PEM certificates only")
         }
         var chain = ""
         var rest = text[...]

@@ -67,7 +67,7 @@ extension DestinationAPI {
             }
             return Self.tagged(JSONLines.encode(answer).dropLast(), request)
         } catch let fault as ConfigurationFault {
-            return Self.text(.badRequest, fault.description)
+            return .text(.badRequest, fault.description)
         } catch DestinationLookup.Failure.noFragment(let name) {
             return Self.object(.notFound, "Destination fragment with name \(name) was not found")
         } catch {

@@ -28,11 +28,11 @@ struct DestinationAPI: Sendable {
 
     func answer(_ request: HTTPRequest) async -> HTTPResponse {
         guard request.path.utf8.count + request.query.utf8.count <= Self.maxTarget else {
-            return Self.text(.uriTooLong, "The URI is longer than \(Self.maxTarget) characters")
+            return HTTPResponse.text(.uriTooLong, "The URI is longer than \(Self.maxTarget) characters")
         }
         let encoded = request.path.dropFirst(Self.prefix.count).split(separator: "/", omittingEmptySubsequences: false)
         let segments = encoded.compactMap { PercentText.decode(String($0)) }
-        guard segments.count == encoded.count else { return Self.text(.badRequest, "The path is not well encoded") }
+        guard segments.count == encoded.count else { return HTTPResponse.text(.badRequest, "The path is not well encoded") }
         let caller: Caller
         switch authorize(request) {
         case .failure(let refusal): return refusal
@@ -44,7 +44,7 @@ struct DestinationAPI: Sendable {
         case ("v1", "destinations") where segments.count == 4 && segments[3] == "check":
             response = await check(segments[2], request, caller)
         case ("v2", "destinations") where segments.count == 3: response = await find(segments[2], .v2, request, caller)
-        case ("v1", "saml2Metadata"): response = Self.trust(request, caller)
+        case ("v1", "saml2Metadata"): response = Self.trust(request, caller) ?? Self.noSuchPath(request)
         case ("maintenance", "v1") where segments.dropFirst(2) == ["caches", "ias"]:
             // Nothing of an identity service is kept here.
             response = request.method == "DELETE" ? HTTPResponse(status: .ok, body: []) : Self.notAllowed("DELETE")
@@ -79,23 +79,19 @@ struct DestinationAPI: Sendable {
             else { return .failure(Self.unauthorized("The token's tenant is not served here")) }
             return .success(Caller(tenant: tenant, instance: client.instance, user: verified.user))
         } catch TokenError.wrongClient {
-            return .failure(Self.text(.forbidden, "Forbidden: the token was not issued for the destination service"))
+            return .failure(HTTPResponse.text(.forbidden, "Forbidden: the token was not issued for the destination service"))
         } catch {
             return .failure(Self.unauthorized("Unauthorized: \((error as? TokenError)?.rawValue ?? "\(error)")"))
         }
     }
 
     private static func unauthorized(_ text: String) -> HTTPResponse {
-        var response = Self.text(.unauthorized, text)
+        var response = HTTPResponse.text(.unauthorized, text)
         response.headers = ["www-authenticate": "Bearer"]
         return response
     }
 
     // MARK: Answers
-
-    static func text(_ status: HTTPResponseStatus, _ text: String) -> HTTPResponse {
-        HTTPResponse(status: status, contentType: "text/plain;charset=UTF-8", body: Array(text.utf8))
-    }
 
     static func object(_ status: HTTPResponseStatus, _ text: String) -> HTTPResponse {
         // Clients compare this text octet by octet.
@@ -103,7 +99,7 @@ struct DestinationAPI: Sendable {
     }
 
     static func notAllowed(_ methods: String) -> HTTPResponse {
-        var response = text(.methodNotAllowed, "Only \(methods) is allowed here")
+        var response = HTTPResponse.text(.methodNotAllowed, "Only \(methods) is allowed here")
         response.headers = ["allow": methods]
         return response
     }
@@ -113,11 +109,23 @@ struct DestinationAPI: Sendable {
     }
 
     /// Trust of SAML assertions, which this service never makes.
-    private static func trust(_ request: HTTPRequest, _ caller: Caller) -> HTTPResponse {
-        guard request.method == "GET" || request.method == "HEAD" else {
-            return text(.serviceUnavailable, "This service makes no SAML assertions and has no trust certificates")
+    private static func trust(_ request: HTTPRequest, _ caller: Caller) -> HTTPResponse? {
+        let methods: [String]
+        switch request.path.dropFirst(prefix.count + "v1/saml2Metadata".count) {
+        case "": methods = ["GET"]
+        case "/certificate": methods = ["GET", "POST"]
+        case "/certificate/passive": methods = ["GET", "POST", "DELETE"]
+        case "/rotateCertificate": methods = ["POST"]
+        default: return nil
         }
-        return object(.notFound, "Keypair for subaccount - \(caller.tenant.subaccount) does not exist")
+        guard methods.contains(request.method) else { return notAllowed(methods.joined(separator: ", ")) }
+        switch request.method {
+        case "POST": return .text(.badRequest, "This service makes no SAML assertions and has no trust certificates")
+        case "DELETE": return .json(["Count": 0])
+        default:
+            let message = "Keypair for subaccount - \(caller.tenant.subaccount) does not exist"
+            return methods.count > 1 ? object(.notFound, message) : .text(.notFound, message)
+        }
     }
 }
 
