@@ -2,12 +2,19 @@
 # Installs the Debian packages that building, running and testing need, if any is missing.
 #
 #   dev/install-packages.sh            what the build and the tests need
+#   dev/install-packages.sh clients    and what the real clients of the tests need
 #   dev/install-packages.sh benchmark  and what the benchmark needs
 #   dev/install-packages.sh machine    and what the tests of the package, its units and the network need
 set -euo pipefail
 
 packages=(libssl-dev libnghttp2-dev libyaml-dev zlib1g-dev pkg-config curl)
 if [ "${1:-}" = machine ]; then packages+=(debootstrap systemd-container iproute2 nftables python3); fi
+if [ "${1:-}" = clients ]; then
+    # Only what is not there from elsewhere.
+    for pair in python3:python3-venv node:nodejs java:default-jdk-headless; do
+        command -v "${pair%%:*}" >/dev/null || packages+=("${pair#*:}")
+    done
+fi
 if [ "${1:-}" = benchmark ]; then packages+=(wrk nginx-light python3 valgrind); fi
 
 missing=()

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that must hold before a change lands, quick things first.
 #
-#   dev/test.sh          lint, import fences, build, tests, package, systemd, a bad network, load time;
+#   dev/test.sh          lint, import fences, build, tests, package, systemd, a bad network, real clients, load time;
 #                        then the tests again under the thread and the address sanitizer while there is time
 #   dev/test.sh all      the sanitizers however long it takes
 #   dev/test.sh quick    lint, import fences, build and tests only
@@ -61,6 +61,8 @@ if [ "$(id -u)" -eq 0 ]; then
 else
     echo "SKIPPED: needs root"
 fi
+stage real clients
+dev/test-clients.sh .build/release/connectord
 stage load of a hundred thousand mappings
 dev/check-load-time.sh
 run_sanitized thread 700

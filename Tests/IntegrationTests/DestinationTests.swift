@@ -47,7 +47,11 @@ internal import Testing
             let output = try Rig.run(URL(filePath: "/usr/bin/curl"), arguments, rig.folder).output
             let parts = output.components(separatedBy: "\r\n\r\n")
             let status = parts[0].split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
-            return Answer(status: status, headers: parts[0].lowercased(), body: parts.dropFirst().joined(separator: "\r\n\r\n"))
+            return Answer(
+                status: status,
+                headers: parts[0].lowercased(),
+                body: parts.dropFirst().joined(separator: "\r\n\r\n")
+            )
         }
     }
 
@@ -63,7 +67,8 @@ internal import Testing
         let rig = try rig()
         defer { rig.stop() }
         let api = try API(rig)
-        let basic = #"{"Name":"TestBasic","Type":"HTTP","URL":"http://sap.com","ProxyType":"OnPremise","#
+        let basic =
+            #"{"Name":"TestBasic","Type":"HTTP","URL":"http://sap.com","ProxyType":"OnPremise","#
             + #""Authentication":"BasicAuthentication","User":"test","Password":"pass12345","sap-client":"100"}"#
         let created = try api.ask("POST", "v1/subaccountDestinations", basic)
         #expect(created.status == 201 && created.body.isEmpty)
@@ -102,11 +107,18 @@ internal import Testing
         #expect(try api.ask("POST", "v1/subaccountDestinations", #"{"Name":"D1","Type":"HTTP"}"#).status == 409)
         let mixed = #"[{"Name":"D1","Type":"HTTP"},{"Name":"D9","Type":"HTTP"}]"#
         #expect(try api.ask("PUT", "v1/subaccountDestinations", mixed).status == 207)
-        let changed = try api.ask("PUT", "v1/subaccountDestinations", #"{"Name":"D2","Type":"HTTP","URL":"http://new"}"#)
+        let changed = try api.ask(
+            "PUT",
+            "v1/subaccountDestinations",
+            #"{"Name":"D2","Type":"HTTP","URL":"http://new"}"#
+        )
         #expect(changed.status == 200 && changed.object["Count"] as? Int == 1)
         #expect(try api.ask("PUT", "v1/subaccountDestinations", #"{"Name":"D9","Type":"HTTP"}"#).status == 404)
 
-        let page = try api.ask("GET", "v1/subaccountDestinations?%24page=1&%24pageSize=2&%24pageCount=true&%24entityCount=true")
+        let page = try api.ask(
+            "GET",
+            "v1/subaccountDestinations?%24page=1&%24pageSize=2&%24pageCount=true&%24entityCount=true"
+        )
         #expect(page.names == ["D1", "D2"])
         #expect(page.headers.contains("page-count: 2") && page.headers.contains("entity-count: 3"))
         #expect(page.headers.contains("link: </subaccountdestinations?$page=2&$pagesize=2>; rel='next'"))
@@ -240,11 +252,15 @@ internal import Testing
         defer { rig.stop() }
         let paths = "{path: /app, access: path-and-sub-paths}, {path: /one, access: path-only}"
         try rig.startConnector(
-            systems: Rig.system("internalhost:3333", port: backend.port, paths) + Rig.system("down.test:80", port: closed.port)
+            systems: Rig.system("internalhost:3333", port: backend.port, paths)
+                + Rig.system("down.test:80", port: closed.port)
         )
         let cases = [
             ("GREEN", "http://internalhost:3333/app", "", 0, "Response returned: \"401: Unauthorized\"", ""),
-            ("MOVED", "http://internalhost:3333/app/moved", "", 0, "established. Response returned: \"307: Temporary", ""),
+            (
+                "MOVED", "http://internalhost:3333/app/moved", "", 0,
+                "established. Response returned: \"307: Temporary", ""
+            ),
             ("GETS", "http://internalhost:3333/app/get", "", 0, "Response returned: \"401", ""),
             ("BROKEN", "http://internalhost:3333/app/broken", "", 2, "Backend status could not be determined.", "500:"),
             (
@@ -254,10 +270,14 @@ internal import Testing
             ),
             (
                 "PATH", "http://internalhost:3333/one/more", "", 2,
-                "Resource is not accessible in Cloud Connector or backend is not reachable.", "/one is exposed with path-only"
+                "Resource is not accessible in Cloud Connector or backend is not reachable.",
+                "/one is exposed with path-only"
             ),
             ("CASE", "http://internalhost:3333/APP", "", 2, "Resource is not accessible", "upper and lower case"),
-            ("DOWN", "http://down.test/", "", 2, "Backend is not reachable from Cloud Connector.", "connection refused"),
+            (
+                "DOWN", "http://down.test/", "", 2, "Backend is not reachable from Cloud Connector.",
+                "connection refused"
+            ),
             (
                 "LOCATION", "http://internalhost:3333/app", "plant2", 2, "Backend status could not be determined.",
                 "No Cloud Connector with location ID \"plant2\" is connected; connected: one without a location ID."
@@ -272,7 +292,10 @@ internal import Testing
             #expect(try control(rig, "import", "\(name).properties").status == 0)
             let result = try control(rig, "check", name)
             #expect(Int(result.status) == status, "\(name): \(result.output)")
-            #expect(result.output.contains(message) && (detail.isEmpty || result.output.contains(detail)), "\(name): \(result.output)")
+            #expect(
+                result.output.contains(message) && (detail.isEmpty || result.output.contains(detail)),
+                "\(name): \(result.output)"
+            )
         }
         let api = try API(rig)
         let answer = try api.ask("POST", "v1/destinations/GREEN/check")
@@ -293,7 +316,10 @@ internal import Testing
         func write(_ name: String, _ text: String) throws {
             try text.write(to: rig.folder.appending(path: name), atomically: true, encoding: .utf8)
         }
-        try write("a.json", #"[{"Name":"A","Type":"HTTP","URL":"http://a","Password":"secret"},{"Name":"B","Type":"HTTP"}]"#)
+        try write(
+            "a.json",
+            #"[{"Name":"A","Type":"HTTP","URL":"http://a","Password":"secret"},{"Name":"B","Type":"HTTP"}]"#
+        )
         try write("c.yaml", "Name: C\nType: TCP\nAddress: host:80\n")
         try write("bad.properties", "Name=D\nType=HTTP\nName=E\n")
         let bad = try control(rig, "import", "a.json", "bad.properties")
@@ -305,7 +331,9 @@ internal import Testing
         #expect(try control(rig, "import", "c.yaml", "--replace").output == "C replaced\n")
         let shown = try control(rig, "show", "A")
         #expect(shown.output == "#\nType=HTTP\nName=A\nURL=http\\://a\n")
-        #expect(try control(rig, "show", "A", "--secrets", "--format", "yaml").output.contains("\"Password\": \"secret\""))
+        #expect(
+            try control(rig, "show", "A", "--secrets", "--format", "yaml").output.contains("\"Password\": \"secret\"")
+        )
         #expect(try control(rig, "export", "--format", "json").output == "./A.json\n./B.json\n./C.json\n")
         let made = try control(rig, "create", "internalhost:3333", "--actions")
         #expect(made.output == "INTERNALHOST_3333 created\n")

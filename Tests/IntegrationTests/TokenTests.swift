@@ -230,4 +230,26 @@ internal import Testing
         }
         #expect(answer.hasPrefix("HTTP/1.1 407") && answer.contains("the token has expired"), "\(answer)")
     }
+
+    @Test(
+        "A client that offers HTTP/2 by an upgrade gets HTTP/1.1 and a new connection; what is no HTTP gets 400, a huge head 431"
+    )
+    func oddClients() throws {
+        let (rig, backend) = try rig()
+        defer {
+            rig.stop()
+            backend.stop()
+        }
+        func answer(_ request: String) throws -> String {
+            let socket = try Socket(connectingTo: rig.apiPort)
+            socket.send(request)
+            return socket.receive(through: "never in an answer").lowercased()
+        }
+        let upgrade = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
+        let upgraded = try answer("GET /healthz HTTP/1.1\r\nHost: x\r\n\(upgrade)\r\n")
+        #expect(upgraded.hasPrefix("http/1.1 200 ok\r\n") && upgraded.contains("\r\nconnection: close\r\n"))
+        #expect(try answer("GET / HTTP/1.1\r\nX-<a>: b\r\n\r\n").hasPrefix("http/1.1 400 "))
+        let long = String(repeating: "x", count: 100_000)
+        #expect(try answer("GET / HTTP/1.1\r\nHost: x\r\nA: \(long)\r\n").hasPrefix("http/1.1 431 "))
+    }
 }

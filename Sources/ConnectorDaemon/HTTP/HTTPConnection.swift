@@ -52,7 +52,9 @@ final class HTTPConnection: ChannelInboundHandler {
                 .assumeIsolated()
                 .whenSuccess { response in
                     let (connection, context) = bound.value
-                    connection.write(response, head.isKeepAlive, context)
+                    // The parser stops after a request that asks for another protocol, as Java's client does by default.
+                    let isKeptAlive = head.isKeepAlive && !head.headers.contains(name: "upgrade")
+                    connection.write(response, isKeptAlive, context)
                 }
         }
     }

@@ -116,7 +116,7 @@ struct ConfigurationRequests: Sendable {
         try Self.refuseGeneration(value)
         let configuration = try NamedConfiguration(collection.kind, value)
         switch try store(configuration, isNew) {
-        case .done: return isNew ? HTTPResponse(status: .created, body: []) : .json(Count(Count: 1))
+        case .done: return isNew ? HTTPResponse.text(.created, "") : .json(Count(Count: 1))
         case .missing: return collection.kind == .certificates ? missing() : failure(.notFound, DestinationAPI.notFound)
         case .exists:
             let text = "\(collection.kind == .fragments ? "Fragment" : "Configuration") with this name already exists"
@@ -224,7 +224,7 @@ struct ConfigurationRequests: Sendable {
         let labels = try change.apply(entry.labels)
         guard try store.changeLabels(collection.kind, collection.scope, name, { _ in labels }) else { return missing() }
         record("labelled", name)
-        return HTTPResponse(status: .ok, body: [])
+        return HTTPResponse.text(.ok, "")
     }
 
     private static let badLabels = ConfigurationFault(

@@ -144,7 +144,8 @@ final class ConnectionChecker: Sendable {
             check.message = Message.resource
             check.detail = "\(url.path.prefix { $0 != "?" }) on \(system): \(report.cause)."
             if url.path == "/" {
-                check.detail! += " The destination's URL has no path, so the check asked for \"/\"; programs may still reach "
+                check.detail! +=
+                    " The destination's URL has no path, so the check asked for \"/\"; programs may still reach "
                 check.detail! += "exposed paths below it."
             }
         case ("backend", "connect"), ("backend", "tls"):

@@ -32,7 +32,9 @@ struct DestinationAPI: Sendable {
         }
         let encoded = request.path.dropFirst(Self.prefix.count).split(separator: "/", omittingEmptySubsequences: false)
         let segments = encoded.compactMap { PercentText.decode(String($0)) }
-        guard segments.count == encoded.count else { return HTTPResponse.text(.badRequest, "The path is not well encoded") }
+        guard segments.count == encoded.count else {
+            return HTTPResponse.text(.badRequest, "The path is not well encoded")
+        }
         let caller: Caller
         switch authorize(request) {
         case .failure(let refusal): return refusal
@@ -79,7 +81,9 @@ struct DestinationAPI: Sendable {
             else { return .failure(Self.unauthorized("The token's tenant is not served here")) }
             return .success(Caller(tenant: tenant, instance: client.instance, user: verified.user))
         } catch TokenError.wrongClient {
-            return .failure(HTTPResponse.text(.forbidden, "Forbidden: the token was not issued for the destination service"))
+            return .failure(
+                HTTPResponse.text(.forbidden, "Forbidden: the token was not issued for the destination service")
+            )
         } catch {
             return .failure(Self.unauthorized("Unauthorized: \((error as? TokenError)?.rawValue ?? "\(error)")"))
         }

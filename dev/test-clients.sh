@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Runs the whole examples, and real clients against the built program: plain Node and Java, SAP's Cloud SDK for Python, and
+# a schema-driven test against SAP's OpenAPI document of the destination service. Needs node, java 17 and python 3.11.
+#
+#   dev/test-clients.sh [PROGRAM]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+dev/install-packages.sh clients
+CONNECTORD=$(realpath "${1:-.build/debug/connectord}")
+venv=.build/clients
+if [ ! -f $venv/ready ]; then
+    python3 -m venv $venv
+    $venv/bin/pip install -q --disable-pip-version-check sap-cloud-sdk==0.62.0 schemathesis==4.32.5
+    touch $venv/ready
+fi
+PYTHON=$(realpath -s $venv/bin/python)
+export CONNECTORD PYTHON
+
+for example in hello-world two-locations node java python-sdk; do
+    echo "== example $example"
+    timeout 120 examples/$example/run.sh
+done
+
+echo "== SAP's Cloud SDK for Python, and SAP's OpenAPI document"
+timeout 300 bash -c '
+    source examples/lib.sh
+    tests=$PWD/Tests/Clients
+    start_cloud
+    sed -i "s|directory: $work/api|&, tenants: [{subaccount: other, subdomain: tenant1}]|" "$work/cloud.conf"
+    kill "${processes[0]}"
+    wait "${processes[0]}" || true
+    processes=()
+    rm "$work/cloud.log"
+    start_again() { "$connectord" cloud --config "$work/cloud.conf" 2>"$work/cloud.log" & processes+=($!); }
+    start_again
+    wait_for "connectivity service started" "$work/cloud.log"
+    eval "$(cloud env --directory "$work/bindings")"
+    cd "$work"
+    OAUTHLIB_INSECURE_TRANSPORT=1 "$PYTHON" "$tests/python_sdk.py"
+    token=$(cloud token --service destination)
+    "$PYTHON" "$tests/schema.py" http://localhost:20080/destination-configuration "$token" >schema.log || { cat schema.log; exit 1; }
+    tail -n 3 schema.log
+'
+echo "real clients find what they expect"
