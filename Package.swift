@@ -78,6 +78,10 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Tracing", package: "swift-distributed-tracing"),
             ],
+            resources: [
+                .embedInCode("Cockpit/page/cockpit.html"), .embedInCode("Cockpit/page/cockpit.css"),
+                .embedInCode("Cockpit/page/cockpit.js"),
+            ],
             swiftSettings: settings
         ),
         .target(
@@ -124,11 +128,17 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "ConnectivityServiceTests",
+            dependencies: ["ConnectivityService", "TunnelCore"],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "ConnectorDaemonTests",
             dependencies: [
                 "ConnectorDaemon", "ConnectivityService", "AccessPolicy", "TunnelCore", "Telemetry", "ControlProtocol",
                 "ConnectorTestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
             swiftSettings: settings
         ),

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the whole examples, and real clients against the built program: plain Node and Java, SAP's Cloud SDK for Python, and
-# a schema-driven test against SAP's OpenAPI document of the destination service. Needs node, java 17 and python 3.11.
+# Runs the whole examples, and real clients against the built program: plain Node and Java, SAP's Cloud SDK for Python, Chromium,
+# and a schema-driven test against SAP's OpenAPI document of the destination service. Needs node, java 17 and python 3.11.
 #
 #   dev/test-clients.sh [PROGRAM]
 set -euo pipefail
@@ -10,7 +10,7 @@ CONNECTORD=$(realpath "${1:-.build/debug/connectord}")
 venv=.build/clients
 if [ ! -f $venv/ready ]; then
     python3 -m venv $venv
-    $venv/bin/pip install -q --disable-pip-version-check sap-cloud-sdk==0.62.0 schemathesis==4.32.5
+    $venv/bin/pip install -q --disable-pip-version-check sap-cloud-sdk==0.62.0 schemathesis==4.32.5 selenium==4.51.0
     touch $venv/ready
 fi
 PYTHON=$(realpath -s $venv/bin/python)
@@ -41,4 +41,6 @@ timeout 300 bash -c '
     "$PYTHON" "$tests/schema.py" http://localhost:20080/destination-configuration "$token" >schema.log || { cat schema.log; exit 1; }
     tail -n 3 schema.log
 '
+echo "== the cockpit in Chromium"
+timeout 300 dev/test-cockpit.sh
 echo "real clients find what they expect"

@@ -168,6 +168,8 @@ package struct ServiceStatus: Codable, Sendable {
         package var version: String
         package var description: String
         package var certificateExpires: Int?
+        /// When the connector's process began; seconds since 1970.
+        package var startedAt: Int?
         package var systems: [ExposedSystem]
 
         package init(
@@ -181,8 +183,10 @@ package struct ServiceStatus: Codable, Sendable {
             version: String,
             description: String,
             certificateExpires: Int?,
+            startedAt: Int? = nil,
             systems: [ExposedSystem]
         ) {
+            self.startedAt = startedAt
             self.subaccount = subaccount
             self.locationID = locationID
             self.state = state

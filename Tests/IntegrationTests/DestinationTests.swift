@@ -352,4 +352,30 @@ internal import Testing
         let listed = try control(rig, "list")
         #expect(listed.output.contains("B.json: not JSON") && listed.output.contains("http://edited"))
     }
+
+    @Test("Connectors are told of in the shape of SAP's service, to tokens of their own subaccount")
+    func connectors() throws {
+        let backend = Load.backend()
+        defer { backend.stop() }
+        let rig = try rig()
+        defer { rig.stop() }
+        try rig.startConnector(systems: Rig.system("internalhost:3333", port: backend.port))
+        func ask(_ service: String, _ subaccount: String) throws -> Answer {
+            let arguments = ["token", "--service", service, "--subaccount", subaccount, "--config", "cloud.conf"]
+            let token = try Rig.run(arguments, rig.folder).output.trimmingCharacters(in: .whitespacesAndNewlines)
+            let url = "http://127.0.0.1:\(rig.apiPort)/connectivity/v1/connectors"
+            return try API.run(["-s", "-i", "-H", "Authorization: Bearer \(token)", url], rig)
+        }
+        let answer = try ask("connectivity", "test")
+        let attributes = try #require(answer.array.first?["attributes"] as? [String: Any])
+        #expect(Int64(attributes["connected_since"] as? String ?? "").map { $0 > 1_700_000_000_000 } == true)
+        #expect(attributes["agent_type"] as? String == "master")
+        let systems = Data((attributes["exposed_systems"] as? String ?? "").utf8)
+        let first = (try JSONSerialization.jsonObject(with: systems) as? [[String: String]])?.first
+        #expect(first?["host"] == "internalhost:3333" && first?["protocol"] == "HTTP" && first?["status"] == "exposed")
+        // Nothing of the inside.
+        #expect(!answer.body.contains(String(backend.port)))
+        #expect(try ask("connectivity", "other").body == "[]\n")
+        #expect(try ask("destination", "test").status == 403)
+    }
 }

@@ -22,6 +22,30 @@ package final class RecentRefusals: Sendable {
         /// "cloud-connector" or "connectivity-service".
         package var side: String
 
+        package init(
+            time: Int,
+            subaccount: String,
+            locationID: String,
+            method: String,
+            target: String,
+            status: Int,
+            source: String,
+            phase: String,
+            cause: String,
+            side: String
+        ) {
+            self.time = time
+            self.subaccount = subaccount
+            self.locationID = locationID
+            self.method = method
+            self.target = target
+            self.status = status
+            self.source = source
+            self.phase = phase
+            self.cause = cause
+            self.side = side
+        }
+
         fileprivate func isSame(as other: Entry) -> Bool {
             subaccount == other.subaccount && locationID == other.locationID && method == other.method
                 && target == other.target && cause == other.cause && phase == other.phase
@@ -29,6 +53,8 @@ package final class RecentRefusals: Sendable {
     }
 
     private let entries = Mutex<[Entry]>([])
+
+    package init() {}
 
     /// The latest first.
     package var all: [Entry] { entries.withLock { $0 } }

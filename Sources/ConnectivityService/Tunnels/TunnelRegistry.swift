@@ -102,6 +102,7 @@ package final class TunnelRegistry: Sendable {
                 version: details.hello?.version ?? "",
                 description: details.hello?.description ?? "",
                 certificateExpires: details.certificateExpires,
+                startedAt: details.hello?.startedAt,
                 // Of a connector that is away nobody knows.
                 systems: tunnels > 0
                     ? details.systems

@@ -19,6 +19,7 @@ final class CloudDaemon: Sendable {
     private let authority: EnrolmentAuthority?
     private let api: CloudAPI?
     private let apiServer: CloudAPIServer?
+    private let cockpitServer: CloudAPIServer?
     private let notifier: SystemdNotifier
     private let spans: SpanFile?
     private let startedAt = WallClock.seconds()
@@ -66,6 +67,12 @@ final class CloudDaemon: Sendable {
         }
         (api, apiServer) = try await Self.bindAPI(configuration, audit, logger)
         do {
+            cockpitServer = try await Self.bindCockpit(configuration)
+        } catch {
+            await apiServer?.stop()
+            throw error
+        }
+        do {
             service = try await ConnectivityService.start(
                 try Self.complete(configuration, authority, api),
                 authority: authority ?? NoAuthority(),
@@ -73,6 +80,7 @@ final class CloudDaemon: Sendable {
                 logger: logger
             )
         } catch {
+            await cockpitServer?.stop()
             await apiServer?.stop()
             throw error
         }
@@ -80,7 +88,9 @@ final class CloudDaemon: Sendable {
         state = Mutex(State(current: configuration, configuration: loaded))
         do {
             try await serveAPI()
+            try await serveCockpit(configuration)
         } catch {
+            await cockpitServer?.stop()
             await apiServer?.stop()
             try? await service.shutdown()
             throw error
@@ -112,6 +122,19 @@ final class CloudDaemon: Sendable {
         api.destinations.checker.connect(service)
         try await apiServer.serve(api)
         logger.info("api started", metadata: ["port": "\(apiServer.port)", "url": "\(api.tokens.url)"])
+    }
+
+    private static func bindCockpit(_ configuration: CloudConfiguration) async throws -> CloudAPIServer? {
+        guard let settings = configuration.cockpit else { return nil }
+        return try await CloudAPIServer.bind(settings.address)
+    }
+
+    private func serveCockpit(_ configuration: CloudConfiguration) async throws {
+        guard let api, let cockpitServer, let settings = configuration.cockpit else { return }
+        let access = try CockpitAccess(hostNames: settings.hostNames, password: settings.password)
+        try await cockpitServer.serve(Cockpit(access, service, api.destinations, logger))
+        let host = settings.isLoopback ? "localhost" : settings.address.host
+        logger.info("cockpit started", metadata: ["url": "http://\(host):\(cockpitServer.port)/"])
     }
 
     /// Fills in what the service's own authority and token service provide.
@@ -147,7 +170,7 @@ final class CloudDaemon: Sendable {
     /// Runs until SIGTERM or SIGINT, then finishes what is in flight.
     func run(_ signals: Signals) async throws {
         let watchdog = Watchdog(notifier: notifier) { [self] in
-            service.eventLoops + admin.eventLoops + (apiServer?.eventLoops ?? [])
+            service.eventLoops + admin.eventLoops + (apiServer?.eventLoops ?? []) + (cockpitServer?.eventLoops ?? [])
         }
         await withDiscardingTaskGroup { tasks in
             tasks.addTask { await watchdog.run() }
@@ -162,6 +185,7 @@ final class CloudDaemon: Sendable {
         logger.info("connectivity service stopping")
         notifier.stopping()
         try await service.shutdown()
+        await cockpitServer?.stop()
         await apiServer?.stop()
         await admin.stop()
         audit.record(.serviceStopped, "Connectivity service stopped")
@@ -241,9 +265,12 @@ final class CloudDaemon: Sendable {
         let needsStart =
             new.process.audit != old.process.audit || new.process.traceFile != old.process.traceFile
             || new.process.logFormat != old.process.logFormat
-            || new.enrolment != old.enrolment || new.api != old.api || new.service.eventLoops != old.service.eventLoops
+            || new.enrolment != old.enrolment || new.api != old.api || new.cockpit != old.cockpit
+            || new.service.eventLoops != old.service.eventLoops
         if needsStart {
-            logger.warning("audit, tracing, enrolment, api, log.format and event-loops take effect at the next start")
+            logger.warning(
+                "audit, tracing, enrolment, api, cockpit, log.format and event-loops take effect at the next start"
+            )
         }
     }
 }

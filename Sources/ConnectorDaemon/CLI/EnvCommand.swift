@@ -49,7 +49,9 @@ struct EnvCommand: AsyncParsableCommand {
         for binding in bindings.all {
             let folder = "\(directory)/\(binding.name)"
             try PrivateFile.makeFolder(folder)
-            var values = binding.credentials
+            var values = binding.credentials.mapValues { value in
+                value.string ?? String(decoding: JSONLines.encode(value).dropLast(), as: UTF8.self)
+            }
             values["type"] = binding.label
             values["label"] = binding.label
             values["plan"] = binding.plan

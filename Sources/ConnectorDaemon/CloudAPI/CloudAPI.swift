@@ -57,6 +57,9 @@ final class CloudAPI: HTTPRouter {
 
     func answer(_ request: HTTPRequest) async -> HTTPResponse {
         if request.path.hasPrefix(DestinationAPI.prefix) { return await destinations.answer(request) }
+        if request.path == ConnectorsAPI.path {
+            return ConnectorsAPI(tokens: tokens, registry: destinations.checker.registry).answer(request)
+        }
         switch request.path {
         case "/oauth/token", "/oauth2/token":
             guard request.method == "POST" else { return Self.notAllowed("POST") }
@@ -71,7 +74,7 @@ final class CloudAPI: HTTPRouter {
             return .error(
                 .notFound,
                 "there is no \(LogText.escaped(request.path.utf8)); here are /oauth/token, /token_keys, "
-                    + "/destination-configuration and /healthz"
+                    + "/destination-configuration, \(ConnectorsAPI.path) and /healthz"
             )
         }
     }

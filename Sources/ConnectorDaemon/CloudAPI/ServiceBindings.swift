@@ -10,7 +10,7 @@ struct ServiceBindings: Codable, Sendable {
         var plan: String
         var tags: [String]
         var instance_guid: String
-        var credentials: [String: String]
+        var credentials: [String: JSONValue]
     }
 
     var connectivity: [Binding]
@@ -29,7 +29,12 @@ struct ServiceBindings: Codable, Sendable {
             credentials["onpremise_proxy_http_port"] = String(proxyPort)
             credentials["onpremise_proxy_port"] = String(proxyPort)
             let tags = ["connectivity", "conn", "connsvc"]
-            return Self.binding(client, plan: "lite", tags: tags, credentials)
+            var binding = Self.binding(client, plan: "lite", tags: tags, credentials)
+            // As bindings of plan api_access have it: where the status of connectors is asked for.
+            binding.credentials["connectivity_service"] = .object([
+                "url": .string(tokens.url), "scc_info_path": .string(ConnectorsAPI.path),
+            ])
+            return binding
         }
         destination = [ServiceClient.Service.destination].compactMap { tokens.clients.first($0) }.map { client in
             var credentials = Self.credentials(client, tokens)
@@ -54,7 +59,7 @@ struct ServiceBindings: Codable, Sendable {
             plan: plan,
             tags: tags,
             instance_guid: client.instance,
-            credentials: credentials
+            credentials: credentials.mapValues { .string($0) }
         )
     }
 

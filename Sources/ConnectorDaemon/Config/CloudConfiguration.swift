@@ -57,9 +57,22 @@ struct CloudConfiguration: Sendable {
         }
     }
 
+    /// The web page for people.
+    struct Cockpit: Sendable, Equatable {
+        var address = ServiceConfiguration.Address(host: "127.0.0.1", port: 20081)
+        /// Under which browsers call it, beside those of loopback.
+        var hostNames: [String] = []
+        /// Nil where loopback is enough.
+        var password: String?
+
+        var isLoopback: Bool { ["127.0.0.1", "::1", "localhost"].contains(address.host) }
+    }
+
     var service: ServiceConfiguration
     /// Nil where nobody needs tokens.
     var api: API?
+    /// Nil where nobody wants the page.
+    var cockpit: Cockpit?
     /// Whether requests at the proxy need a token.
     var usesTokens = false
     var process = ProcessConfiguration()
@@ -85,6 +98,7 @@ enum CloudConfigurationReader {
         configuration.subaccount = section.required("subaccount", "whose connectors serve the requests") ?? ""
         configuration.eventLoops = section.integer("event-loops", 2, in: 1...64)
         let api = section.value("api").map { CloudAPIReader.read($0, configuration.subaccount, findings) }
+        let cockpit = section.value("cockpit").map { CockpitReader.read($0, hasAPI: api != nil, findings) }
         var usesTokens = false
         if let node = section.value("proxy") {
             usesTokens = readProxy(node, &configuration, hasTokens: api != nil, findings)
@@ -120,6 +134,7 @@ enum CloudConfigurationReader {
         let cloud = CloudConfiguration(
             service: configuration,
             api: api,
+            cockpit: cockpit,
             usesTokens: usesTokens,
             process: process,
             enrolment: enrolment,

@@ -44,6 +44,9 @@ final class ConnectionChecker: Sendable {
 
     func connect(_ service: ConnectivityService) { self.service.withLock { $0 = service } }
 
+    /// Whose connectors there are; nil before the service has started.
+    var registry: TunnelRegistry? { service.withLock { $0?.registry } }
+
     /// - Parameter properties: of the destination, with fragments merged.
     func check(_ properties: [String: String], _ tenant: Tenant) async -> ConnectionCheck {
         let start = NIODeadline.now()

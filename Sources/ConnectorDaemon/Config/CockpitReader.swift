@@ -1,0 +1,58 @@
+internal import ConnectivityService
+internal import NIOCore
+internal import TunnelCore
+internal import YAMLDocument
+
+/// Reads the section `cockpit` of `cloud.conf`.
+enum CockpitReader {
+    static func read(_ node: YAMLNode, hasAPI: Bool, _ findings: Findings) -> CloudConfiguration.Cockpit {
+        var section = Section(node, "cockpit", findings)
+        var cockpit = CloudConfiguration.Cockpit()
+        if let address = section.address("listen", allowsZero: true) {
+            cockpit.address = .init(host: address.host, port: address.port)
+        }
+        for item in section.list("host-names") {
+            guard case .scalar(let name, _) = item.content, HostPort.isHostName(name) || name.hasPrefix("[") else {
+                findings.error(
+                    item,
+                    "cockpit.host-names",
+                    "each item must be a host name or an address, without a port"
+                )
+                continue
+            }
+            cockpit.hostNames.append(name)
+        }
+        if let path = section.string("password-file").map(Credential.path) {
+            do throws(ConfigurationError) {
+                var text = String(decoding: try ConfigurationFile.bytes(path), as: UTF8.self)
+                while text.hasSuffix("\n") || text.hasSuffix("\r") { text.removeLast() }
+                cockpit.password = text
+                if text.utf8.count < 8 {
+                    findings.error(section.place("password-file"), "cockpit.password-file", "holds less than 8 octets")
+                }
+            } catch {
+                findings.error(
+                    section.place("password-file"),
+                    "cockpit.password-file",
+                    "\(path) \(error.findings[0].message)"
+                )
+            }
+        } else if !cockpit.isLoopback {
+            findings.error(
+                section.place("listen"),
+                "cockpit.password-file",
+                "is missing: beyond loopback the page needs a password"
+            )
+        }
+        if !cockpit.isLoopback, cockpit.hostNames.isEmpty {
+            findings.warning(
+                section.place("listen"),
+                "cockpit.host-names",
+                "is empty: the page is served under localhost only; name what browsers will call it"
+            )
+        }
+        if !hasAPI { findings.error(node, "cockpit", "needs the section \"api\": the page shows its destinations") }
+        section.finish()
+        return cockpit
+    }
+}
