@@ -378,4 +378,53 @@ internal import Testing
         #expect(try ask("connectivity", "other").body == "[]\n")
         #expect(try ask("destination", "test").status == 403)
     }
+
+    @Test("The cockpit asks for its password, shows what is there, and takes changes from its own page only")
+    func cockpit() throws {
+        let backend = Load.backend()
+        defer { backend.stop() }
+        let file = FileManager.default.temporaryDirectory.appending(path: "cockpit-\(UUID().uuidString)")
+        try "long password\n".write(to: file, atomically: true, encoding: .utf8)
+        defer { try? FileManager.default.removeItem(at: file) }
+        let rig = try Rig(cloud: Self.cloud + "\ncockpit: {listen: \"0.0.0.0:0\", password-file: \(file.path)}")
+        defer { rig.stop() }
+        try rig.startConnector(
+            systems: Rig.system("internalhost:3333", port: backend.port, "{path: /a, access: path-only}")
+        )
+        let line = try rig.cloud.wait(for: "cockpit started")
+        let port = try #require(line.split(whereSeparator: { !$0.isNumber }).compactMap { Int($0) }.last)
+        func ask(_ path: String, _ arguments: String...) throws -> Answer {
+            try API.run(["-s", "-i"] + arguments + ["http://localhost:\(port)\(path)"], rig)
+        }
+        #expect(try ask("/").status == 401)
+        #expect(try ask("/", "-u", "x:wrong").status == 401)
+        let page = try ask("/", "-u", "x:long password")
+        #expect(page.status == 200 && page.headers.contains("content-security-policy: default-src 'none'"))
+        let token = try #require(page.body.split(separator: "change-token\" content=\"").last?.prefix { $0 != "\"" })
+        let denied = try rig.curl(
+            "http://internalhost:3333/b",
+            "--proxy-header",
+            "Proxy-Authorization: Bearer \(proxyToken(rig))"
+        )
+        #expect(denied.contains("Access denied to resource /b"))
+        let state = try ask("/api/state", "-u", "x:long password").body
+        #expect(state.contains("internalhost:3333") && state.contains("{path: /b, access: path-only}"))
+        let body = ["-X", "POST", "--data-binary", #"{"name":"","host":"internalhost:3333","locationID":""}"#]
+        func change(_ fields: String...) throws -> Answer {
+            let headers = fields.flatMap { ["-H", $0] }
+            let url = "http://localhost:\(port)/api/template"
+            return try API.run(["-s", "-i", "-u", "x:long password"] + body + headers + [url], rig)
+        }
+        #expect(try change().status == 403)
+        #expect(try change("X-CSRF-Token: \(token)", "Origin: http://evil.example.com").status == 403)
+        #expect(try change("X-CSRF-Token: \(token)", "Host: evil.example.com").status == 421)
+        #expect(try change("X-CSRF-Token: \(token)", "Origin: http://localhost:\(port)").status == 200)
+        #expect(try control(rig, "list").output.contains("INTERNALHOST_3333"))
+    }
+
+    private func proxyToken(_ rig: Rig) throws -> String {
+        try Rig.run(["token", "--config", "cloud.conf"], rig.folder).output.trimmingCharacters(
+            in: .whitespacesAndNewlines
+        )
+    }
 }

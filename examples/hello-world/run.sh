@@ -2,7 +2,7 @@
 # The Hello World of SAP's blog: a server on localhost:3333, exposed as internalhost:3333, called through a destination.
 source "$(dirname "$0")/../lib.sh"
 
-start_cloud
+cockpit='cockpit: {listen: "127.0.0.1:20081"}' start_cloud
 say "No Cloud Connector is connected yet"
 cat >"$work/hello.properties" <<'PROPERTIES'
 #
@@ -50,4 +50,4 @@ expect '{"message": "Hello World"}' \
     curl -sS -x localhost:20003 --proxy-header "Proxy-Authorization: Bearer $(cloud token)" "$url"
 
 say "What the cockpit shows"
-expect "internalhost:3333" cloud status --cloud
+expect '"host":"internalhost:3333"' curl -sS http://localhost:20081/api/state
