@@ -24,7 +24,7 @@ check AccessPolicy
 check TunnelCore/HTTP1 Glibc
 check TunnelCore/HTTP2 NIOCore CNghttp2
 check TunnelCore/TLS NIOCore COpenSSL
-check TunnelCore/Connection NIOCore
+check TunnelCore/Connection NIOCore Glibc
 check TunnelCore/Reconnect
 check ControlProtocol FoundationEssentials
 check Telemetry TunnelCore ControlProtocol Logging Tracing Synchronization Dispatch Glibc

@@ -39,6 +39,11 @@ package final class SystemMapping: Sendable {
     /// "host:port" of the internal host, without the port where it is the scheme's own; for the `Host` header.
     package let internalAuthority: [UInt8]
 
+    /// Ports in a row, from the first one on both sides. More than one for TCP and TCPS only.
+    package let portCount: Int
+    /// Of `portCount`.
+    package static let maxPorts = 1000
+
     package init(
         virtualHost: String,
         virtualPort: UInt16,
@@ -48,8 +53,10 @@ package final class SystemMapping: Sendable {
         backEndType: BackEndType = .nonSAPsys,
         hostInHeader: HostInHeader = .virtual,
         description: String = "",
+        portCount: Int = 1,
         resources: [Resource]
     ) {
+        self.portCount = portCount
         self.virtualHost = virtualHost.lowercased()
         self.virtualPort = virtualPort
         self.internalHost = internalHost
@@ -69,11 +76,16 @@ package final class SystemMapping: Sendable {
         virtualHost == other.virtualHost && virtualPort == other.virtualPort && internalHost == other.internalHost
             && internalPort == other.internalPort && `protocol` == other.`protocol`
             && backEndType == other.backEndType && hostInHeader == other.hostInHeader
-            && description == other.description && resources == other.resources
+            && description == other.description && portCount == other.portCount && resources == other.resources
     }
 
     /// "host:port" as configuration, logs and messages show it.
-    package var virtualAddress: String { "\(virtualHost):\(virtualPort)" }
-    package var internalAddress: String { "\(internalHost):\(internalPort)" }
+    package var virtualAddress: String { "\(virtualHost):\(Self.ports(virtualPort, portCount))" }
+    package var internalAddress: String { "\(internalHost):\(Self.ports(internalPort, portCount))" }
+
+    private static func ports(_ first: UInt16, _ count: Int) -> String {
+        count == 1 ? "\(first)" : "\(first)-\(Int(first) + count - 1)"
+    }
+
     package var hasActiveResource: Bool { resources.contains { $0.isActive } }
 }

@@ -15,12 +15,14 @@ struct SystemTable: Sendable {
 
     init(_ systems: [SystemMapping]) {
         var size = 8
-        while size < systems.count * 2 { size *= 2 }
+        let ports = systems.reduce(0) { $0 + $1.portCount }
+        while size < ports * 2 { size *= 2 }
         slots = Array(repeating: -1, count: size)
-        entries.reserveCapacity(systems.count)
+        entries.reserveCapacity(ports)
         internalAddresses.reserveCapacity(systems.count)
         for (index, system) in systems.enumerated() {
-            insert(Array(system.virtualHost.utf8), system.virtualPort, index)
+            let name = Array(system.virtualHost.utf8)
+            for offset in 0..<system.portCount { insert(name, system.virtualPort + UInt16(offset), index) }
             let host = system.internalHost.lowercased()
             let address = "\(host):\(system.internalPort)"
             if internalAddresses[address] == nil { internalAddresses[address] = index }

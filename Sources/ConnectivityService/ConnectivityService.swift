@@ -21,6 +21,7 @@ package final class ConnectivityService: Sendable {
     private struct State {
         var proxy: any Channel
         var acceptor: any Channel
+        var socks: (any Channel)?
         var isDraining = false
     }
 
@@ -67,9 +68,14 @@ package final class ConnectivityService: Sendable {
         }
         listeners = Listeners(group: group, loops: loops, hub: hub)
         let acceptor = try await listeners.bindTunnels(configuration)
+        var proxy: (any Channel)?
         do {
-            state = Mutex(State(proxy: try await listeners.bindProxy(configuration), acceptor: acceptor))
+            let bound = try await listeners.bindProxy(configuration)
+            proxy = bound
+            let socks = try await listeners.bindSocks(configuration)
+            state = Mutex(State(proxy: bound, acceptor: acceptor, socks: socks))
         } catch {
+            try? await proxy?.close()
             try await acceptor.close()
             throw error
         }
@@ -85,6 +91,8 @@ package final class ConnectivityService: Sendable {
     }
 
     package var proxyPort: Int { state.withLock { $0.proxy.localAddress?.port ?? 0 } }
+    /// Of the SOCKS5 entry; 0 without one.
+    package var socksPort: Int { state.withLock { $0.socks?.localAddress?.port ?? 0 } }
     /// Where connectors dial.
     package var tunnelPort: Int { state.withLock { $0.acceptor.localAddress?.port ?? 0 } }
     package var proxyAddress: String { state.withLock { $0.proxy.localAddress?.text ?? "" } }
@@ -103,14 +111,19 @@ package final class ConnectivityService: Sendable {
         let old = hub.settings.configuration
         let proxy =
             configuration.proxyAddress == old.proxyAddress ? nil : try await listeners.bindProxy(configuration)
+        let isSocksSame = configuration.socksAddress == old.socksAddress
+        var socks: (any Channel)?
         let acceptor: (any Channel)?
         do {
+            socks = isSocksSame ? nil : try await listeners.bindSocks(configuration)
             let isSame = configuration.tunnelAddress == old.tunnelAddress
             acceptor = isSame ? nil : try await listeners.bindTunnels(configuration)
         } catch {
+            try? await socks?.close()
             try? await proxy?.close()
             throw error
         }
+        let newSocks = socks
         hub.apply(tls, configuration)
         try await loops.forEach { $0.apply(configuration) }
         let replaced = state.withLock { state in
@@ -123,10 +136,14 @@ package final class ConnectivityService: Sendable {
                 replaced.append(state.acceptor)
                 state.acceptor = acceptor
             }
+            if !isSocksSame {
+                if let socks = state.socks { replaced.append(socks) }
+                state.socks = newSocks
+            }
             return replaced
         }
         for channel in replaced { try? await channel.close() }
-        for channel in state.withLock({ [$0.proxy, $0.acceptor] }) {
+        for channel in state.withLock({ [$0.proxy, $0.acceptor, $0.socks].compactMap(\.self) }) {
             try? await channel.eventLoop.submit {
                 try channel.pipeline.syncOperations.handler(type: ConnectionLimiter.self)
                     .setLimit(DescriptorLimit.cap(configuration.maxConnections))
@@ -157,10 +174,11 @@ package final class ConnectivityService: Sendable {
     /// Takes no new connections, finishes what is in flight within the configured limit, says goodbye to the connectors
     /// and ends.
     package func shutdown() async throws {
-        let (proxy, acceptor) = state.withLock { state in
+        let (proxy, acceptor, socks) = state.withLock { state in
             state.isDraining = true
-            return (state.proxy, state.acceptor)
+            return (state.proxy, state.acceptor, state.socks)
         }
+        try? await socks?.close()
         try? await proxy.close()
         try await loops.forEach { $0.drain() }
         logger.info("connectivity service draining")

@@ -21,6 +21,19 @@ struct Listeners {
             .bind(host: configuration.proxyAddress.host, port: configuration.proxyAddress.port).get()
     }
 
+    func bindSocks(_ configuration: ServiceConfiguration) async throws -> (any Channel)? {
+        guard let address = configuration.socksAddress else { return nil }
+        let loops = self.loops
+        return try await bootstrap(configuration.maxConnections)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(SocksConnection(loops[channel.eventLoop]))
+                }
+            }
+            .bind(host: address.host, port: address.port).get()
+    }
+
     func bindTunnels(_ configuration: ServiceConfiguration) async throws -> any Channel {
         let hub = self.hub
         return try await bootstrap(configuration.maxConnections)

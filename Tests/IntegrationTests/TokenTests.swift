@@ -11,9 +11,27 @@ internal import Testing
 
     /// The value of VCAP_SERVICES.
     struct Bindings: Decodable {
+        /// The texts; `connectivity_service` is an object.
+        struct Credentials: Decodable {
+            var texts: [String: String] = [:]
+            subscript(_ key: String) -> String? { texts[key] }
+
+            init(from decoder: any Decoder) throws {
+                struct Key: CodingKey {
+                    var stringValue: String
+                    var intValue: Int? { nil }
+                    init(stringValue: String) { self.stringValue = stringValue }
+                    init?(intValue: Int) { nil }
+                }
+                let container = try decoder.container(keyedBy: Key.self)
+                for key in container.allKeys {
+                    texts[key.stringValue] = try? container.decode(String.self, forKey: key)
+                }
+            }
+        }
         struct Binding: Decodable {
             var label: String
-            var credentials: [String: String]
+            var credentials: Credentials
         }
         var connectivity: [Binding]
         var xsuaa: [Binding]

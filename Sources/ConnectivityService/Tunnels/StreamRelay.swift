@@ -15,6 +15,10 @@ final class StreamRelay {
         weak var receiver: (any StreamReceiver)?
         private(set) var queuedOctets = 0
         private var wasCongested = false
+        /// Each direction ends by itself.
+        private let isTunnel: Bool
+        private var isFinished = false
+        private var isRemoteEnded = false
         /// What was sent before the tunnel took the request: should it refuse, another one gets all of it.
         private var unconfirmed: Unconfirmed?
 
@@ -27,7 +31,14 @@ final class StreamRelay {
             var trailers: FieldBlock?
         }
 
-        init(tunnelLoop: any EventLoop, allocator: ByteBufferAllocator, limit: Int, unconfirmed: Unconfirmed?) {
+        init(
+            tunnelLoop: any EventLoop,
+            allocator: ByteBufferAllocator,
+            limit: Int,
+            isTunnel: Bool,
+            unconfirmed: Unconfirmed?
+        ) {
+            self.isTunnel = isTunnel
             self.eventLoop = tunnelLoop
             self.allocator = allocator
             self.limit = limit
@@ -61,6 +72,8 @@ final class StreamRelay {
             unconfirmed?.trailers = trailers?.copy()
             let copy = UncheckedTransfer(trailers?.copy())
             onTunnelLoop { $0.stream?.finish(trailers: copy.value) }
+            isFinished = true
+            if isTunnel, isRemoteEnded { disconnect() }
         }
 
         /// The tunnel has taken the request.
@@ -77,7 +90,14 @@ final class StreamRelay {
             let (body, isFinished, trailers) = (unconfirmed.body, unconfirmed.isFinished, unconfirmed.trailers)
             eventLoop = tunnel.eventLoop
             self.unconfirmed = Unconfirmed(fields: unconfirmed.fields, another: unconfirmed.another)
-            StreamRelay.attach(self, to: tunnel, unconfirmed.fields, isEnd: false, clientLoop: clientLoop)
+            StreamRelay.attach(
+                self,
+                to: tunnel,
+                unconfirmed.fields,
+                isEnd: false,
+                isTunnel: isTunnel,
+                clientLoop: clientLoop
+            )
             queuedOctets = 0
             for piece in body { piece.withUnsafeReadableBytes { send(body: $0) } }
             if isFinished { finish(trailers: trailers) }
@@ -89,6 +109,11 @@ final class StreamRelay {
             receiver = nil
             onTunnelLoop { $0.cancel(code) }
             disconnect()
+        }
+
+        fileprivate func remoteEnded() {
+            isRemoteEnded = true
+            if !isTunnel || isFinished { disconnect() }
         }
 
         /// The halves refer to each other; once nothing more can be said, that ends.
@@ -121,10 +146,11 @@ final class StreamRelay {
             eventLoop.execute { body(clientHalf.value) }
         }
 
-        func open(_ tunnel: TunnelHandler, _ fields: FieldBlock, isEnd: Bool) {
+        func open(_ tunnel: TunnelHandler, _ fields: FieldBlock, isEnd: Bool, isTunnel: Bool) {
             do throws(HTTP2Error) {
                 guard tunnel.isUsable else { throw HTTP2Error(.refused, "the tunnel is closing") }
                 stream = try tunnel.session.openStream(fields, isEnd: isEnd, receiver: self)
+                stream?.isTunnel = isTunnel
                 // After the flush that follows.
                 if !isEnd {
                     let half = NIOLoopBound(self, eventLoop: tunnel.eventLoop)
@@ -190,7 +216,7 @@ final class StreamRelay {
             let copy = UncheckedTransfer(trailers?.copy())
             onClientLoop {
                 $0.receiver?.streamReceivedEnd(trailers: copy.value)
-                $0.disconnect()
+                $0.remoteEnded()
             }
         }
 
@@ -217,6 +243,7 @@ final class StreamRelay {
         _ tunnel: RegisteredTunnel,
         _ fields: FieldBlock,
         isEnd: Bool,
+        isTunnel: Bool = false,
         receiver: any StreamReceiver,
         clientLoop: any EventLoop,
         another: @escaping () -> RegisteredTunnel?
@@ -225,11 +252,12 @@ final class StreamRelay {
             tunnelLoop: tunnel.eventLoop,
             allocator: ByteBufferAllocator(),
             limit: 128 << 10,
+            isTunnel: isTunnel,
             // A request without a body is still whole where it came from.
             unconfirmed: isEnd ? nil : .init(fields: fields.copy(), another: another)
         )
         client.receiver = receiver
-        attach(client, to: tunnel, fields, isEnd: isEnd, clientLoop: clientLoop)
+        attach(client, to: tunnel, fields, isEnd: isEnd, isTunnel: isTunnel, clientLoop: clientLoop)
         return client
     }
 
@@ -238,6 +266,7 @@ final class StreamRelay {
         to tunnel: RegisteredTunnel,
         _ fields: FieldBlock,
         isEnd: Bool,
+        isTunnel: Bool,
         clientLoop: any EventLoop
     ) {
         let bound = NIOLoopBound(client, eventLoop: clientLoop)
@@ -246,7 +275,7 @@ final class StreamRelay {
         // The tunnel's half is made here and from then on touched on its own loop only.
         let half = UncheckedTransfer(TunnelHalf(clientLoop: clientLoop, clientHalf: bound))
         client.connect(half)
-        tunnel.eventLoop.execute { half.value.open(handler.value, copy.value, isEnd: isEnd) }
+        tunnel.eventLoop.execute { half.value.open(handler.value, copy.value, isEnd: isEnd, isTunnel: isTunnel) }
     }
 }
 

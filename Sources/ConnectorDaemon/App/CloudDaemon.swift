@@ -118,6 +118,7 @@ final class CloudDaemon: Sendable {
     }
 
     private func serveAPI() async throws {
+        if service.socksPort > 0 { logger.info("socks started", metadata: ["port": "\(service.socksPort)"]) }
         guard let api, let apiServer else { return }
         api.destinations.checker.connect(service)
         try await apiServer.serve(api)
@@ -150,6 +151,7 @@ final class CloudDaemon: Sendable {
             }
             service.tokens = try api.proxyVerifier()
         }
+        service.socksTokens = try api?.proxyVerifier()
         guard let authority, let enrolment = configuration.enrolment else { return service }
         if configuration.usesOwnCertificate {
             let identity = try authority.issueServer(names: enrolment.serviceNames)
@@ -365,7 +367,13 @@ extension CloudDaemon: HTTPRouter {
         let configured = state.withLock { $0.current.service.proxyAddress.host }
         let isAny = ["0.0.0.0", "::"].contains(configured)
         let host = isAny ? TokenService.host(of: api.tokens.url) : configured
-        return .json(ServiceBindings(api.tokens, proxyHost: host, proxyPort: service.proxyPort))
+        let bindings = ServiceBindings(
+            api.tokens,
+            proxyHost: host,
+            proxyPort: service.proxyPort,
+            socksPort: service.socksPort
+        )
+        return .json(bindings)
     }
 
     private func createServiceToken(_ body: [UInt8]) -> HTTPResponse {

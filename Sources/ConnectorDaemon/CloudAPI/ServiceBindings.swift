@@ -20,7 +20,8 @@ struct ServiceBindings: Codable, Sendable {
     /// - Parameters:
     ///   - proxyHost: where programs reach the proxy entry.
     ///   - proxyPort: its port.
-    init(_ tokens: TokenService, proxyHost: String, proxyPort: Int) {
+    ///   - socksPort: of the SOCKS5 entry; 0 without one.
+    init(_ tokens: TokenService, proxyHost: String, proxyPort: Int, socksPort: Int) {
         connectivity = [ServiceClient.Service.connectivity].compactMap { tokens.clients.first($0) }.map { client in
             var credentials = Self.credentials(client, tokens)
             credentials["token_service_url"] = tokens.url
@@ -28,6 +29,7 @@ struct ServiceBindings: Codable, Sendable {
             credentials["onpremise_proxy_host"] = proxyHost
             credentials["onpremise_proxy_http_port"] = String(proxyPort)
             credentials["onpremise_proxy_port"] = String(proxyPort)
+            if socksPort > 0 { credentials["onpremise_socks5_proxy_port"] = String(socksPort) }
             let tags = ["connectivity", "conn", "connsvc"]
             var binding = Self.binding(client, plan: "lite", tags: tags, credentials)
             // As bindings of plan api_access have it: where the status of connectors is asked for.

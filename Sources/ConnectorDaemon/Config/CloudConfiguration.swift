@@ -103,6 +103,7 @@ enum CloudConfigurationReader {
         if let node = section.value("proxy") {
             usesTokens = readProxy(node, &configuration, hasTokens: api != nil, findings)
         }
+        if let node = section.value("socks") { readSocks(node, &configuration, hasTokens: api != nil, findings) }
         let enrolment = section.value("enrolment").map { readEnrolment($0, findings) }
         var usesOwnCertificate = false
         if let node = section.value("tunnel") {
@@ -142,6 +143,24 @@ enum CloudConfigurationReader {
             file: file
         )
         return (findings.hasErrors ? nil : cloud, findings.sorted)
+    }
+
+    private static func readSocks(
+        _ node: YAMLNode,
+        _ configuration: inout ServiceConfiguration,
+        hasTokens: Bool,
+        _ findings: Findings
+    ) {
+        var section = Section(node, "socks", findings)
+        if let address = section.address("listen", allowsZero: true) {
+            configuration.socksAddress = .init(host: address.host, port: address.port)
+        } else {
+            configuration.socksAddress = .init(host: "127.0.0.1", port: 20004)
+        }
+        section.finish()
+        if !hasTokens {
+            findings.error(node, "socks", "needs the section \"api\": SOCKS5 clients authenticate with its tokens")
+        }
     }
 
     private static func readEnrolment(_ node: YAMLNode, _ findings: Findings) -> CloudConfiguration.Enrolment {

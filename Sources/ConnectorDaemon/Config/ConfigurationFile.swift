@@ -79,6 +79,28 @@ extension Section {
     }
 }
 
+extension Section {
+    struct PortRange {
+        var host: String
+        var first: Int
+        var count: Int
+    }
+
+    /// "host:port", or "host:low-high".
+    mutating func portRange(_ name: String) -> PortRange? {
+        guard let text = string(name), let dash = text.lastIndex(of: "-"), let colon = text.lastIndex(of: ":"),
+            colon < dash, let high = Int(text[text.index(after: dash)...]),
+            let start = HostPort.parse(String(text[..<dash])),
+            let low = start.port
+        else { return address(name).map { PortRange(host: $0.host, first: $0.port, count: 1) } }
+        guard low >= 1, high <= 65535, low <= high else {
+            findings.error(place(name), path(name), "\(low)-\(high) is no range of ports from 1 to 65535")
+            return nil
+        }
+        return PortRange(host: start.host, first: low, count: high - low + 1)
+    }
+}
+
 enum HostPort {
     /// `host`, `host:port`, `[v6]` or `[v6]:port`; the port is any number here, so that its range can be reported.
     static func parse(_ text: String) -> (host: String, port: Int?)? {

@@ -221,6 +221,7 @@ struct ConnectorConfigurationReader {
         )
         configuration.forwarding.idle = section.duration("idle", fallback.idle, atLeast: .seconds(1))
         configuration.drain = section.duration("drain", configuration.drain, atLeast: .seconds(0))
+        configuration.forwarding.tcpIdle = section.duration("tcp-idle", fallback.tcpIdle, atLeast: .seconds(1))
         configuration.forwarding.poolIdle = section.duration("pool-idle", fallback.poolIdle, atLeast: .seconds(1))
         section.finish()
     }

@@ -28,9 +28,9 @@ struct SystemsReader {
     private mutating func readSystem(_ node: YAMLNode, _ key: String) {
         var section = Section(node, key, findings)
         let virtual = section.required("virtual-host", "host:port by which cloud programs call the system")
-            .flatMap { _ in section.address("virtual-host") }
+            .flatMap { _ in section.portRange("virtual-host") }
         let inner = section.required("internal-host", "host:port of the system inside")
-            .flatMap { _ in section.address("internal-host") }
+            .flatMap { _ in section.portRange("internal-host") }
         let hasProtocol = section.required("protocol", "HTTP or HTTPS") != nil
         let proto =
             hasProtocol
@@ -48,32 +48,76 @@ struct SystemsReader {
         guard let virtual, let inner, let proto else { return }
         checkNames(section, virtual.host, inner.host)
         checkExposure(section, proto, reader)
-        let address = "\(virtual.host.lowercased()):\(virtual.port)"
-        if let first = seen[address] {
-            findings.error(
-                section.place("virtual-host"),
-                "\(key).virtual-host",
-                "\(address) is already mapped in line \(first); a virtual host and port stand for one system"
-            )
-            return
-        }
-        seen[address] = section.place("virtual-host").line
+        guard checkPorts(section, proto, virtual.count, inner.count), isNew(section, virtual) else { return }
         systems.append(
             SystemMapping(
                 virtualHost: virtual.host,
-                virtualPort: UInt16(virtual.port),
+                virtualPort: UInt16(virtual.first),
                 internalHost: inner.host,
-                internalPort: UInt16(inner.port),
+                internalPort: UInt16(inner.first),
                 protocol: proto,
                 backEndType: type,
                 hostInHeader: host,
                 description: description,
+                portCount: virtual.count,
                 resources: reader.resources
             )
         )
         places.append(
             ConnectorConfiguration.SystemPlace(file: file, line: node.line, resourceLines: reader.lines)
         )
+    }
+
+    /// - Returns: whether nothing has this virtual host and one of these ports yet.
+    private mutating func isNew(_ section: Section, _ virtual: Section.PortRange) -> Bool {
+        let place = section.place("virtual-host")
+        for port in virtual.first..<(virtual.first + virtual.count) {
+            let address = "\(virtual.host.lowercased()):\(port)"
+            if let first = seen[address] {
+                findings.error(
+                    place,
+                    section.path("virtual-host"),
+                    "\(address) is already mapped in line \(first); a virtual host and port stand for one system"
+                )
+                return false
+            }
+            seen[address] = place.line
+        }
+        return true
+    }
+
+    private func checkPorts(
+        _ section: Section,
+        _ proto: SystemMapping.InternalProtocol,
+        _ virtual: Int,
+        _ inner: Int
+    ) -> Bool {
+        guard virtual > 1 || inner > 1 else { return true }
+        if proto.isHTTP {
+            findings.error(
+                section.place("virtual-host"),
+                section.path("virtual-host"),
+                "a range of ports is for TCP and TCPS only"
+            )
+            return false
+        }
+        if virtual != inner {
+            findings.error(
+                section.place("internal-host"),
+                section.path("internal-host"),
+                "has \(inner) ports, and virtual-host has \(virtual): each virtual port needs its internal one"
+            )
+            return false
+        }
+        if virtual > SystemMapping.maxPorts {
+            findings.error(
+                section.place("virtual-host"),
+                section.path("virtual-host"),
+                "has more than \(SystemMapping.maxPorts) ports"
+            )
+            return false
+        }
+        return true
     }
 
     private func checkNames(_ section: Section, _ virtual: String, _ inner: String) {
@@ -116,7 +160,8 @@ struct SystemsReader {
             findings.warning(
                 section.place("protocol"),
                 section.path("protocol"),
-                "\(proto.rawValue) systems are not carried yet; requests to this system are denied"
+                "TCP connections can pose a security risk by permitting unmonitored traffic; ensure that only trustworthy "
+                    + "applications have access"
             )
             if !reader.resources.isEmpty {
                 findings.error(

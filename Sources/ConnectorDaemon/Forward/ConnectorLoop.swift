@@ -32,6 +32,8 @@ final class ConnectorLoop {
     /// Connections to internal hosts, those being opened included.
     var connectionCount = 0
     var pinned: [String: UpstreamConnection] = [:]
+    /// To TCP systems.
+    var connections: [ObjectIdentifier: ForwardedConnection] = [:]
     /// Of requests to what is not exposed.
     let unknown = SystemMetrics("")
     private var metrics: [String: SystemMetrics] = [:]
@@ -66,6 +68,10 @@ final class ConnectorLoop {
             guard !isKept || isTrustChanged && entry.system.protocol.isTLS else { continue }
             for connection in entry.idle { connection.abandon() }
             if !isKept { entries[key] = nil }
+        }
+        // They may live for days: what is exposed no more is cut.
+        for connection in connections.values {
+            if let system = connection.system, !kept.contains(ObjectIdentifier(system)) { connection.cut() }
         }
         for connection in pinned.values where !kept.contains(ObjectIdentifier(connection.system)) {
             connection.retire()

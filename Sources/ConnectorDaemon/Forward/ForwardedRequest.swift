@@ -67,6 +67,14 @@ final class ForwardedRequest: StreamReceiver {
             stream.receiver = tunnel.openControl(stream)
             return
         }
+        if request.isConnect {
+            state = .done
+            isSettled = true
+            let connection = ForwardedConnection(loop: loop, stream: stream)
+            stream.receiver = connection
+            connection.begin(request)
+            return
+        }
         started = .now()
         if loop.isTracing, let parent = TraceParent(request.traceParent) { beginSpan(parent) }
         do throws(Refusal) {

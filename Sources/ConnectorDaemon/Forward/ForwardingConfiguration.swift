@@ -11,6 +11,8 @@ struct ForwardingConfiguration: Sendable, Equatable {
     var idle: TimeAmount = .seconds(300)
     /// For an unused connection to an internal host; below what servers usually allow.
     var poolIdle: TimeAmount = .seconds(20)
+    /// Without an octet in either direction on a TCP connection.
+    var tcpIdle: TimeAmount = .hours(1)
     /// Connections to internal hosts, used and unused, per event loop; a request that would need one more gets 503.
     var maxConnections = 4000
     /// Unused connections to one system, per event loop.

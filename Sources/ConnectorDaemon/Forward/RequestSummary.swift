@@ -11,6 +11,8 @@ struct RequestSummary {
     var hasConnectionAuthentication = false
     var pin: String?
     var traceParent = UnsafeRawBufferPointer(start: nil, count: 0)
+    /// CONNECT for a TCP system: no `:protocol`, `:path` or `:scheme` (RFC 9113 section 8.5).
+    var isConnect: Bool { !hasProtocol && path.isEmpty && Octets.isExactly(method, "CONNECT") }
     /// Extended CONNECT (RFC 8441).
     var hasProtocol = false
     /// Not a request at all, but the service's control stream. No client can ask for it: its requests come without

@@ -205,7 +205,7 @@ extension HTTP2Session {
 
     fileprivate func closed(_ stream: HTTP2Stream, _ code: UInt32) {
         let receiver = stream.receiver
-        let isComplete = stream.isRemoteEnded && (stream.isLocalEnded || role == .client)
+        let isComplete = stream.isRemoteEnded && (stream.isLocalEnded || role == .client && !stream.isTunnel)
         if code == HTTP2ErrorCode.refusedStream.rawValue { stream.keepUnsent() }
         stream.receiver = nil
         release(stream)

@@ -29,5 +29,7 @@ package enum HTTP2ErrorCode: UInt32, Sendable {
     case internalError = 0x2
     case refusedStream = 0x7
     case cancel = 0x8
+    /// The connection behind a CONNECT stream broke.
+    case connectError = 0xA
     case enhanceYourCalm = 0xB
 }

@@ -291,7 +291,7 @@ package final class HTTP2Session {
     }
 
     func endedEarly(_ stream: HTTP2Stream) {
-        if role == .server, !stream.isRemoteEnded { earlyEnds.append(stream) }
+        if role == .server, !stream.isRemoteEnded, !stream.isTunnel { earlyEnds.append(stream) }
     }
 
     func resume(_ stream: HTTP2Stream) {

@@ -6,6 +6,8 @@ package final class HTTP2Stream: TunnelStream {
     package internal(set) var id: Int32 = 0
     /// Held until the stream is closed or cancelled.
     package var receiver: (any StreamReceiver)?
+    /// Carries a connection instead of a request and its response: each direction ends by itself (RFC 9113 section 8.5).
+    package var isTunnel = false
     /// Whether the peer has sent its END_STREAM.
     package internal(set) var isRemoteEnded = false
     /// Whether our END_STREAM is queued or sent.

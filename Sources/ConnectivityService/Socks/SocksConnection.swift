@@ -1,0 +1,240 @@
+internal import ControlProtocol
+internal import Logging
+internal import NIOCore
+internal import Telemetry
+internal import Tokens
+internal import TunnelCore
+
+/// One client connection of the SOCKS5 entry: the handshake, a CONNECT stream through a tunnel, then octets both ways.
+final class SocksConnection: ChannelInboundHandler, RemovableChannelHandler, StreamReceiver, DeadlineObserver {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    var sweepIndex = -1
+    private let loop: ProxyLoop
+    private var context: ChannelHandlerContext?
+    private var handshake = SocksHandshake()
+    private var deadline: Int
+    private var stream: (any TunnelStream)?
+    private var subaccount = ""
+    private var locationID = ""
+    private var target = ""
+    private var isDone = false
+
+    init(_ loop: ProxyLoop) {
+        self.loop = loop
+        deadline = loop.sweeper.tick + loop.ticks.requestHead
+    }
+
+    // MARK: Channel
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        loop.sweeper.add(self)
+        loop.connectionCount += 1
+        let bound = NIOLoopBound(loop, eventLoop: context.eventLoop)
+        context.channel.closeFuture.whenComplete { _ in bound.value.connectionCount -= 1 }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        loop.sweeper.remove(self)
+        self.context = nil
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !isDone else { return }
+        handshake.receive(unwrapInboundIn(data).readableBytesView)
+        proceed()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case ChannelEvent.inputClosed? = event as? ChannelEvent { return context.close(promise: nil) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        isDone = true
+        stream?.cancel(.cancel)
+        stream = nil
+    }
+
+    func sweep(_ tick: Int) {
+        if tick >= deadline { refuse(SocksHandshake.reply(.failure), "the handshake took too long") }
+    }
+
+    // MARK: Handshake
+
+    private func proceed() {
+        while !isDone, let event = handshake.next() {
+            switch event {
+            case .send(let octets): send(octets)
+            case .authenticate(let token, let locationID): authenticate(token, locationID)
+            case .connect(let request): connect(request)
+            case .refuse(let octets, let cause): refuse(octets, cause)
+            }
+        }
+    }
+
+    private func authenticate(_ token: [UInt8], _ locationID: String) {
+        guard let verifier = loop.configuration.tokens ?? loop.configuration.socksTokens else {
+            return refuse(handshake.admit(false), "this service verifies no tokens")
+        }
+        do throws(TokenError) {
+            let verified = try verifier.verify(token, now: WallClock.seconds())
+            (subaccount, self.locationID) = (verified.subaccount, locationID)
+            send(handshake.admit(true))
+        } catch {
+            refuse(handshake.admit(false), "the token does not count: \(error.rawValue)")
+        }
+    }
+
+    private func connect(_ request: SocksHandshake.Request) {
+        guard let context else { return }
+        target = String(decoding: request.host, as: UTF8.self) + ":\(request.port)"
+        let identity = ConnectorIdentity(subaccount: subaccount, locationID: locationID)
+        guard let group = loop.registry.group(identity), group.count > 0 else {
+            return refuse(SocksHandshake.reply(.networkUnreachable), "no connector is connected", .tunnel)
+        }
+        let fields = loop.fields
+        fields.removeAll()
+        fields.append(":method", "CONNECT")
+        fields.append(":authority", target)
+        deadline = loop.sweeper.tick + loop.ticks.exchange
+        var refused: [Int] = []
+        while let tunnel = group.pick(on: context.eventLoop, excluding: refused) {
+            guard tunnel.eventLoop === context.eventLoop else {
+                stream = StreamRelay.open(
+                    tunnel,
+                    fields,
+                    isEnd: false,
+                    isTunnel: true,
+                    receiver: self,
+                    clientLoop: context.eventLoop,
+                    another: { nil }
+                )
+                return
+            }
+            let session = tunnel.handler.value.session
+            if tunnel.handler.value.isUsable, session.streamCount < session.peerMaxConcurrentStreams,
+                let opened = try? session.openStream(fields, isEnd: false, receiver: self)
+            {
+                opened.isTunnel = true
+                stream = opened
+                return
+            }
+            refused.append(tunnel.id)
+        }
+        refuse(SocksHandshake.reply(.failure), "all tunnels of the connector are busy or draining", .tunnel)
+    }
+
+    // MARK: Stream
+
+    func streamReceived(head fields: FieldBlock, isEnd: Bool) {
+        guard !isDone, let context, let stream else { return }
+        guard fields.value(0).elementsEqual("200".utf8), !isEnd else { return refused(fields) }
+        isDone = true
+        send(SocksHandshake.reply(.success))
+        let pipe = StreamPipe(stream, sweeper: loop.sweeper, idle: .hours(12))
+        let counts = NIOLoopBound((loop, self), eventLoop: context.eventLoop)
+        pipe.onEnd = { [weak pipe] _ in
+            let (loop, connection) = counts.value
+            connection.count(loop, pipe)
+        }
+        do {
+            try context.pipeline.syncOperations.addHandler(pipe, position: .after(self))
+        } catch {
+            return context.close(promise: nil)
+        }
+        if let stream = stream as? HTTP2Stream { stream.receiver = pipe }
+        (stream as? StreamRelay.ClientHalf)?.receiver = pipe
+        self.stream = nil
+        if !handshake.rest.isEmpty { handshake.rest.withUnsafeBytes { stream.send(body: $0) } }
+        context.pipeline.syncOperations.removeHandler(self, promise: nil)
+    }
+
+    private func count(_ loop: ProxyLoop, _ pipe: StreamPipe?) {
+        let identity = ConnectorIdentity(subaccount: subaccount, locationID: locationID)
+        let metrics = loop.metrics(of: loop.registry.group(identity))
+        metrics.counts.answered(200)
+        metrics.counts.requestOctets += pipe?.octetsIn ?? 0
+        metrics.counts.responseOctets += pipe?.octetsOut ?? 0
+    }
+
+    /// The connector said no.
+    private func refused(_ fields: FieldBlock) {
+        var reply = SocksHandshake.Reply.failure
+        var cause = "the connector refused"
+        for index in 1..<max(1, fields.count) where fields.known(index) == .proxy {
+            guard let report = RefusalReport(proxyStatus: String(decoding: fields.value(index), as: UTF8.self)) else {
+                continue
+            }
+            cause = report.cause
+            switch (report.source, report.phase) {
+            case ("policy", _): reply = .notAllowed
+            case ("backend", "connect"), ("backend", "tls"): reply = .hostUnreachable
+            default: break
+            }
+            remember(report, fields.value(0).reduce(0) { $0 * 10 + Int($1 &- UInt8(ascii: "0")) })
+        }
+        stream = nil
+        refuse(SocksHandshake.reply(reply), cause, .backend)
+    }
+
+    func streamReceived(interim fields: FieldBlock) {}
+    func streamReceived(body: UnsafeRawBufferPointer) {}
+    func streamReceivedEnd(trailers: FieldBlock?) {}
+    func streamBecameWritable() {}
+    func streamBatchEnded() {}
+
+    func streamFailed(_ failure: StreamFailure) {
+        stream = nil
+        refuse(SocksHandshake.reply(.failure), "the tunnel closed before the connection was there", .tunnel)
+    }
+
+    // MARK: Answers
+
+    private func send(_ octets: [UInt8]) {
+        guard let context else { return }
+        context.writeAndFlush(wrapOutboundOut(context.channel.allocator.buffer(bytes: octets)), promise: nil)
+    }
+
+    private func remember(_ report: RefusalReport, _ status: Int) {
+        loop.refusals.record(
+            RecentRefusals.Entry(
+                time: WallClock.seconds(),
+                subaccount: subaccount,
+                locationID: LogText.escaped(locationID.utf8),
+                method: "CONNECT",
+                target: LogText.escaped(target.utf8),
+                status: status,
+                source: report.source,
+                phase: report.phase,
+                cause: report.cause.bounded(300),
+                side: report.side
+            )
+        )
+    }
+
+    private func refuse(_ octets: [UInt8], _ cause: String, _ source: Refusal.Source = .client) {
+        guard !isDone, let context else { return }
+        isDone = true
+        stream?.cancel(.cancel)
+        stream = nil
+        let remote = context.remoteAddress?.text ?? "a client"
+        loop.logger.warning(
+            "connection refused",
+            metadata: [
+                "client": "\(remote)", "source": "\(source.rawValue)", "cause": "\(cause)",
+                "target": "\(LogText.escaped(target.utf8))",
+            ].filter { $0.value != "" }
+        )
+        if source == .client, loop.audit.isOn {
+            loop.audit.record(.accessDenied, "Denying a SOCKS5 connection from \(remote): \(cause)")
+        }
+        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        context.writeAndFlush(wrapOutboundOut(context.channel.allocator.buffer(bytes: octets)))
+            .whenComplete { _ in bound.value.close(promise: nil) }
+    }
+}

@@ -1,0 +1,174 @@
+internal import Glibc
+package import NIOCore
+
+/// Joins a connection and a tunnel stream, octet for octet, in both directions. Each direction ends by itself; a reset on one
+/// side becomes a reset on the other; neither side gets more than the other one takes.
+package final class StreamPipe: ChannelInboundHandler, ChannelOutboundHandler, StreamReceiver, DeadlineObserver {
+    package typealias InboundIn = ByteBuffer
+    package typealias OutboundIn = ByteBuffer
+    package typealias OutboundOut = ByteBuffer
+
+    /// How it ended, for logs and metrics.
+    package enum End: Sendable, Equatable { case closed, reset, idle }
+
+    package var sweepIndex = -1
+    /// Octets from the connection into the tunnel, and back.
+    package private(set) var octetsIn = 0
+    package private(set) var octetsOut = 0
+    /// Called once.
+    package var onEnd: ((End) -> Void)?
+
+    private var stream: (any TunnelStream)?
+    private let sweeper: DeadlineSweeper
+    private let idleTicks: Int
+    private var deadline: Int
+    private var context: ChannelHandlerContext?
+    private var uncredited = 0
+    private var isInputClosed = false
+    private var isOutputClosed = false
+    private var isReadHeld = false
+    private var hasUnflushed = false
+
+    /// - Parameters:
+    ///   - idle: without an octet in either direction; then both sides are closed.
+    package init(_ stream: any TunnelStream, sweeper: DeadlineSweeper, idle: TimeAmount) {
+        self.stream = stream
+        self.sweeper = sweeper
+        idleTicks = DeadlineSweeper.ticks(idle)
+        deadline = sweeper.tick + idleTicks
+    }
+
+    // MARK: The connection
+
+    package func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        sweeper.add(self)
+    }
+
+    package func handlerRemoved(context: ChannelHandlerContext) {
+        sweeper.remove(self)
+        self.context = nil
+    }
+
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard let stream, !isInputClosed else { return }
+        let buffer = unwrapInboundIn(data)
+        octetsIn += buffer.readableBytes
+        deadline = sweeper.tick + idleTicks
+        buffer.withUnsafeReadableBytes { stream.send(body: $0) }
+    }
+
+    package func read(context: ChannelHandlerContext) {
+        // The tunnel has enough to send: what is not read waits with its sender.
+        if stream?.isCongested == true { isReadHeld = true } else { context.read() }
+    }
+
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard case ChannelEvent.inputClosed? = event as? ChannelEvent else {
+            return context.fireUserInboundEventTriggered(event)
+        }
+        guard !isInputClosed else { return }
+        isInputClosed = true
+        stream?.finish(trailers: nil)
+        if isOutputClosed { end(.closed) }
+    }
+
+    package func channelWritabilityChanged(context: ChannelHandlerContext) { returnCredit() }
+
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) { fail() }
+
+    package func channelInactive(context: ChannelHandlerContext) {
+        guard isOutputClosed else { return fail() }
+        // The end of the other direction comes as the end of all; a reset would have come as an error.
+        if !isInputClosed { stream?.finish(trailers: nil) }
+        end(.closed)
+    }
+
+    /// The connection broke: the other side is told with a reset.
+    private func fail() {
+        stream?.cancel(.connectError)
+        stream = nil
+        end(.reset)
+    }
+
+    // MARK: The stream
+
+    package func streamReceived(head fields: FieldBlock, isEnd: Bool) {}
+    package func streamReceived(interim fields: FieldBlock) {}
+
+    package func streamReceived(body: UnsafeRawBufferPointer) {
+        guard let context, !isOutputClosed else { return }
+        var buffer = context.channel.allocator.buffer(capacity: body.count)
+        buffer.writeBytes(body)
+        octetsOut += body.count
+        uncredited += body.count
+        deadline = sweeper.tick + idleTicks
+        hasUnflushed = true
+        context.write(wrapOutboundOut(buffer), promise: nil)
+    }
+
+    package func streamBatchEnded() {
+        guard let context, hasUnflushed else { return }
+        hasUnflushed = false
+        context.flush()
+        returnCredit()
+    }
+
+    /// What the connection has taken, the peer may send anew.
+    private func returnCredit() {
+        guard let context, context.channel.isWritable, uncredited > 0 else { return }
+        stream?.returnCredit(uncredited)
+        uncredited = 0
+    }
+
+    package func streamReceivedEnd(trailers: FieldBlock?) {
+        guard let context, !isOutputClosed else { return }
+        isOutputClosed = true
+        hasUnflushed = false
+        context.flush()
+        guard !isInputClosed else { return end(.closed) }
+        context.close(mode: .output, promise: nil)
+    }
+
+    package func streamFailed(_ failure: StreamFailure) {
+        stream = nil
+        end(.reset)
+    }
+
+    package func streamBecameWritable() {
+        guard isReadHeld else { return }
+        isReadHeld = false
+        context?.read()
+    }
+
+    // MARK: End
+
+    package func sweep(_ tick: Int) {
+        guard tick >= deadline else { return }
+        stream?.cancel(.cancel)
+        stream = nil
+        end(.idle)
+    }
+
+    /// Cuts both sides.
+    package func cut() {
+        stream?.cancel(.cancel)
+        stream = nil
+        end(.reset)
+    }
+
+    private func end(_ end: End) {
+        guard let onEnd else { return }
+        self.onEnd = nil
+        stream = nil
+        sweeper.remove(self)
+        onEnd(end)
+        guard let context else { return }
+        guard end == .reset, let options = context.channel as? any SocketOptionProvider else {
+            return context.close(promise: nil)
+        }
+        // Closed with a reset (socket(7), SO_LINGER), as the other side was.
+        let channel = context.channel
+        options.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenComplete { _ in channel.close(promise: nil) }
+    }
+}

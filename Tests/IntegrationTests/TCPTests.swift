@@ -1,0 +1,198 @@
+internal import ConnectorTestSupport
+internal import Foundation
+internal import Testing
+
+/// TCP systems over SOCKS5, as clients of SAP's service speak it.
+@Suite struct TCPTests {
+    static let cloud = """
+        proxy: {listen: "127.0.0.1:PORT", authorization: token}
+        api: {listen: "127.0.0.1:0", directory: api}
+        socks: {listen: "127.0.0.1:0"}
+        """
+
+    private struct Client {
+        let rig: Rig
+        let port: Int
+        let token: [UInt8]
+
+        init(_ rig: Rig) throws {
+            self.rig = rig
+            let line = try rig.cloud.wait(for: "socks started")
+            port = line.split(separator: "\"").compactMap { Int($0) }.first ?? 0
+            token = Array(
+                try Rig.run(["token", "--config", "cloud.conf"], rig.folder).output
+                    .trimmingCharacters(in: .whitespacesAndNewlines).utf8
+            )
+        }
+
+        /// - Returns: the connection, and the reply's code or the status of the authentication.
+        func open(_ host: String, _ port: Int, location: String = "", token: [UInt8]? = nil) throws -> (Socket, UInt8) {
+            let socket = try Socket(connectingTo: self.port)
+            socket.send([5, 1, 0x80])
+            #expect(exactly(2, socket) == [5, 0x80])
+            let token = token ?? self.token
+            let encoded = Array(Data(location.utf8).base64EncodedString().utf8)
+            let length = (0..<4).map { UInt8(truncatingIfNeeded: token.count >> (24 - 8 * $0)) }
+            socket.send([1] + length + token + [UInt8(encoded.count)] + encoded)
+            let status = exactly(2, socket)
+            guard status == [1, 0] else { return (socket, status.last ?? 255) }
+            let name = Array(host.utf8)
+            socket.send([5, 1, 0, 3, UInt8(name.count)] + name + [UInt8(port >> 8), UInt8(port & 255)])
+            let reply = exactly(10, socket)
+            return (socket, reply.count == 10 ? reply[1] : 255)
+        }
+
+        func exactly(_ count: Int, _ socket: Socket) -> [UInt8] {
+            var octets: [UInt8] = []
+            while octets.count < count, let piece = socket.receive(count - octets.count), !piece.isEmpty {
+                octets += piece
+            }
+            return octets
+        }
+    }
+
+    private static func system(_ name: String, _ host: String, _ kind: String = "TCP") -> String {
+        "  - {virtual-host: \"\(name)\", internal-host: \"\(host)\", protocol: \(kind)}\n"
+    }
+
+    /// Sends back what it gets, and ends when its peer ends.
+    private static func echo() -> TestServer {
+        TestServer { socket, _ in
+            while let piece = socket.receive(), !piece.isEmpty { socket.send(piece) }
+            socket.close()
+        }
+    }
+
+    @Test("Octets go both ways, a half-close arrives as such, and a reset as a reset")
+    func bothWays() throws {
+        let echo = Self.echo()
+        defer { echo.stop() }
+        let counter = TestServer { socket, _ in
+            var count = 0
+            while let piece = socket.receive(), !piece.isEmpty { count += piece.count }
+            // Only after its peer's end: the other direction is open still.
+            socket.send(Array("got \(count)".utf8))
+            socket.close()
+        }
+        defer { counter.stop() }
+        let breaker = TestServer { socket, _ in
+            _ = socket.receive()
+            socket.reset()
+        }
+        defer { breaker.stop() }
+        let rig = try Rig(cloud: Self.cloud)
+        defer { rig.stop() }
+        try rig.startConnector(
+            systems: Self.system("echo.test:3333", "127.0.0.1:\(echo.port)")
+                + Self.system("count.test:80", "127.0.0.1:\(counter.port)")
+                + Self.system("break.test:80", "127.0.0.1:\(breaker.port)")
+        )
+        let client = try Client(rig)
+        let (one, opened) = try client.open("ECHO.test", 3333)
+        #expect(opened == 0)
+        one.send("hello")
+        #expect(client.exactly(5, one) == Array("hello".utf8))
+        one.close()
+        let (two, _) = try client.open("count.test", 80)
+        two.send([UInt8](repeating: 7, count: 100_000))
+        two.finishSending()
+        #expect(two.receive(through: "got 100000").hasSuffix("got 100000"))
+        let (three, _) = try client.open("break.test", 80)
+        three.send("x")
+        #expect(three.receiveToEnd().isReset)
+    }
+
+    @Test("Each reason for no connection has its own reply")
+    func replies() throws {
+        let echo = Self.echo()
+        defer { echo.stop() }
+        let closed = TestServer { socket, _ in socket.close() }
+        closed.stop()
+        let rig = try Rig(cloud: Self.cloud)
+        defer { rig.stop() }
+        let connector = try rig.startConnector(
+            systems: Self.system("echo.test:80", "127.0.0.1:\(echo.port)")
+                + Self.system("down.test:80", "127.0.0.1:\(closed.port)")
+                + Self.system("name.test:80", "no-such-name.invalid:80") + Rig.system("http.test:80", port: echo.port),
+            extra: "audit: {directory: audit}"
+        )
+        let client = try Client(rig)
+        #expect(try client.open("nothing.test", 80).1 == 2)
+        // A system with paths is not open to those who would not be asked for one.
+        #expect(try client.open("http.test", 80).1 == 2)
+        #expect(try client.open("down.test", 80).1 == 4)
+        #expect(try client.open("name.test", 80).1 == 4)
+        #expect(try client.open("echo.test", 80, location: "elsewhere").1 == 3)
+        #expect(try client.open("echo.test", 80, token: Array("wrong".utf8)).1 == 1)
+        #expect(try client.open("echo.test", 80).1 == 0)
+        // curl offers other methods only.
+        let curl = try Rig.run(
+            URL(filePath: "/usr/bin/curl"),
+            ["-s", "--socks5-hostname", "127.0.0.1:\(client.port)", "http://echo.test/"],
+            rig.folder
+        )
+        #expect(curl.status == 97)
+        // And an HTTP request reaches no TCP system.
+        let answer = try rig.curl(
+            "http://echo.test/",
+            "--proxy-header",
+            "Proxy-Authorization: Bearer \(String(decoding: client.token, as: UTF8.self))"
+        )
+        #expect(answer.contains("Access denied to system echo.test:80"))
+        connector.stop()
+        let audit = try FileManager.default.contentsOfDirectory(atPath: rig.folder.appending(path: "audit").path)
+            .filter { $0.hasSuffix(".log") || $0.hasSuffix(".jsonl") }
+            .map { try String(contentsOf: rig.folder.appending(path: "audit/\($0)"), encoding: .utf8) }.joined()
+        #expect(audit.contains("Allowing a connection to system echo.test:80"))
+        #expect(audit.contains("Denying a connection to system nothing.test:80"))
+    }
+
+    @Test("A range of ports leads to the internal port of the same place")
+    func ranges() throws {
+        let (one, two) = (Self.echo(), Self.echo())
+        defer {
+            one.stop()
+            two.stop()
+        }
+        let (low, high) = (min(one.port, two.port), max(one.port, two.port))
+        guard high - low < 1000 else { return }
+        let rig = try Rig(cloud: Self.cloud)
+        defer { rig.stop() }
+        try rig.startConnector(systems: Self.system("range.test:5000-\(5000 + high - low)", "127.0.0.1:\(low)-\(high)"))
+        let client = try Client(rig)
+        for port in [5000, 5000 + high - low] {
+            let (socket, reply) = try client.open("range.test", port)
+            #expect(reply == 0)
+            socket.send("x")
+            #expect(client.exactly(1, socket) == Array("x".utf8))
+        }
+        #expect(try client.open("range.test", 5001 + high - low).1 == 2)
+    }
+
+    @Test("Idle connections stay through a reload; one whose system is exposed no more is cut")
+    func reload() throws {
+        let echo = Self.echo()
+        defer { echo.stop() }
+        let rig = try Rig(cloud: Self.cloud)
+        defer { rig.stop() }
+        let kept = Self.system("kept.test:80", "127.0.0.1:\(echo.port)")
+        try rig.startConnector(systems: kept + Self.system("gone.test:80", "127.0.0.1:\(echo.port)"))
+        let client = try Client(rig)
+        let count = Sanitizer.isOn ? 20 : 200
+        let sockets = try (0..<count).map { _ in try client.open("kept.test", 80) }
+        #expect(sockets.allSatisfy { $0.1 == 0 })
+        let (gone, _) = try client.open("gone.test", 80)
+        let file = rig.folder.appending(path: "connector0.conf")
+        let text = try String(contentsOf: file, encoding: .utf8).replacing(
+            Self.system("gone.test:80", "127.0.0.1:\(echo.port)"),
+            with: ""
+        )
+        try text.write(to: file, atomically: true, encoding: .utf8)
+        #expect(try rig.control("reload", "--config", "connector0.conf").status == 0)
+        #expect(gone.receiveToEnd().isReset)
+        for (socket, _) in sockets {
+            socket.send("x")
+            #expect(client.exactly(1, socket) == Array("x".utf8))
+        }
+    }
+}
