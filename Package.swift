@@ -49,6 +49,7 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(name: "YAMLDocument", dependencies: ["CYaml"], swiftSettings: settings),
+        .target(name: "OpenAPI", dependencies: ["ControlProtocol", "YAMLDocument"], swiftSettings: settings),
         .target(
             name: "Destinations",
             dependencies: ["TunnelCore", "ControlProtocol", "Telemetry", "YAMLDocument"],
@@ -70,7 +71,7 @@ let package = Package(
             dependencies: [
                 "AccessPolicy", "TunnelCore", "ControlProtocol", "Telemetry", "Tokens", "Destinations",
                 "ConnectivityService",
-                "YAMLDocument",
+                "YAMLDocument", "OpenAPI",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -122,6 +123,7 @@ let package = Package(
             dependencies: ["Tokens", "Telemetry", "TunnelCore", "ControlProtocol"],
             swiftSettings: settings
         ),
+        .testTarget(name: "OpenAPITests", dependencies: ["OpenAPI", "ControlProtocol"], swiftSettings: settings),
         .testTarget(
             name: "DestinationsTests",
             dependencies: ["Destinations", "ControlProtocol", "ConnectorTestSupport"],

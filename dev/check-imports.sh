@@ -30,11 +30,12 @@ check ControlProtocol FoundationEssentials
 check Telemetry TunnelCore ControlProtocol Logging Tracing Synchronization Dispatch Glibc
 check Tokens TunnelCore ControlProtocol Telemetry Synchronization Glibc
 check YAMLDocument CYaml
+check OpenAPI ControlProtocol YAMLDocument
 check Destinations TunnelCore ControlProtocol Telemetry YAMLDocument Synchronization Glibc
 check ConnectivityService AccessPolicy TunnelCore ControlProtocol Telemetry Tokens NIOCore NIOPosix Logging Tracing Synchronization \
     Glibc
 check ConnectorDaemon AccessPolicy TunnelCore ControlProtocol Telemetry Tokens Destinations ConnectivityService NIOCore NIOPosix NIOHTTP1 Logging Tracing ArgumentParser \
-    YAMLDocument Synchronization Glibc Dispatch
+    YAMLDocument OpenAPI Synchronization Glibc Dispatch
 # C stays where it is wrapped.
 for pair in COpenSSL:TunnelCore/TLS CNghttp2:TunnelCore/HTTP2 CYaml:YAMLDocument; do
     module=${pair%%:*}

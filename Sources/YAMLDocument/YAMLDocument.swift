@@ -46,25 +46,28 @@ package struct YAMLError: Error, Equatable {
 
 /// Reads one YAML document.
 package struct YAMLReader: ~Copyable {
-    static let depthLimit = 16
+    /// Of configurations, which are flat.
+    package static let depthLimit = 16
     package static let sizeLimit = 128 << 20
 
     private var parser: UnsafeMutablePointer<yaml_parser_t>
     private var event = yaml_event_t()
+    private let limit: Int
 
-    package static func read(_ text: [UInt8]) throws(YAMLError) -> YAMLNode? {
+    package static func read(_ text: [UInt8], depthLimit: Int = depthLimit) throws(YAMLError) -> YAMLNode? {
         guard text.count <= sizeLimit else {
             throw YAMLError(message: "the file is larger than \(sizeLimit >> 20) MiB", line: 1, column: 1)
         }
         var result: Result<YAMLNode?, YAMLError> = .success(nil)
         text.withUnsafeBufferPointer { octets in
-            var reader = YAMLReader(octets)
+            var reader = YAMLReader(octets, depthLimit)
             result = Result { () throws(YAMLError) in try reader.document() }
         }
         return try result.get()
     }
 
-    private init(_ octets: UnsafeBufferPointer<UInt8>) {
+    private init(_ octets: UnsafeBufferPointer<UInt8>, _ depthLimit: Int) {
+        limit = depthLimit
         parser = .allocate(capacity: 1)
         yaml_parser_initialize(parser)
         yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING)
@@ -105,7 +108,7 @@ package struct YAMLReader: ~Copyable {
 
     /// The node that the current event begins.
     private mutating func node(depth: Int) throws(YAMLError) -> YAMLNode {
-        guard depth < Self.depthLimit else { throw error("nested too deeply") }
+        guard depth < limit else { throw error("nested too deeply") }
         let line = Int(event.start_mark.line) + 1
         let column = Int(event.start_mark.column) + 1
         switch event.type {

@@ -295,6 +295,14 @@ extension CloudDaemon: HTTPRouter {
             guard let api else { return Self.noAPI }
             let admin = DestinationAdmin(api: api.destinations, service: service)
             return await admin.answer(request) ?? .error(.notFound, "there is no \(request.path)")
+        case ("POST", _) where request.path.hasPrefix("/actions/"):
+            guard let api else { return Self.noAPI }
+            let admin = DestinationAdmin(api: api.destinations, service: service)
+            return await admin.answerAction(request) ?? .error(.notFound, "there is no \(request.path)")
+        case ("POST", _) where request.path.hasPrefix("/po-systems/"):
+            guard let api else { return Self.noAPI }
+            let admin = DestinationAdmin(api: api.destinations, service: service)
+            return await admin.answerProcessOrchestration(request) ?? .error(.notFound, "there is no \(request.path)")
         default: return .error(.notFound, "there is no \(request.method) \(request.path)")
         }
     }

@@ -44,6 +44,9 @@ struct SystemsReader {
         let description = section.string("description") ?? ""
         var reader = ResourcesReader(key: key, findings: findings)
         reader.read(section.list("resources"))
+        if let preset = section.choice("resource-preset", ResourcePreset.self) {
+            reader.add(preset, section.place("resource-preset"))
+        }
         section.finish()
         guard let virtual, let inner, let proto else { return }
         checkNames(section, virtual.host, inner.host)
@@ -191,6 +194,15 @@ struct ResourcesReader {
     mutating func read(_ nodes: [YAMLNode]) {
         for (index, node) in nodes.enumerated() { readResource(node, "\(key).resources[\(index)]") }
         if resources.count > 1 { checkOverlaps() }
+    }
+
+    /// Adds what `preset` has and the file has not.
+    mutating func add(_ preset: ResourcePreset, _ place: YAMLNode) {
+        for resource in preset.resources where !resources.contains(where: { $0.path == resource.path }) {
+            resources.append(resource)
+            lines.append(place.line)
+            places.append(place)
+        }
     }
 
     private mutating func readResource(_ node: YAMLNode, _ key: String) {

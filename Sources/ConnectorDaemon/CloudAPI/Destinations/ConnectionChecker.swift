@@ -35,7 +35,7 @@ final class ConnectionChecker: Sendable {
 
     private let client: HTTPClient
     private let tokens: TokenService
-    private let service = Mutex<ConnectivityService?>(nil)
+    let service = Mutex<ConnectivityService?>(nil)
 
     init(_ client: HTTPClient, _ tokens: TokenService) {
         self.client = client
@@ -102,12 +102,18 @@ final class ConnectionChecker: Sendable {
         }
     }
 
-    private func ask(
+    /// One request to a system behind a connector.
+    ///
+    /// - Parameters:
+    ///   - more: further fields, such as those of the destination's authentication.
+    func ask(
         _ method: HTTPMethod,
         _ url: WebURL,
         _ location: String,
         _ tenant: Tenant,
-        _ service: ConnectivityService
+        _ service: ConnectivityService,
+        _ more: HTTPHeaders = [:],
+        _ body: [UInt8] = []
     ) async throws -> HTTPClient.Response {
         let token = try tokens.token(for: .connectivity, user: nil, tenant: tenant, now: WallClock.seconds())
         var headers: HTTPHeaders = [
@@ -116,15 +122,17 @@ final class ConnectionChecker: Sendable {
             "proxy-authorization": "Bearer \(token.access_token)",
         ]
         if !location.isEmpty { headers.add(name: "sap-connectivity-scc-location_id", value: location) }
+        for field in more { headers.replaceOrAdd(name: field.name, value: field.value) }
+        if !body.isEmpty { headers.replaceOrAdd(name: "content-length", value: String(body.count)) }
         let target = "http://\(url.authority)\(url.path)"
         let host = service.proxyHost
         return try await client.send(
-            HTTPClient.Request(method: method, target: target, headers: headers),
+            HTTPClient.Request(method: method, target: target, headers: headers, body: body),
             to: .host(host, port: service.proxyPort, isTLS: false)
         )
     }
 
-    private static func report(_ response: HTTPClient.Response) -> RefusalReport? {
+    static func report(_ response: HTTPClient.Response) -> RefusalReport? {
         response.headers["proxy-status"].lazy.compactMap { RefusalReport(proxyStatus: $0) }.first
     }
 
@@ -224,6 +232,25 @@ final class ConnectionChecker: Sendable {
             check.message = Message.internet
             check.detail = "\(url.authority): \(error)."
         }
+    }
+
+    /// A request without a connector, to a public address.
+    func direct(
+        _ method: HTTPMethod,
+        _ url: WebURL,
+        _ more: HTTPHeaders,
+        _ body: [UInt8]
+    ) async throws -> HTTPClient.Response {
+        guard try await Self.resolve(url).allSatisfy(\.isGlobal) else {
+            throw HTTPClient.Failure(description: "private endpoints are reached with the proxy type OnPremise only")
+        }
+        var headers: HTTPHeaders = [
+            "host": url.authority, "user-agent": "connectord/\(Version.current)", "connection": "close",
+        ]
+        for field in more { headers.replaceOrAdd(name: field.name, value: field.value) }
+        if !body.isEmpty { headers.replaceOrAdd(name: "content-length", value: String(body.count)) }
+        let request = HTTPClient.Request(method: method, target: url.path, headers: headers, body: body)
+        return try await client.send(request, to: .host(url.host, port: url.port, isTLS: url.isTLS))
     }
 
     private static func resolve(_ url: WebURL) async throws -> [SocketAddress] {

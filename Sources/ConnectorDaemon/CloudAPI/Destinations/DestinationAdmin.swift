@@ -69,7 +69,7 @@ struct DestinationAdmin: Sendable {
         }
     }
 
-    private func tenant(_ subaccount: String?) -> Tenant? {
+    func tenant(_ subaccount: String?) -> Tenant? {
         guard let subaccount else { return api.tokens.tenants[0] }
         return api.tokens.tenants.first { $0.subaccount == subaccount }
     }
@@ -90,7 +90,7 @@ struct DestinationAdmin: Sendable {
         return List(destinations: summaries, findings: api.store.findings([scope]).map(\.description))
     }
 
-    private func missing(_ name: String, _ scope: Scope) -> HTTPResponse {
+    func missing(_ name: String, _ scope: Scope) -> HTTPResponse {
         let known = api.store.all(.destinations, scope).map(\.configuration.name)
         let nearest = NearestName.find(name, among: known).map { "; did you mean \($0)?" } ?? ""
         return .error(.notFound, "there is no destination \(LogText.escaped(name.utf8))\(nearest)")
@@ -107,7 +107,7 @@ struct DestinationAdmin: Sendable {
         return try store(configuration, scope, replaces: wish.replaces ?? false)
     }
 
-    private func store(
+    func store(
         _ configuration: NamedConfiguration,
         _ scope: Scope,
         replaces: Bool

@@ -1,0 +1,195 @@
+internal import ConnectivityService
+internal import ControlProtocol
+internal import Destinations
+internal import NIOHTTP1
+internal import Tokens
+internal import TunnelCore
+
+/// SAP Process Orchestration systems: made, listed and tested, for `connectord po-system` and the cockpit.
+extension DestinationAdmin {
+    struct ProcessOrchestrationWish: Codable, Sendable {
+        var subaccount: String?
+        var name = ""
+        var address = ""
+        var user = ""
+        var password = ""
+        var locationID = ""
+        /// Of the ES Repository, where it is another system.
+        var repositoryAddress: String?
+        var repositoryUser: String?
+        var repositoryPassword: String?
+        var repositoryLocationID: String?
+        var replaces = false
+    }
+
+    struct ProcessOrchestrationSummary: Codable, Sendable {
+        var name: String
+        var directory: String
+        var directoryURL: String
+        var repository: String
+        var repositoryURL: String
+        var problem: String?
+    }
+
+    /// One of the two requests of a test.
+    struct ProcessOrchestrationCheck: Codable, Sendable {
+        var destination: String
+        var url: String
+        /// 0 where there was no answer.
+        var status: Int
+        var isGood: Bool
+        /// What the answer means and what to do.
+        var explanation: String
+    }
+
+    /// - Returns: nil for a path that is not of these systems.
+    func answerProcessOrchestration(_ request: HTTPRequest) async -> HTTPResponse? {
+        guard request.method == "POST", request.path.hasPrefix("/po-systems/") else { return nil }
+        guard let wish = try? JSONLines.decode(ProcessOrchestrationWish.self, request.body) else {
+            return .error(.badRequest, "the request's body is not what it should be")
+        }
+        guard let tenant = tenant(wish.subaccount) else {
+            return .error(.notFound, "there is no such subaccount here; see api.tenants")
+        }
+        let scope = Scope(tenant: tenant.subdomain)
+        switch request.path {
+        case "/po-systems/list": return .json(found(scope).map(Self.summary))
+        case "/po-systems/add": return add(wish, scope)
+        case "/po-systems/test": return await test(wish.name, tenant, scope)
+        default: return nil
+        }
+    }
+
+    private func found(_ scope: Scope) -> [ProcessOrchestrationSystem.Found] {
+        ProcessOrchestrationSystem.find(in: api.store.all(.destinations, scope).map(\.configuration))
+    }
+
+    private static func summary(_ found: ProcessOrchestrationSystem.Found) -> ProcessOrchestrationSummary {
+        ProcessOrchestrationSummary(
+            name: found.name,
+            directory: found.directory.name,
+            directoryURL: found.directory["URL"] ?? "",
+            repository: found.repository.name,
+            repositoryURL: found.repository["URL"] ?? "",
+            problem: found.problem
+        )
+    }
+
+    private func add(_ wish: ProcessOrchestrationWish, _ scope: Scope) -> HTTPResponse {
+        for address in [wish.address, wish.repositoryAddress].compactMap(\.self) {
+            guard let url = WebURL(address), !url.isTLS else {
+                return .error(.badRequest, "the address must be the virtual one, such as http://pohost:50000")
+            }
+            guard !url.host.contains("_") else {
+                return .error(
+                    .badRequest,
+                    "\(url.host) has an underscore, which makes requests fail; give the system a virtual host without one"
+                )
+            }
+        }
+        let directory = ProcessOrchestrationSystem.Access(
+            address: wish.address,
+            user: wish.user,
+            password: wish.password,
+            locationID: wish.locationID
+        )
+        let repository = wish.repositoryAddress.map { address in
+            ProcessOrchestrationSystem.Access(
+                address: address,
+                user: wish.repositoryUser ?? wish.user,
+                password: wish.repositoryPassword ?? wish.password,
+                locationID: wish.repositoryLocationID ?? wish.locationID
+            )
+        }
+        do {
+            let system = ProcessOrchestrationSystem(name: wish.name, directory: directory, repository: repository)
+            let destinations = try system.destinations()
+            if !wish.replaces,
+                let known = destinations.first(where: { api.store.entry(.destinations, scope, $0.name) != nil })
+            {
+                return .error(.conflict, "\(known.name) is there already; --replace would replace it")
+            }
+            for destination in destinations { _ = try store(destination, scope, replaces: true) }
+            return .json(destinations.map(\.name))
+        } catch {
+            return .error(.badRequest, "\(error)")
+        }
+    }
+
+    // MARK: Test
+
+    private func test(_ name: String, _ tenant: Tenant, _ scope: Scope) async -> HTTPResponse {
+        let systems = found(scope)
+        guard let system = systems.first(where: { $0.name == name }) else {
+            let nearest = NearestName.find(name, among: systems.map(\.name)).map { "; did you mean \($0)?" } ?? ""
+            return .error(.notFound, "there is no PO system \(LogText.escaped(name.utf8))\(nearest)")
+        }
+        if let problem = system.problem { return .error(.conflict, problem) }
+        return .json([
+            await head(system.repository, ProcessOrchestrationSystem.repositoryPath, tenant),
+            await head(system.directory, ProcessOrchestrationSystem.directoryPath, tenant),
+        ])
+    }
+
+    private func head(
+        _ destination: NamedConfiguration,
+        _ path: String,
+        _ tenant: Tenant
+    ) async -> ProcessOrchestrationCheck {
+        var base = destination["URL"] ?? ""
+        while base.hasSuffix("/") { base.removeLast() }
+        var check = ProcessOrchestrationCheck(
+            destination: destination.name,
+            url: base + path,
+            status: 0,
+            isGood: false,
+            explanation: ""
+        )
+        guard let url = WebURL(base + path) else {
+            check.explanation = "the URL of the destination is no http URL"
+            return check
+        }
+        var fields: HTTPHeaders = [:]
+        if case .token(let token)? = try? Authentication.of(destination.properties, tenant: nil, userToken: nil),
+            let header = token.http_header
+        {
+            fields.add(name: header.key, value: header.value)
+        }
+        do {
+            let location = destination["CloudConnectorLocationId"] ?? ""
+            let response = try await api.checker.ask(.HEAD, url, location, tenant, service, fields)
+            check.status = Int(response.status.code)
+            check.isGood = response.status == .ok
+            check.explanation = Self.explain(response, url, location)
+        } catch {
+            check.explanation = "\(error)"
+        }
+        return check
+    }
+
+    private static func explain(_ response: HTTPClient.Response, _ url: WebURL, _ location: String) -> String {
+        let system = "\(url.host):\(url.port)"
+        let underscore = url.host.contains("_") ? "; the host name has an underscore, which is not allowed" : ""
+        if let report = ConnectionChecker.report(response) {
+            switch (report.source, report.phase) {
+            case ("policy", "system"): return "\(system) is not exposed: add the system mapping in connector.conf\(underscore)"
+            case ("policy", _):
+                return "the resource is not exposed: add resource-preset: process-orchestration to \(system) in connector.conf "
+                    + "(\(report.cause))"
+            case ("tunnel", _):
+                let place = location.isEmpty ? "without a location ID" : "with location ID \"\(location)\""
+                return "no Cloud Connector \(place) is connected: check the location ID, and that the connector runs"
+            case ("backend", _): return "the Cloud Connector does not reach \(system): \(report.cause)"
+            default: return report.cause + underscore
+            }
+        }
+        switch response.status.code {
+        case 200: return "reached"
+        case 401: return "user or password is wrong"
+        case 403: return "the user lacks roles: SAP_XI_API_DISPLAY_J2EE, SAP_XI_API_DEVELOP_J2EE, SAP_XI_MONITOR_J2EE"
+        case 404: return "the service is missing in the system: is this address its Integration Directory or ES Repository?"
+        case 503: return "the system answers 503: wrong host or port behind the mapping, or it is down"
+        default: return "the system answers \(response.status.code), where 200 is expected"
+        }
+    }
+}
