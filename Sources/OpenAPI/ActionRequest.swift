@@ -29,8 +29,10 @@ package struct ActionRequest: Sendable, Equatable {
             unused.remove(parameter.name)
             guard let value = values[parameter.name] ?? (parameter.isRequired ? parameter.fallback : nil) else {
                 if parameter.isRequired {
-                    throw OpenAPIFault("the \(parameter.place.rawValue) parameter \(parameter.name) has no value; give one with "
-                        + "--set \(parameter.name)=…")
+                    throw OpenAPIFault(
+                        "the \(parameter.place.rawValue) parameter \(parameter.name) has no value; give one with "
+                            + "--set \(parameter.name)=…"
+                    )
                 }
                 continue
             }
@@ -46,7 +48,9 @@ package struct ActionRequest: Sendable, Equatable {
             }
         }
         if let open = path.firstRange(of: "{") {
-            throw OpenAPIFault("the path has \(path[open.lowerBound...].prefix { $0 != "}" })}, which no parameter describes")
+            throw OpenAPIFault(
+                "the path has \(path[open.lowerBound...].prefix { $0 != "}" })}, which no parameter describes"
+            )
         }
         target = path + (query.isEmpty ? "" : "?" + query.joined(separator: "&"))
         if !cookies.isEmpty { headers["cookie"] = cookies.joined(separator: "; ") }
@@ -153,17 +157,24 @@ package struct ActionVerdict: Sendable {
         if status >= 400 { problems.append("the status is \(status)") }
         let key = String(status)
         let range = "\(key.prefix(1))XX"
-        guard let response = operation.responses[key] ?? operation.responses[range] ?? operation.responses["DEFAULT"] else {
+        guard let response = operation.responses[key] ?? operation.responses[range] ?? operation.responses["DEFAULT"]
+        else {
             let known = operation.responses.keys.sorted().joined(separator: ", ")
             problems.append("the status \(status) is not documented for \(operation.id); documented: \(known)")
             return
         }
-        guard case .object(let content)? = response["content"], !content.isEmpty, operation.method != "HEAD" else { return }
-        guard let contentType else {
-            problems.append("the answer has no Content-Type; documented: \(content.keys.sorted().joined(separator: ", "))")
+        guard case .object(let content)? = response["content"], !content.isEmpty, operation.method != "HEAD" else {
             return
         }
-        guard let media = content.sorted(by: { $0.key > $1.key }).first(where: { MediaType.matches($0.key, contentType) }) else {
+        guard let contentType else {
+            problems.append(
+                "the answer has no Content-Type; documented: \(content.keys.sorted().joined(separator: ", "))"
+            )
+            return
+        }
+        guard
+            let media = content.sorted(by: { $0.key > $1.key }).first(where: { MediaType.matches($0.key, contentType) })
+        else {
             let known = content.keys.sorted().joined(separator: ", ")
             problems.append("the answer is \(MediaType.plain(contentType)); documented: \(known)")
             return
@@ -180,7 +191,9 @@ package struct ActionVerdict: Sendable {
     /// - Parameter place: a JSON pointer, or the name of a field of an object.
     package func pick(_ place: String) -> JSONValue? {
         guard var value = payload else { return nil }
-        let parts = place.hasPrefix("/") ? place.dropFirst().split(separator: "/", omittingEmptySubsequences: false) : [place[...]]
+        let parts =
+            place.hasPrefix("/")
+            ? place.dropFirst().split(separator: "/", omittingEmptySubsequences: false) : [place[...]]
         for part in parts {
             let name = part.replacing("~1", with: "/").replacing("~0", with: "~")
             guard let next = value[String(name)] else { return nil }

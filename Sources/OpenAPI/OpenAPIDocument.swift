@@ -61,7 +61,9 @@ package struct OpenAPIDocument: Sendable {
 
     private static func yaml(_ octets: [UInt8]) throws(OpenAPIFault) -> JSONValue {
         do {
-            guard let node = try YAMLReader.read(octets, depthLimit: maxDepth) else { throw OpenAPIFault("the file is empty") }
+            guard let node = try YAMLReader.read(octets, depthLimit: maxDepth) else {
+                throw OpenAPIFault("the file is empty")
+            }
             return JSONValue(node)
         } catch let error as YAMLError {
             throw OpenAPIFault("\(error.line):\(error.column): \(error.message)")
@@ -139,7 +141,9 @@ package struct OpenAPIDocument: Sendable {
             let request = try resolved(request, root)
             isBodyRequired = request["required"] == .bool(true)
             if case .object(let content)? = request["content"] {
-                body = content.sorted { rank($0.key) < rank($1.key) }.map { ($0.key, $0.value["schema"] ?? .bool(true)) }
+                body = content.sorted { rank($0.key) < rank($1.key) }.map {
+                    ($0.key, $0.value["schema"] ?? .bool(true))
+                }
             }
         }
         var responses: [String: JSONValue] = [:]

@@ -7,7 +7,9 @@ package struct SchemaFault: Sendable, Equatable, CustomStringConvertible {
     package var expected: String
     package var found: String
 
-    package var description: String { "\(pointer.isEmpty ? "the payload" : pointer): expected \(expected), found \(found)" }
+    package var description: String {
+        "\(pointer.isEmpty ? "the payload" : pointer): expected \(expected), found \(found)"
+    }
 }
 
 /// Checks a value against a schema of OpenAPI 3.0 or 3.1.
@@ -123,7 +125,9 @@ package struct SchemaValidator {
         case "properties":
             guard case .object(let properties) = rule else { return }
             for (name, schema) in properties.sorted(by: { $0.key < $1.key }) {
-                if let member = members[name] { try check(member, schema, "\(pointer)/\(name.escapedForPointer)", depth + 1) }
+                if let member = members[name] {
+                    try check(member, schema, "\(pointer)/\(name.escapedForPointer)", depth + 1)
+                }
             }
         case "required":
             guard case .array(let names) = rule else { return }

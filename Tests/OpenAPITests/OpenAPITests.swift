@@ -87,11 +87,14 @@ struct OpenAPITests {
     @Test(
         "An answer that differs from its schema says where, what was expected and what was found",
         arguments: [
-            (200, #"{"message":"Hello"}"#, ""), (200, "{}", "hello: /message: expected a value, found nothing: the field is missing"),
+            (200, #"{"message":"Hello"}"#, ""),
+            (200, "{}", "hello: /message: expected a value, found nothing: the field is missing"),
             (200, #"{"message":1}"#, "hello: /message: expected string, found integer 1"),
             (200, #"{"message":""}"#, "hello: /message: expected minLength 1, found 0 characters"),
-            (200, "[]", "hello: the payload: expected object, found array []"), (200, "{", "the payload says that it is JSON, and is not"),
-            (201, "{}", "the status 201 is not documented for hello; documented: 200"), (404, "{}", "the status is 404"),
+            (200, "[]", "hello: the payload: expected object, found array []"),
+            (200, "{", "the payload says that it is JSON, and is not"),
+            (201, "{}", "the status 201 is not documented for hello; documented: 200"),
+            (404, "{}", "the status is 404"),
         ]
     )
     func mismatch(_ status: Int, _ body: String, _ problem: String) throws {
@@ -106,27 +109,40 @@ struct OpenAPITests {
         #expect(verdict.isGood && verdict.unchecked == ["format"])
         #expect(verdict.pick("message") == .string("Hello") && verdict.pick("/a/b~1c/1") == .integer(2))
         #expect(verdict.pick("/a/x") == nil)
-        #expect(try self.verdict(200, "Hello", type: "text/plain").problems == ["the answer is text/plain; documented: application/json"])
+        #expect(
+            try self.verdict(200, "Hello", type: "text/plain").problems == [
+                "the answer is text/plain; documented: application/json"
+            ]
+        )
     }
 
     /// One schema, one value, whether it fits.
     @Test(
         "Each keyword does what JSON Schema says",
         arguments: [
-            (#"{"type":"integer"}"#, "1.0", true), (#"{"type":"integer"}"#, "1.5", false), (#"{"type":["string","null"]}"#, "null", true),
+            (#"{"type":"integer"}"#, "1.0", true), (#"{"type":"integer"}"#, "1.5", false),
+            (#"{"type":["string","null"]}"#, "null", true),
             (#"{"type":"string","nullable":true}"#, "null", true), (#"{"type":"string"}"#, "null", false),
-            (#"{"enum":[1,"a"]}"#, "1.0", true), (#"{"enum":[1,"a"]}"#, "\"b\"", false), (#"{"const":{"a":1}}"#, #"{"a":1}"#, true),
+            (#"{"enum":[1,"a"]}"#, "1.0", true), (#"{"enum":[1,"a"]}"#, "\"b\"", false),
+            (#"{"const":{"a":1}}"#, #"{"a":1}"#, true),
             (#"{"required":["a"]}"#, "{}", false), (#"{"required":["a"]}"#, "[]", true),
             (#"{"properties":{"a":{"writeOnly":true}},"required":["a"]}"#, "{}", true),
             (#"{"properties":{"a":{}},"additionalProperties":false}"#, #"{"a":1,"b":2}"#, false),
-            (#"{"additionalProperties":{"type":"string"}}"#, #"{"a":1}"#, false), (#"{"maxProperties":1}"#, #"{"a":1,"b":2}"#, false),
-            (#"{"items":{"type":"string"}}"#, #"["a",1]"#, false), (#"{"prefixItems":[{"type":"string"}],"items":{"type":"integer"}}"#, #"["a",1]"#, true),
-            (#"{"minItems":2}"#, "[1]", false), (#"{"uniqueItems":true}"#, "[1,1]", false), (#"{"maxLength":1}"#, "\"é\"", true),
-            (#"{"minimum":1}"#, "1", true), (#"{"minimum":1,"exclusiveMinimum":true}"#, "1", false), (#"{"exclusiveMaximum":2}"#, "2", false),
+            (#"{"additionalProperties":{"type":"string"}}"#, #"{"a":1}"#, false),
+            (#"{"maxProperties":1}"#, #"{"a":1,"b":2}"#, false),
+            (#"{"items":{"type":"string"}}"#, #"["a",1]"#, false),
+            (#"{"prefixItems":[{"type":"string"}],"items":{"type":"integer"}}"#, #"["a",1]"#, true),
+            (#"{"minItems":2}"#, "[1]", false), (#"{"uniqueItems":true}"#, "[1,1]", false),
+            (#"{"maxLength":1}"#, "\"é\"", true),
+            (#"{"minimum":1}"#, "1", true), (#"{"minimum":1,"exclusiveMinimum":true}"#, "1", false),
+            (#"{"exclusiveMaximum":2}"#, "2", false),
             (#"{"multipleOf":0.5}"#, "1.5", true), (#"{"multipleOf":2}"#, "3", false),
-            (#"{"allOf":[{"type":"integer"},{"minimum":3}]}"#, "2", false), (#"{"anyOf":[{"type":"integer"},{"type":"string"}]}"#, "true", false),
-            (#"{"anyOf":[{"type":"integer"},{"minimum":3}]}"#, "4", true), (#"{"oneOf":[{"type":"integer"},{"minimum":3}]}"#, "4", false),
-            (#"{"not":{"type":"string"}}"#, "1", true), (#"{"not":{"type":"string"}}"#, "\"a\"", false), ("true", "1", true), ("false", "1", false),
+            (#"{"allOf":[{"type":"integer"},{"minimum":3}]}"#, "2", false),
+            (#"{"anyOf":[{"type":"integer"},{"type":"string"}]}"#, "true", false),
+            (#"{"anyOf":[{"type":"integer"},{"minimum":3}]}"#, "4", true),
+            (#"{"oneOf":[{"type":"integer"},{"minimum":3}]}"#, "4", false),
+            (#"{"not":{"type":"string"}}"#, "1", true), (#"{"not":{"type":"string"}}"#, "\"a\"", false),
+            ("true", "1", true), ("false", "1", false),
         ]
     )
     func keywords(_ schema: String, _ value: String, _ isGood: Bool) throws {
@@ -156,7 +172,10 @@ struct OpenAPITests {
         }
     }
 
-    @Test("What is no specification is refused", arguments: ["", "a: [", "swagger: \"2.0\"", "openapi: 3.0.0", "openapi: 3.1.0\npaths: {}"])
+    @Test(
+        "What is no specification is refused",
+        arguments: ["", "a: [", "swagger: \"2.0\"", "openapi: 3.0.0", "openapi: 3.1.0\npaths: {}"]
+    )
     func refused(_ text: String) {
         #expect(throws: OpenAPIFault.self) { try document(text) }
     }
@@ -165,8 +184,10 @@ struct OpenAPITests {
     func large() throws {
         var text = "openapi: 3.1.0\npaths:\n"
         for index in 0..<800 {
-            text += "  /p\(index)/{id}:\n    get:\n      operationId: o\(index)\n      parameters: [{name: id, in: path}]\n"
-            text += "      responses: {\"200\": {description: ok, content: {application/json: {schema: {$ref: \"#/components/schemas/S\"}}}}}\n"
+            text +=
+                "  /p\(index)/{id}:\n    get:\n      operationId: o\(index)\n      parameters: [{name: id, in: path}]\n"
+            text +=
+                "      responses: {\"200\": {description: ok, content: {application/json: {schema: {$ref: \"#/components/schemas/S\"}}}}}\n"
         }
         text += "components: {schemas: {S: {type: object}}}\n"
         let clock = ContinuousClock()

@@ -29,7 +29,10 @@ struct Connectord: AsyncParsableCommand {
             ),
             CommandGroup(
                 name: "Cloud side",
-                subcommands: [EnvCommand.self, TokenCommand.self, DestinationCommand.self, ProcessOrchestrationCommand.self, ActionCommand.self]
+                subcommands: [
+                    EnvCommand.self, TokenCommand.self, DestinationCommand.self, ProcessOrchestrationCommand.self,
+                    ActionCommand.self,
+                ]
             ),
         ]
     )

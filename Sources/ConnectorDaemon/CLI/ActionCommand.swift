@@ -8,7 +8,8 @@ internal import TunnelCore
 struct ActionCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "action",
-        abstract: "Actions of SAP Build: operations of an OpenAPI description, through a destination of the running cloud side.",
+        abstract:
+            "Actions of SAP Build: operations of an OpenAPI description, through a destination of the running cloud side.",
         subcommands: [List.self, Test.self, Run.self],
         defaultSubcommand: List.self
     )
@@ -35,7 +36,8 @@ struct ActionCommand: AsyncParsableCommand {
         @Option(help: "The OpenAPI 3.0 or 3.1 description: JSON or YAML.") var spec: String
         @Option(help: "A value of a parameter or of a field of the body.") var set: [String] = []
         @Option(help: "A file with the whole body.") var body: String?
-        @Option(help: "Print a value of the payload as NAME=VALUE: NAME=POINTER, or NAME for a field.") var output: [String] = []
+        @Option(help: "Print a value of the payload as NAME=VALUE: NAME=POINTER, or NAME for a field.") var output:
+            [String] = []
         @Option(help: "Of this subaccount; the service's own unless given.") var subaccount: String?
         @OptionGroup var service: ServiceOptions
 
@@ -147,9 +149,15 @@ struct ActionCommand: AsyncParsableCommand {
         for output in outputs {
             let parts = output.split(separator: "=", maxSplits: 1).map(String.init)
             let (name, place) = (parts.first ?? "", parts.count > 1 ? parts[1] : parts.first ?? "")
-            let isName = !name.isEmpty && name.utf8.allSatisfy { $0 == 0x5f || ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7a) || ($0 >= 0x30 && $0 <= 0x39) }
+            let isName =
+                !name.isEmpty
+                && name.utf8.allSatisfy {
+                    $0 == 0x5f || ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7a) || ($0 >= 0x30 && $0 <= 0x39)
+                }
             guard isName, name.first?.isNumber == false else {
-                throw AdminFailure("--output: \(LogText.escaped(name.utf8)) is no name: letters, digits and underscores")
+                throw AdminFailure(
+                    "--output: \(LogText.escaped(name.utf8)) is no name: letters, digits and underscores"
+                )
             }
             guard let value = result.verdict?.pick(place) else {
                 throw AdminFailure("--output: the payload has nothing at \(LogText.escaped(place.utf8))")
@@ -188,7 +196,9 @@ struct ActionRunner {
         var summary: String {
             if let skipped { return "SKIPPED  \(operation.id): \(skipped)" }
             let status = answer.map { "\($0.status) \($0.reason)" } ?? ""
-            return isGood ? "ok       \(operation.id): \(status)" : "FAILED   \(operation.id): \(status): \(problems.joined(separator: "; "))"
+            return isGood
+                ? "ok       \(operation.id): \(status)"
+                : "FAILED   \(operation.id): \(status): \(problems.joined(separator: "; "))"
         }
 
         /// Status, headers, payload and what is wrong.
@@ -231,7 +241,9 @@ struct ActionRunner {
             do {
                 let names = Set(operation.parameters.map(\.name))
                 let own = values.filter { names.contains($0.key) || !operation.body.isEmpty && !operation.isSafe }
-                results.append(try await send(operation, try ActionRequest(operation, document, values: own, body: nil)))
+                results.append(
+                    try await send(operation, try ActionRequest(operation, document, values: own, body: nil))
+                )
             } catch let fault as OpenAPIFault {
                 results.append(Result(operation: operation, skipped: fault.description))
             }
@@ -268,7 +280,8 @@ enum JUnitReport {
         let failed = results.count { !$0.isGood && !$0.isSkipped }
         let skipped = results.count { $0.isSkipped }
         var text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-        text += "<testsuite name=\"\(escaped(name))\" tests=\"\(results.count)\" failures=\"\(failed)\" skipped=\"\(skipped)\">\n"
+        text +=
+            "<testsuite name=\"\(escaped(name))\" tests=\"\(results.count)\" failures=\"\(failed)\" skipped=\"\(skipped)\">\n"
         for result in results {
             text += "  <testcase classname=\"\(escaped(name))\" name=\"\(escaped(result.operation.id))\""
             if let reason = result.skipped {

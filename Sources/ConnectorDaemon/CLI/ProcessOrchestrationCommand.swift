@@ -82,7 +82,9 @@ struct ProcessOrchestrationCommand: AsyncParsableCommand {
                 for system in systems {
                     if let problem = system.problem { CommandSupport.printError("\(system.name): \(problem)") }
                 }
-                let rows = systems.map { [$0.name, "\($0.directory) \($0.directoryURL)", "\($0.repository) \($0.repositoryURL)"] }
+                let rows = systems.map {
+                    [$0.name, "\($0.directory) \($0.directoryURL)", "\($0.repository) \($0.repositoryURL)"]
+                }
                 print(TextTable.lines(["NAME", "INTEGRATION DIRECTORY", "ES REPOSITORY"], rows), terminator: "")
             }
         }

@@ -131,7 +131,9 @@ extension DestinationAdmin {
         if let error = token?.error { throw AdminFailure(error) }
         if let header = token?.http_header { headers.replaceOrAdd(name: header.key, value: header.value) }
         for (name, value) in wish.headers { headers.replaceOrAdd(name: name, value: value) }
-        let isClean = headers.allSatisfy { field in (field.name + field.value).utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7f } }
+        let isClean = headers.allSatisfy { field in
+            (field.name + field.value).utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7f }
+        }
         guard isClean else { throw AdminFailure("a header holds control characters") }
         return headers
     }

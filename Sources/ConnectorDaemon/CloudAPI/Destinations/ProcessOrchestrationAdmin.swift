@@ -172,9 +172,11 @@ extension DestinationAdmin {
         let underscore = url.host.contains("_") ? "; the host name has an underscore, which is not allowed" : ""
         if let report = ConnectionChecker.report(response) {
             switch (report.source, report.phase) {
-            case ("policy", "system"): return "\(system) is not exposed: add the system mapping in connector.conf\(underscore)"
+            case ("policy", "system"):
+                return "\(system) is not exposed: add the system mapping in connector.conf\(underscore)"
             case ("policy", _):
-                return "the resource is not exposed: add resource-preset: process-orchestration to \(system) in connector.conf "
+                return
+                    "the resource is not exposed: add resource-preset: process-orchestration to \(system) in connector.conf "
                     + "(\(report.cause))"
             case ("tunnel", _):
                 let place = location.isEmpty ? "without a location ID" : "with location ID \"\(location)\""
@@ -187,7 +189,8 @@ extension DestinationAdmin {
         case 200: return "reached"
         case 401: return "user or password is wrong"
         case 403: return "the user lacks roles: SAP_XI_API_DISPLAY_J2EE, SAP_XI_API_DEVELOP_J2EE, SAP_XI_MONITOR_J2EE"
-        case 404: return "the service is missing in the system: is this address its Integration Directory or ES Repository?"
+        case 404:
+            return "the service is missing in the system: is this address its Integration Directory or ES Repository?"
         case 503: return "the system answers 503: wrong host or port behind the mapping, or it is down"
         default: return "the system answers \(response.status.code), where 200 is expected"
         }
