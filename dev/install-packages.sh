@@ -10,7 +10,7 @@ set -euo pipefail
 packages=(libssl-dev libnghttp2-dev libyaml-dev zlib1g-dev pkg-config curl)
 if [ "${1:-}" = machine ]; then packages+=(debootstrap systemd-container iproute2 nftables python3); fi
 if [ "${1:-}" = clients ]; then
-    packages+=(chromium chromium-driver fonts-dejavu-core)
+    packages+=(chromium chromium-driver fonts-dejavu-core redis-server)
     # Only what is not there from elsewhere.
     for pair in python3:python3-venv node:nodejs java:default-jdk-headless; do
         command -v "${pair%%:*}" >/dev/null || packages+=("${pair#*:}")

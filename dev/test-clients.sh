@@ -10,13 +10,13 @@ CONNECTORD=$(realpath "${1:-.build/debug/connectord}")
 venv=.build/clients
 if [ ! -f $venv/ready ]; then
     python3 -m venv $venv
-    $venv/bin/pip install -q --disable-pip-version-check sap-cloud-sdk==0.62.0 schemathesis==4.32.5 selenium==4.51.0
+    $venv/bin/pip install -q --disable-pip-version-check sap-cloud-sdk==0.62.0 schemathesis==4.32.5 selenium==4.51.0 sapcloudconnectorpythonsocket==0.1.4
     touch $venv/ready
 fi
 PYTHON=$(realpath -s $venv/bin/python)
 export CONNECTORD PYTHON
 
-for example in hello-world two-locations node java python-sdk; do
+for example in hello-world two-locations node java python-sdk action process-orchestration redis; do
     echo "== example $example"
     timeout 120 examples/$example/run.sh
 done
@@ -40,6 +40,15 @@ timeout 300 bash -c '
     token=$(cloud token --service destination)
     "$PYTHON" "$tests/schema.py" http://localhost:20080/destination-configuration "$token" >schema.log || { cat schema.log; exit 1; }
     tail -n 3 schema.log
+'
+echo "== a socket of a client of SAP's service"
+timeout 60 bash -c '
+    source examples/lib.sh
+    tests=$PWD/Tests/Clients
+    socks="socks: {listen: \"127.0.0.1:20004\"}" start_cloud
+    start_server 3333 "Hello World"
+    start_connector connector plant "  - {virtual-host: \"hello:80\", internal-host: \"127.0.0.1:3333\", protocol: TCP}"
+    "$PYTHON" "$tests/sap_socket.py" 20004 "$(cloud token)" plant
 '
 echo "== the cockpit in Chromium"
 timeout 300 dev/test-cockpit.sh

@@ -77,7 +77,7 @@ grep -q "^Seccomp:.2" <<<"$status" || fail "Seccomp"
 grep -q "^CapEff:.0000000000000000" <<<"$status" || fail "capabilities"
 listening=$(inside sh -c 'cat /proc/net/tcp | awk "\$4 == \"0A\" { print \$2 }" | sort' | tr '\n' ' ')
 echo "-- listens only on loopback: $listening"
-[ "$listening" = "0100007F:4E23 0100007F:4E70 0100007F:4E71 0100007F:4FDB " ] || fail "listens elsewhere"
+[ "$listening" = "0100007F:4E23 0100007F:4E24 0100007F:4E70 0100007F:4E71 0100007F:4FDB " ] || fail "listens elsewhere"
 
 echo "-- reload: a good file takes effect, a bad one changes nothing and says so"
 inside sed -i 's/virtual-host: internalhost:3333/virtual-host: otherhost:3333/' /etc/connector/connector.conf

@@ -44,6 +44,7 @@ tunnel: {listen: "127.0.0.1:20443"}
 api: {listen: "127.0.0.1:20080", directory: $work/api}
 enrolment: {authority: $work/authority, service-names: ["127.0.0.1"]}
 ${cockpit:-}
+${socks:-}
 admin: {socket: $work/cloud.sock}
 CONF
     "$connectord" cloud --config "$work/cloud.conf" 2>"$work/cloud.log" &

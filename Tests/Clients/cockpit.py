@@ -117,6 +117,15 @@ try:
         press("Check connection of TYPO")
         until("Backend is not available in the list of defined system mappings in Cloud Connector.", "did you mean internalhost:3333?")
         picture("failed-check")
+        driver.find_element(By.XPATH, "//button[text()='Add a PO system']").send_keys(Keys.ENTER)
+        for name, value in {"name": "P01", "address": "http://internalhost:3333", "user": "po", "password": "secret"}.items():
+            driver.find_element(By.ID, f"po-{name}").send_keys(value)
+        picture("po-dialog")
+        driver.find_element(By.ID, "po-password").send_keys(Keys.ENTER)
+        until("P01")
+        press("Test connection of P01")
+        until("resource-preset: process-orchestration")
+        picture("po-system")
     errors = [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
     check(f"the browser has nothing to complain about {errors}", not errors)
 finally:

@@ -45,9 +45,9 @@ struct SocksHandshakeTests {
         "What is not spoken here gets its own answer",
         arguments: [
             ([5, 2, 0, 2], [5, 0xff]), ([5, 0], [5, 0xff]), ([4, 1], []), ([0x47, 0x45], []),
-            (greeting + [2, 0, 0, 0, 0], [1, 1]), (greeting + [1, 0, 0, 0x40, 1], [1, 1]),
-            (greeting + [1, 0xff, 0xff, 0xff, 0xff], [1, 1]),
-            (greeting + [1, 0, 0, 0, 0, 1, 0x3f], [1, 1]),
+            (greeting + [2, 0, 0, 0, 0], [1, 5]), (greeting + [1, 0, 0, 0x40, 1], [1, 5]),
+            (greeting + [1, 0xff, 0xff, 0xff, 0xff], [1, 5]),
+            (greeting + [1, 0, 0, 0, 0, 1, 0x3f], [1, 5]),
         ] as [([UInt8], [UInt8])]
     )
     func refused(_ octets: [UInt8], _ answer: [UInt8]) {

@@ -1,5 +1,6 @@
 internal import ConnectorTestSupport
 internal import Foundation
+internal import Synchronization
 internal import Testing
 
 /// TCP systems over SOCKS5, as clients of SAP's service speak it.
@@ -123,7 +124,7 @@ internal import Testing
         #expect(try client.open("down.test", 80).1 == 4)
         #expect(try client.open("name.test", 80).1 == 4)
         #expect(try client.open("echo.test", 80, location: "elsewhere").1 == 3)
-        #expect(try client.open("echo.test", 80, token: Array("wrong".utf8)).1 == 1)
+        #expect(try client.open("echo.test", 80, token: Array("wrong".utf8)).1 == 5)
         #expect(try client.open("echo.test", 80).1 == 0)
         // curl offers other methods only.
         let curl = try Rig.run(
@@ -194,5 +195,51 @@ internal import Testing
             socket.send("x")
             #expect(client.exactly(1, socket) == Array("x".utf8))
         }
+    }
+
+    @Test("What goes down and up at once arrives whole, and neither process grows with it")
+    func large() throws {
+        let size = FaultTests.mebibytes << 20
+        let block = [UInt8]((0..<(1 << 20)).map { UInt8(truncatingIfNeeded: $0 &* 31 >> 3) })
+        // Sends as much as it gets, at the same time.
+        let server = TestServer { socket, _ in
+            let received = Mutex(0)
+            let done = DispatchSemaphore(value: 0)
+            Thread.detachNewThread {
+                while let piece = socket.receive(), !piece.isEmpty { received.withLock { $0 += piece.count } }
+                done.signal()
+            }
+            for _ in 0..<(size >> 20) { socket.send(block) }
+            done.wait()
+            socket.send(Array("got \(received.withLock { $0 })".utf8))
+            socket.close()
+        }
+        defer { server.stop() }
+        let rig = try Rig(cloud: Self.cloud)
+        defer { rig.stop() }
+        let connector = try rig.startConnector(systems: Self.system("big.test:80", "127.0.0.1:\(server.port)"))
+        let client = try Client(rig)
+        let (socket, reply) = try client.open("big.test", 80)
+        #expect(reply == 0)
+        Thread.detachNewThread {
+            for _ in 0..<(size >> 20) { socket.send(block) }
+            socket.finishSending()
+        }
+        var position = 0
+        var isWhole = true
+        while position < size {
+            guard let piece = socket.receive(min(65536, size - position)), !piece.isEmpty else { break }
+            let start = position & (1 << 20 - 1)
+            let first = min(piece.count, 1 << 20 - start)
+            isWhole = isWhole && piece[..<first].elementsEqual(block[start..<(start + first)])
+            isWhole = isWhole && piece[first...].elementsEqual(block[..<(piece.count - first)])
+            position += piece.count
+        }
+        #expect(position == size && isWhole)
+        #expect(socket.receive(through: "got \(size)") == "got \(size)")
+        print(
+            "TCP: \(size >> 20) MiB each way, cloud \(rig.cloud.peakMemory) MiB, connector \(connector.peakMemory) MiB"
+        )
+        if !Sanitizer.isOn { #expect(rig.cloud.peakMemory < 100 && connector.peakMemory < 100) }
     }
 }

@@ -70,7 +70,7 @@ package struct SocksHandshake: Sendable {
     /// - Returns: what to send. After a refusal the connection ends.
     package mutating func admit(_ isGood: Bool) -> [UInt8] {
         state = isGood ? .request : .done
-        return [1, isGood ? 0 : 1]
+        return [1, (isGood ? Reply.success : .authenticationFailed).rawValue]
     }
 
     package static func reply(_ reply: Reply) -> [UInt8] { [5, reply.rawValue, 0, 1, 0, 0, 0, 0, 0, 0] }
@@ -99,18 +99,20 @@ package struct SocksHandshake: Sendable {
 
     private mutating func authentication() -> Event? {
         guard let version = input.first else { return nil }
-        guard version == 1 else { return refuse([1, 1], "unknown version of the authentication") }
+        guard version == 1 else {
+            return refuse([1, Reply.authenticationFailed.rawValue], "unknown version of the authentication")
+        }
         guard input.count >= 5 else { return nil }
         let length = input[1..<5].reduce(0) { $0 << 8 | Int($1) }
         guard length <= Self.maxToken else {
-            return refuse([1, 1], "the token is longer than \(Self.maxToken) octets")
+            return refuse([1, Reply.authenticationFailed.rawValue], "the token is longer than \(Self.maxToken) octets")
         }
         guard input.count >= 6 + length, input.count >= 6 + length + Int(input[5 + length]) else { return nil }
         let token = Array(take(5 + length).dropFirst(5))
         let encoded = Array(take(1 + Int(input[0])).dropFirst())
         guard let text = String(validating: encoded, as: UTF8.self), let octets = Base64.decode(text),
             let location = String(validating: octets, as: UTF8.self)
-        else { return refuse([1, 1], "the location ID is not Base64") }
+        else { return refuse([1, Reply.authenticationFailed.rawValue], "the location ID is not Base64") }
         state = .admission
         return .authenticate(token: token, locationID: location)
     }

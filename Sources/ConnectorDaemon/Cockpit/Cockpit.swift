@@ -63,6 +63,8 @@ final class Cockpit: HTTPRouter {
         case ("GET", "/api/state"): return .json(state())
         case ("POST", "/api/check"): return await forward(request, to: "/destinations/check")
         case ("POST", "/api/template"): return await forward(request, to: "/destinations/template")
+        case ("POST", "/api/po-systems/add"): return await forward(request, to: "/po-systems/add")
+        case ("POST", "/api/po-systems/test"): return await forward(request, to: "/po-systems/test")
         default: return .error(.notFound, "there is no \(LogText.escaped(request.path.utf8))")
         }
     }
@@ -70,6 +72,7 @@ final class Cockpit: HTTPRouter {
     private func forward(_ request: HTTPRequest, to path: String) async -> HTTPResponse {
         var request = request
         request.path = path
+        if let answer = await admin.answerProcessOrchestration(request) { return answer }
         return await admin.answer(request) ?? .error(.notFound, "there is no \(path)")
     }
 
@@ -99,6 +102,7 @@ final class Cockpit: HTTPRouter {
                     subdomain: tenant.subdomain,
                     connectors: connectors.filter { $0.subaccount == tenant.subaccount },
                     destinations: list.destinations,
+                    systems: admin.processOrchestrationSystems(Scope(tenant: tenant.subdomain)),
                     findings: list.findings
                 )
             },

@@ -9,6 +9,8 @@ struct CockpitState: Encodable, Sendable {
         var subdomain: String
         var connectors: [ServiceStatus.Connector]
         var destinations: [DestinationAdmin.Summary]
+        /// Of SAP Process Orchestration.
+        var systems: [DestinationAdmin.ProcessOrchestrationSummary]
         /// Files of destinations that do not count.
         var findings: [String]
     }

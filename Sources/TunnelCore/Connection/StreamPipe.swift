@@ -27,6 +27,7 @@ package final class StreamPipe: ChannelInboundHandler, ChannelOutboundHandler, S
     private var isInputClosed = false
     private var isOutputClosed = false
     private var isReadHeld = false
+    private var isAllWritten = false
     private var hasUnflushed = false
 
     /// - Parameters:
@@ -70,7 +71,7 @@ package final class StreamPipe: ChannelInboundHandler, ChannelOutboundHandler, S
         guard !isInputClosed else { return }
         isInputClosed = true
         stream?.finish(trailers: nil)
-        if isOutputClosed { end(.closed) }
+        if isOutputClosed, isAllWritten { end(.closed) }
     }
 
     package func channelWritabilityChanged(context: ChannelHandlerContext) { returnCredit() }
@@ -125,9 +126,7 @@ package final class StreamPipe: ChannelInboundHandler, ChannelOutboundHandler, S
         guard let context, !isOutputClosed else { return }
         isOutputClosed = true
         hasUnflushed = false
-        context.flush()
-        guard !isInputClosed else { return end(.closed) }
-        context.close(mode: .output, promise: nil)
+        endWhenWritten(context)
     }
 
     package func streamFailed(_ failure: StreamFailure) {
@@ -143,11 +142,24 @@ package final class StreamPipe: ChannelInboundHandler, ChannelOutboundHandler, S
 
     // MARK: End
 
+    /// The stream is over, but what was written may still be on its way to a slow reader. One that reads nothing for the idle
+    /// limit is cut.
+    private func endWhenWritten(_ context: ChannelHandlerContext) {
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        let empty = context.channel.allocator.buffer(capacity: 0)
+        context.writeAndFlush(wrapOutboundOut(empty)).whenComplete { _ in bound.value.allWritten() }
+    }
+
     package func sweep(_ tick: Int) {
         guard tick >= deadline else { return }
         stream?.cancel(.cancel)
         stream = nil
         end(.idle)
+    }
+
+    private func allWritten() {
+        isAllWritten = true
+        if isInputClosed { end(.closed) } else { context?.close(mode: .output, promise: nil) }
     }
 
     /// Cuts both sides.

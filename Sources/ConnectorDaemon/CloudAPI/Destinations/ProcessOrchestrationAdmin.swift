@@ -19,7 +19,7 @@ extension DestinationAdmin {
         var repositoryUser: String?
         var repositoryPassword: String?
         var repositoryLocationID: String?
-        var replaces = false
+        var replaces: Bool?
     }
 
     struct ProcessOrchestrationSummary: Codable, Sendable {
@@ -53,11 +53,15 @@ extension DestinationAdmin {
         }
         let scope = Scope(tenant: tenant.subdomain)
         switch request.path {
-        case "/po-systems/list": return .json(found(scope).map(Self.summary))
+        case "/po-systems/list": return .json(processOrchestrationSystems(scope))
         case "/po-systems/add": return add(wish, scope)
         case "/po-systems/test": return await test(wish.name, tenant, scope)
         default: return nil
         }
+    }
+
+    func processOrchestrationSystems(_ scope: Scope) -> [ProcessOrchestrationSummary] {
+        found(scope).map(Self.summary)
     }
 
     private func found(_ scope: Scope) -> [ProcessOrchestrationSystem.Found] {
@@ -104,7 +108,7 @@ extension DestinationAdmin {
         do {
             let system = ProcessOrchestrationSystem(name: wish.name, directory: directory, repository: repository)
             let destinations = try system.destinations()
-            if !wish.replaces,
+            if wish.replaces != true,
                 let known = destinations.first(where: { api.store.entry(.destinations, scope, $0.name) != nil })
             {
                 return .error(.conflict, "\(known.name) is there already; --replace would replace it")

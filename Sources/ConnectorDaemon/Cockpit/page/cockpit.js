@@ -164,6 +164,94 @@ async function makeDestination(item, connector, subaccount) {
   }
 }
 
+// SAP Process Orchestration
+
+function systemRow(item, subaccount) {
+  const key = `po ${subaccount.id} ${item.name}`;
+  const result = results.get(key);
+  const button = element(
+    "button",
+    { id: key, onclick: () => testSystem(item, subaccount, key), "aria-disabled": result?.isRunning ? "true" : null,
+      "aria-label": `Test connection of ${item.name}` },
+    "Test Connection",
+  );
+  const lines = (result?.checks ?? []).map((check) => element(
+    "p", { class: check.isGood ? "good" : "bad" }, `${check.isGood ? "✓" : "✗"} ${check.status || "no answer"}: ${check.explanation}`,
+    element("span", { class: "quiet" }, ` (HEAD ${check.url})`),
+  ));
+  const problem = item.problem ?? result?.problem;
+  const details = element("div", { class: "result" }, lines, problem ? element("p", { class: "bad" }, problem) : "");
+  return row(
+    element("span", { class: "long" }, element("strong", null, item.name), details), element("span", { class: "long" }, item.directoryURL),
+    element("span", { class: "long" }, item.repositoryURL), button,
+  );
+}
+
+async function testSystem(item, subaccount, key) {
+  if (results.get(key)?.isRunning) return;
+  results.set(key, { isRunning: true });
+  show();
+  try {
+    const checks = await change("/api/po-systems/test", { subaccount: subaccount.id, ...noSystem, name: item.name });
+    results.set(key, { checks });
+    news.textContent = checks.map((check) => check.explanation).join("; ");
+  } catch (error) {
+    results.set(key, { problem: error.message });
+    news.textContent = error.message;
+  }
+  show();
+  await update();
+}
+
+const noSystem = { name: "", address: "", user: "", password: "", locationID: "" };
+const systemFields = [
+  ["name", "System name", { required: true, pattern: "[A-Za-z0-9_\\-]+" }],
+  ["address", "Address of the Integration Directory (virtual)", { required: true, type: "url", placeholder: "http://pohost:50000" }],
+  ["user", "User ID", { required: true, autocomplete: "off" }],
+  ["password", "Password", { required: true, type: "password", autocomplete: "new-password" }],
+  ["locationID", "Location ID", {}],
+  ["repositoryAddress", "Address of the ES Repository, if it is another one", { type: "url" }],
+  ["repositoryUser", "Its user ID, if it is another one", { autocomplete: "off" }],
+  ["repositoryPassword", "Its password", { type: "password", autocomplete: "new-password" }],
+  ["repositoryLocationID", "Its location ID", {}],
+];
+
+/** A dialog, so that a refresh of the page leaves alone what is being typed. */
+function askForSystem(subaccount) {
+  const inputs = systemFields.map(([name, label, attributes]) => {
+    const input = element("input", { id: `po-${name}`, name, ...attributes });
+    return element("p", null, element("label", { for: `po-${name}` }, label), input);
+  });
+  const problem = element("p", { class: "bad", role: "alert" });
+  const form = element(
+    "form", { method: "dialog" }, element("h2", { id: "po-title" }, "Add a PO system"), inputs, problem,
+    element(
+      "p", { class: "buttons" }, element("button", { type: "submit" }, "Save"),
+      element("button", { type: "button", onclick: () => dialog.close() }, "Cancel"),
+    ),
+  );
+  const dialog = element("dialog", { "aria-labelledby": "po-title" }, form);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const wish = { subaccount: subaccount.id, ...Object.fromEntries(new FormData(form)) };
+    for (const name of Object.keys(wish)) if (name.startsWith("repository") && !wish[name]) delete wish[name];
+    try {
+      const names = await change("/api/po-systems/add", wish);
+      news.textContent = `Destinations ${names.join(", ")} created`;
+      dialog.close();
+      await update();
+    } catch (error) {
+      problem.textContent = error.message;
+    }
+  });
+  dialog.addEventListener("close", () => {
+    dialog.remove();
+    document.getElementById(`po-add ${subaccount.id}`)?.focus();
+  });
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
 // Refusals
 
 function refusal(item) {
@@ -201,6 +289,14 @@ function subaccountSection(subaccount, now) {
         subaccount.destinations.map((item) => destination(item, subaccount)), "There are no destinations.",
       ),
       badFiles,
+    ),
+    element(
+      "div", { class: "card" },
+      table(
+        "SAP Process Orchestration Systems", ["Name", "Integration Directory", "ES Repository", "Action"],
+        subaccount.systems.map((item) => systemRow(item, subaccount)), "There are no PO systems.",
+      ),
+      element("p", null, element("button", { id: `po-add ${subaccount.id}`, onclick: () => askForSystem(subaccount) }, "Add a PO system")),
     ),
   );
 }
