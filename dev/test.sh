@@ -65,6 +65,6 @@ stage real clients
 dev/test-clients.sh .build/release/connectord
 stage load of a hundred thousand mappings
 dev/check-load-time.sh
-run_sanitized thread 700
+run_sanitized thread 650
 run_sanitized address 900
 stage done
