@@ -49,6 +49,7 @@ package struct ConfigurationFolder: Sendable {
     private var entries: [String: Entry] = [:]
     private var badFiles: [String: (stamp: Stamp, fault: FileFault)] = [:]
     private var metadata: [String: Metadata] = [:]
+    private var isMetadataGood = true
 
     package init(path: String, kind: ConfigurationKind) {
         self.path = path
@@ -64,10 +65,18 @@ package struct ConfigurationFolder: Sendable {
 
     /// Reads what changed since the last time.
     package mutating func refresh() {
-        let names = Self.fileNames(path)
         let known = Dictionary(entries.values.map { ($0.fileName, $0) }) { first, _ in first }
+        // Of two files with one name, the one that is in force stays in force.
+        let all = Self.fileNames(path)
+        let names = all.filter { known[$0] != nil } + all.filter { known[$0] == nil }
         var (fresh, bad, new): ([String: Entry], [String: (stamp: Stamp, fault: FileFault)], [Finding]) = ([:], [:], [])
-        metadata = readMetadata()
+        do {
+            metadata = try readMetadata()
+            isMetadataGood = true
+        } catch {
+            isMetadataGood = false
+            new.append(Finding(file: path + "/" + Self.metadataName, fault: error))
+        }
         for (index, name) in names.enumerated() {
             guard index < Self.maxEntries else {
                 new.append(Finding(file: path, fault: FileFault("more than \(Self.maxEntries) files")))
@@ -160,12 +169,14 @@ package struct ConfigurationFolder: Sendable {
         )
     }
 
-    private func readMetadata() -> [String: Metadata] {
-        guard let octets = try? PlainFile.read(path + "/" + Self.metadataName, maxOctets: DestinationFile.maxOctets)
-        else {
-            return [:]
-        }
-        return (try? JSONLines.decode([String: Metadata].self, octets)) ?? [:]
+    /// - Throws: where the file is there and cannot be read; what was read before counts on.
+    private func readMetadata() throws(FileFault) -> [String: Metadata] {
+        let file = path + "/" + Self.metadataName
+        guard access(file, F_OK) == 0 else { return [:] }
+        guard let octets = try? PlainFile.read(file, maxOctets: DestinationFile.maxOctets),
+            let metadata = try? JSONLines.decode([String: Metadata].self, octets)
+        else { throw FileFault("cannot be read as JSON, so labels and types of certificates are not changed") }
+        return metadata
     }
 
     // MARK: Writing
@@ -176,18 +187,33 @@ package struct ConfigurationFolder: Sendable {
             throw ConfigurationFault("There are \(Self.maxEntries) already, which is the limit")
         }
         try makeFolders()
+        let known = entries[configuration.name]
+        // Of one that was removed by hand, nothing is inherited.
+        let isForgotten = known == nil && metadata.removeValue(forKey: configuration.name) != nil
         let (octets, name): ([UInt8], String)
         if kind == .certificates {
             octets = Base64.decode(configuration["Content"] ?? "") ?? []
-            name = Self.encodedName(configuration.name)
+            name = known?.fileName ?? Self.encodedName(configuration.name)
             metadata[configuration.name, default: Metadata()].type = configuration["Type"]
             try writeMetadata()
         } else {
-            name = entries[configuration.name]?.fileName ?? configuration.name + ".json"
+            if isForgotten { try writeMetadata() }
+            name = known?.fileName ?? freeName(configuration.name)
             octets = DestinationFile.write(configuration.properties, FileFormat(fileName: name) ?? .json)
         }
         try AtomicFile.write(octets, to: path + "/" + name, mode: configuration.hasSecrets ? 0o600 : 0o640)
         refresh()
+    }
+
+    /// A file name that is not taken: a file counts by what is in it, so one of this name may be another's.
+    private func freeName(_ name: String) -> String {
+        var candidate = name + ".json"
+        var number = 2
+        while access(path + "/" + candidate, F_OK) == 0 {
+            candidate = "\(name)-\(number).json"
+            number += 1
+        }
+        return candidate
     }
 
     /// - Returns: whether there was one.
@@ -208,6 +234,9 @@ package struct ConfigurationFolder: Sendable {
     }
 
     private func writeMetadata() throws {
+        guard isMetadataGood else {
+            throw ConfigurationFault("\(path)/\(Self.metadataName) cannot be read; repair or remove it first")
+        }
         try makeFolders()
         let kept = metadata.filter { $0.value.labels != nil || $0.value.type != nil }
         try AtomicFile.write(JSONLines.encode(kept), to: path + "/" + Self.metadataName, mode: 0o640)

@@ -1,4 +1,5 @@
 package import ControlProtocol
+internal import TunnelCore
 
 /// What the destination service keeps, one kind in each folder.
 package enum ConfigurationKind: String, Sendable, CaseIterable {
@@ -64,6 +65,9 @@ package struct NamedConfiguration: Sendable, Equatable {
             guard value.utf8.count <= Self.maxValueOctets else {
                 throw ConfigurationFault("Property \(key) is longer than \(Self.maxValueOctets) octets")
             }
+            guard !value.utf8.contains(0), !key.utf8.contains(0) else {
+                throw ConfigurationFault("Property \(LogText.escaped(key.utf8)) holds a NUL character")
+            }
         }
         switch kind {
         case .destinations: try checkDestination()
@@ -118,6 +122,16 @@ package struct NamedConfiguration: Sendable, Equatable {
     private func checkDestination() throws(ConfigurationFault) {
         guard let type = properties["Type"] else { throw ConfigurationFault("Missing mandatory property: Type") }
         try Self.check(type, "Type", Self.types)
+        if type == "HTTP", let url = properties["URL"], let scheme = url.firstRange(of: "://"),
+            url[scheme.upperBound...].prefix(while: { $0 != "/" && $0 != "?" }).contains("@")
+        {
+            throw ConfigurationFault("URL must not hold a user or password; use the properties User and Password")
+        }
+        if let location = properties["CloudConnectorLocationId"],
+            location.utf8.count > 128 || location.utf8.contains(where: { $0 < 0x20 || $0 > 0x7e })
+        {
+            throw ConfigurationFault("CloudConnectorLocationId may have 128 visible characters of ASCII")
+        }
         if let proxyType = properties["ProxyType"] { try Self.check(proxyType, "ProxyType", Self.proxyTypes) }
         if let authentication = properties["Authentication"] {
             try Self.check(authentication, "Authentication", Self.authentications)
@@ -151,10 +165,19 @@ package struct NamedConfiguration: Sendable, Equatable {
     package static func isSecret(_ key: String) -> Bool {
         if secretKeys.contains(key) { return true }
         let lower = key.lowercased()
-        return ["password", "passwd", "secret"].contains { lower.hasSuffix($0) } || lower.hasPrefix("url.headers.auth")
+        return secretEnds.contains { lower.hasSuffix($0) } || lower.hasPrefix("url.headers.auth")
     }
 
-    package var hasSecrets: Bool { kind == .certificates || properties.keys.contains(where: Self.isSecret) }
+    private static let secretEnds = [
+        "password", "passwd", "secret", "apikey", "api_key", "api-key", "token", "credentials", ".cookie",
+    ]
+
+    /// Of certificates, those that hold more than certificates: keystores, and PEM with a private key.
+    package var hasSecrets: Bool {
+        guard kind == .certificates else { return properties.keys.contains(where: Self.isSecret) }
+        let text = String(decoding: Base64.decode(properties["Content"] ?? "") ?? [], as: UTF8.self)
+        return !text.contains("-----BEGIN CERTIFICATE-----") || text.contains("PRIVATE KEY-----")
+    }
 
     /// The same without secrets.
     package var withoutSecrets: [String: String] { properties.filter { !Self.isSecret($0.key) } }

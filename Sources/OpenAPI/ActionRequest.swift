@@ -19,6 +19,7 @@ package struct ActionRequest: Sendable, Equatable {
         body: [UInt8]?
     ) throws(OpenAPIFault) {
         method = operation.method
+        if let fault = operation.fault { throw fault }
         headers = ["accept": "application/json, */*;q=0.5"]
         self.body = []
         var unused = Set(values.keys)
@@ -36,9 +37,21 @@ package struct ActionRequest: Sendable, Equatable {
                 }
                 continue
             }
+            if let style = parameter.unsupportedStyle {
+                throw OpenAPIFault("the parameter \(parameter.name) has style \(style), which is not supported")
+            }
+            let items = parameter.isArray ? Self.items(value) : [value]
             switch parameter.place {
-            case .path: path = path.replacing("{\(parameter.name)}", with: PercentText.encode(value))
-            case .query: query.append("\(PercentText.encode(parameter.name))=\(PercentText.encode(value))")
+            case .path:
+                let text = items.map(PercentText.encode).joined(separator: ",")
+                path = path.replacing("{\(parameter.name)}", with: text)
+            case .query:
+                let name = PercentText.encode(parameter.name)
+                if parameter.isExploded {
+                    query += items.map { "\(name)=\(PercentText.encode($0))" }
+                } else {
+                    query.append("\(name)=" + items.map(PercentText.encode).joined(separator: ","))
+                }
             case .header:
                 guard (parameter.name + value).utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7f }) else {
                     throw OpenAPIFault("the header \(parameter.name) may hold visible ASCII only")
@@ -52,13 +65,41 @@ package struct ActionRequest: Sendable, Equatable {
                 "the path has \(path[open.lowerBound...].prefix { $0 != "}" })}, which no parameter describes"
             )
         }
-        target = path + (query.isEmpty ? "" : "?" + query.joined(separator: "&"))
+        target = Self.escaped(path)
+        if !query.isEmpty { target += (path.contains("?") ? "&" : "?") + query.joined(separator: "&") }
         if !cookies.isEmpty { headers["cookie"] = cookies.joined(separator: "; ") }
         try setBody(operation, document, values, body, &unused)
         if let name = unused.sorted().first {
-            let known = operation.parameters.map(\.name).joined(separator: ", ")
-            throw OpenAPIFault("\(operation.id) has no parameter \(name); it has: \(known.isEmpty ? "none" : known)")
+            let known = try Self.names(operation, document).sorted().joined(separator: ", ")
+            let reason = body != nil ? "the body comes from --body, and " : ""
+            let list = known.isEmpty ? "none" : known
+            throw OpenAPIFault("\(reason)\(operation.id) has no parameter \(name); it has: \(list)")
         }
+    }
+
+    /// Of parameters, and of fields of the body.
+    package static func names(
+        _ operation: OpenAPIDocument.Operation,
+        _ document: OpenAPIDocument
+    ) throws(OpenAPIFault) -> Set<String> {
+        var names = Set(operation.parameters.map(\.name))
+        if let media = operation.body.first { names.formUnion(try properties(media.schema, document).keys) }
+        return names
+    }
+
+    /// A JSON array, or a single value.
+    private static func items(_ text: String) -> [String] {
+        guard text.hasPrefix("["), case .array(let items)? = try? JSONLines.decode(JSONValue.self, Array(text.utf8))
+        else { return [text] }
+        return items.map { $0.plainText ?? String(decoding: JSONLines.encode($0).dropLast(), as: UTF8.self) }
+    }
+
+    /// What a path may not have as it is; what is escaped already stays.
+    private static func escaped(_ path: String) -> String {
+        path.utf8.map { octet in
+            octet > 0x20 && octet < 0x7f && octet != UInt8(ascii: "\"") && octet != UInt8(ascii: "#")
+                ? String(UnicodeScalar(octet)) : "%" + (octet < 16 ? "0" : "") + String(octet, radix: 16, uppercase: true)
+        }.joined()
     }
 
     private mutating func setBody(
@@ -68,7 +109,7 @@ package struct ActionRequest: Sendable, Equatable {
         _ given: [UInt8]?,
         _ unused: inout Set<String>
     ) throws(OpenAPIFault) {
-        guard let (type, schema) = operation.body.first else {
+        guard let (type, schema, mediaExample) = operation.body.first else {
             if given != nil { throw OpenAPIFault("\(operation.id) takes no body") }
             return
         }
@@ -79,16 +120,21 @@ package struct ActionRequest: Sendable, Equatable {
         }
         let properties = try Self.properties(schema, document)
         let fields = values.filter { properties[$0.key] != nil && unused.contains($0.key) }
-        guard !fields.isEmpty || operation.isBodyRequired else { return }
+        var example = mediaExample
+        if example == nil { example = try Self.example(schema, document) }
+        guard !fields.isEmpty || operation.isBodyRequired || example != nil else { return }
         unused.subtract(fields.keys)
-        if MediaType.isJSON(type) {
-            if fields.isEmpty, let example = try Self.example(schema, document) {
-                body = Array(JSONLines.encode(example).dropLast())
-            } else {
-                var members: [String: JSONValue] = [:]
-                for (name, text) in fields { members[name] = Self.typed(text, properties[name] ?? .bool(true)) }
-                body = Array(JSONLines.encode(members).dropLast())
+        if fields.isEmpty {
+            guard let example, MediaType.isJSON(type) else {
+                throw OpenAPIFault(
+                    "\(operation.id) needs a body; give its fields with --set, or all of it with --body FILE"
+                )
             }
+            body = Array(JSONLines.encode(example).dropLast())
+        } else if MediaType.isJSON(type) {
+            var members: [String: JSONValue] = [:]
+            for (name, text) in fields { members[name] = Self.typed(text, properties[name] ?? .bool(true)) }
+            body = Array(JSONLines.encode(members).dropLast())
         } else if MediaType.plain(type) == "application/x-www-form-urlencoded" {
             let pairs = fields.sorted { $0.key < $1.key }
                 .map { "\(PercentText.encode($0.key))=\(PercentText.encode($0.value))" }
@@ -123,7 +169,13 @@ package struct ActionRequest: Sendable, Equatable {
 
     /// A text from the command line, as the type that its schema names.
     private static func typed(_ text: String, _ schema: JSONValue) -> JSONValue {
-        switch schema["type"]?.string {
+        if text == "null", schema["nullable"] == .bool(true) { return .null }
+        var type = schema["type"]
+        if case .array(let types)? = type {
+            if text == "null", types.contains(.string("null")) { return .null }
+            type = types.first { $0 != .string("null") }
+        }
+        return switch type?.string {
         case "integer": Int(text).map { .integer($0) } ?? .string(text)
         case "number": Double(text).map { .number($0) } ?? .string(text)
         case "boolean": text == "true" ? .bool(true) : text == "false" ? .bool(false) : .string(text)
@@ -152,7 +204,9 @@ package struct ActionVerdict: Sendable {
     ) throws(OpenAPIFault) {
         if let contentType, MediaType.isJSON(contentType) {
             payload = try? JSONLines.decode(JSONValue.self, body)
-            if payload == nil, !body.isEmpty { problems.append("the payload says that it is JSON, and is not") }
+            if payload == nil, !body.isEmpty {
+                problems.append("the payload says that it is JSON, and cannot be read as such")
+            }
         }
         if status >= 400 { problems.append("the status is \(status)") }
         let key = String(status)
@@ -160,7 +214,7 @@ package struct ActionVerdict: Sendable {
         guard let response = operation.responses[key] ?? operation.responses[range] ?? operation.responses["DEFAULT"]
         else {
             let known = operation.responses.keys.sorted().joined(separator: ", ")
-            problems.append("the status \(status) is not documented for \(operation.id); documented: \(known)")
+            problems.append("the status \(status) is not documented for \(operation.id); documented: \(known.isEmpty ? "none" : known)")
             return
         }
         guard case .object(let content)? = response["content"], !content.isEmpty, operation.method != "HEAD" else {
@@ -179,7 +233,13 @@ package struct ActionVerdict: Sendable {
             problems.append("the answer is \(MediaType.plain(contentType)); documented: \(known)")
             return
         }
-        guard let payload, let schema = media.value["schema"] else { return }
+        guard let schema = media.value["schema"] else { return }
+        guard MediaType.isJSON(contentType) else {
+            unchecked = ["the schema of \(MediaType.plain(contentType))"]
+            return
+        }
+        if payload == nil, body.isEmpty { problems.append("the payload is empty, where JSON is described") }
+        guard let payload else { return }
         var validator = SchemaValidator(document)
         try validator.validate(payload, schema)
         problems += validator.faults.map { "\(operation.id): \($0)" }

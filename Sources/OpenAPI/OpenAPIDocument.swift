@@ -24,6 +24,11 @@ package struct OpenAPIDocument: Sendable {
         package var isRequired: Bool
         /// From `example`, `default` or a single `enum` value, in the parameter or its schema.
         package var fallback: String?
+        /// A list, which is written as `name=a&name=b` (`explode`) or `name=a,b`.
+        package var isArray = false
+        package var isExploded = true
+        /// A way of writing that is not known here.
+        package var unsupportedStyle: String?
     }
 
     package struct Operation: Sendable {
@@ -34,10 +39,13 @@ package struct OpenAPIDocument: Sendable {
         package var path: String
         package var parameters: [Parameter]
         package var isBodyRequired: Bool
-        /// Media types of the body with their schemas, JSON first.
-        package var body: [(type: String, schema: JSONValue)]
+        /// Media types of the body with their schemas and examples, JSON first.
+        package var body: [(type: String, schema: JSONValue, example: JSONValue?)]
         /// By status: "200", "2XX" or "default".
         var responses: [String: JSONValue]
+
+        /// Why it cannot be used.
+        package var fault: OpenAPIFault?
 
         /// Changes nothing (RFC 9110 section 9.2.1).
         package var isSafe: Bool { ["GET", "HEAD", "OPTIONS"].contains(method) }
@@ -48,8 +56,12 @@ package struct OpenAPIDocument: Sendable {
             throw OpenAPIFault("the specification is larger than \(Self.maxOctets >> 20) MiB")
         }
         root = isYAML ? try Self.yaml(octets) : try Self.json(octets)
-        guard let version = root["openapi"]?.string, version.hasPrefix("3.") else {
-            throw OpenAPIFault("this is no OpenAPI 3.0 or 3.1 document: \"openapi\" is missing, or not 3.x")
+        if let old = root["swagger"]?.plainText {
+            throw OpenAPIFault("this is Swagger \(old); OpenAPI 3.0 and 3.1 are supported")
+        }
+        guard let version = root["openapi"]?.string, version.hasPrefix("3.0.") || version.hasPrefix("3.1.") else {
+            let found = root["openapi"]?.plainText.map { "is \($0)" } ?? "is missing"
+            throw OpenAPIFault("\"openapi\" \(found); it must be a text such as 3.0.3 or 3.1.0")
         }
         operations = try Self.operations(root)
         guard !operations.isEmpty else { throw OpenAPIFault("the specification has no operations") }
@@ -75,6 +87,30 @@ package struct OpenAPIDocument: Sendable {
     /// The operation with this ID, or this method and path.
     package func operation(_ id: String) -> Operation? {
         operations.first { $0.id == id } ?? operations.first { "\($0.method) \($0.path)" == id }
+    }
+
+    /// Looks whether every schema that a request or an answer of `operation` may need is there, before anything is sent.
+    package func check(_ operation: Operation) throws(OpenAPIFault) {
+        if let fault = operation.fault { throw fault }
+        var seen: Set<String> = []
+        for media in operation.body { try checkReferences(media.schema, &seen, 0) }
+        for response in operation.responses.values { try checkReferences(response, &seen, 0) }
+    }
+
+    private func checkReferences(_ value: JSONValue, _ seen: inout Set<String>, _ depth: Int) throws(OpenAPIFault) {
+        guard depth < Self.maxDepth else { throw OpenAPIFault("schemas are nested too deeply") }
+        switch value {
+        case .array(let items): for item in items { try checkReferences(item, &seen, depth + 1) }
+        case .object(let members):
+            if let reference = members["$ref"]?.string {
+                guard seen.insert(reference).inserted else { return }
+                return try checkReferences(try resolved(value), &seen, depth + 1)
+            }
+            for (key, member) in members where !["example", "examples", "default", "enum", "const"].contains(key) {
+                try checkReferences(member, &seen, depth + 1)
+            }
+        default: break
+        }
     }
 
     // MARK: References
@@ -112,7 +148,23 @@ package struct OpenAPIDocument: Sendable {
             let item = try resolved(item, root)
             for method in methods {
                 guard let value = item[method] else { continue }
-                result.append(try operation(method, path, item, try resolved(value, root), root))
+                do {
+                    result.append(try operation(method, path, item, try resolved(value, root), root))
+                } catch {
+                    // The others are none the worse for it.
+                    result.append(
+                        Operation(
+                            id: value["operationId"]?.string ?? "\(method.uppercased()) \(path)",
+                            method: method.uppercased(),
+                            path: path,
+                            parameters: [],
+                            isBodyRequired: false,
+                            body: [],
+                            responses: [:],
+                            fault: error
+                        )
+                    )
+                }
             }
         }
         return result
@@ -135,14 +187,14 @@ package struct OpenAPIDocument: Sendable {
                 if !isKnown { parameters.append(parameter) }
             }
         }
-        var body: [(type: String, schema: JSONValue)] = []
+        var body: [(type: String, schema: JSONValue, example: JSONValue?)] = []
         var isBodyRequired = false
         if let request = value["requestBody"] {
             let request = try resolved(request, root)
             isBodyRequired = request["required"] == .bool(true)
             if case .object(let content)? = request["content"] {
                 body = content.sorted { rank($0.key) < rank($1.key) }.map {
-                    ($0.key, $0.value["schema"] ?? .bool(true))
+                    ($0.key, $0.value["schema"] ?? .bool(true), $0.value["example"])
                 }
             }
         }
@@ -173,7 +225,10 @@ package struct OpenAPIDocument: Sendable {
             name: name,
             place: place,
             isRequired: place == .path || value["required"] == .bool(true),
-            fallback: candidates.compactMap(\.self).lazy.compactMap(\.plainText).first
+            fallback: candidates.compactMap(\.self).lazy.compactMap(\.plainText).first,
+            isArray: schema?["type"]?.string == "array",
+            isExploded: value["explode"].map { $0 == .bool(true) } ?? (place == .query || place == .cookie),
+            unsupportedStyle: value["style"]?.string.flatMap { ["form", "simple"].contains($0) ? nil : $0 }
         )
     }
 

@@ -19,15 +19,18 @@ package struct SchemaFault: Sendable, Equatable, CustomStringConvertible {
 package struct SchemaValidator {
     private static let annotations: Set<String> = [
         "title", "description", "example", "examples", "default", "deprecated", "readOnly", "writeOnly", "xml",
-        "externalDocs", "discriminator", "$schema", "$id", "$comment", "$defs", "definitions", "$anchor", "nullable",
+        "externalDocs", "$schema", "$id", "$comment", "$defs", "definitions", "$anchor", "nullable",
     ]
     private static let maxDepth = 100
+    /// Schemas that are looked at for one value: combinations of combinations grow without bounds.
+    package static let maxSteps = 200_000
     /// Differences that are reported.
     private static let maxFaults = 20
 
     private let document: OpenAPIDocument
     package private(set) var faults: [SchemaFault] = []
     package private(set) var unchecked: Set<String> = []
+    private var steps = 0
 
     package init(_ document: OpenAPIDocument) { self.document = document }
 
@@ -48,6 +51,10 @@ package struct SchemaValidator {
         _ depth: Int
     ) throws(OpenAPIFault) {
         guard depth < Self.maxDepth else { throw OpenAPIFault("the schema is nested too deeply, or leads to itself") }
+        steps += 1
+        guard steps <= Self.maxSteps else {
+            throw OpenAPIFault("the schema has too many combinations to be checked (more than \(Self.maxSteps) steps)")
+        }
         if case .bool(let isAllowed) = schema {
             if !isAllowed { fault(pointer, "nothing", value.described) }
             return
@@ -202,7 +209,9 @@ package struct SchemaValidator {
         case "exclusiveMaximum": isGood = number < limit
         default: isGood = limit <= 0 || (number / limit).rounded() * limit == number
         }
-        if !isGood { fault(pointer, "\(keyword) \(rule.described)", "\(number)") }
+        let isExclusive = keywords["exclusive\(keyword.prefix(1).uppercased())\(keyword.dropFirst())"] == .bool(true)
+        let text = isExclusive ? "\(keyword) (exclusive)" : keyword
+        if !isGood { fault(pointer, "\(text) \(rule.plainText ?? "")", JSONValue.number(number).shortNumber) }
     }
 
     private mutating func checkCombination(
@@ -229,7 +238,7 @@ package struct SchemaValidator {
         } else if matches == 0 {
             // The schema that comes nearest says most.
             let nearest = attempts.min { $0.count < $1.count }?.first
-            let detail = nearest.map { "; nearest: \($0)" } ?? ""
+            let detail = nearest.map { $0.expected.hasPrefix("one of") ? "" : "; nearest: \($0)" } ?? ""
             fault(pointer, "one of \(schemas.count) schemas", "a value that fits none\(detail)")
         }
     }
@@ -241,7 +250,9 @@ package struct SchemaValidator {
         _ depth: Int
     ) throws(OpenAPIFault) -> [SchemaFault] {
         var other = SchemaValidator(document)
+        other.steps = steps
         try other.check(value, schema, pointer, depth + 1)
+        steps = other.steps
         unchecked.formUnion(other.unchecked)
         return other.faults
     }
@@ -278,9 +289,16 @@ extension JSONValue {
 
     /// Short, for messages.
     fileprivate var described: String {
+        if self == .null { return "null" }
         let text = String(decoding: JSONLines.encode(self).dropLast(), as: UTF8.self)
         let short = text.count > 60 ? text.prefix(57) + "…" : text[...]
         return "\(typeName) \(short)"
+    }
+
+    /// 1 and not 1.0.
+    fileprivate var shortNumber: String {
+        guard let number = double, number.rounded() == number, abs(number) < 1e15 else { return plainText ?? "" }
+        return String(Int(number))
     }
 
     private var typeName: String {

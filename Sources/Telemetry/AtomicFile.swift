@@ -10,7 +10,7 @@ package enum AtomicFile {
     package static func write(_ octets: [UInt8], to path: String, mode: UInt32) throws {
         let temporary = "\(path).new-\(getpid())"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
-        guard descriptor >= 0 else { throw AuditError("write", temporary) }
+        guard descriptor >= 0 else { throw AuditError("write", path) }
         var isWritten = fchmod(descriptor, mode) == 0
         var start = 0
         while isWritten, start < octets.count {

@@ -73,6 +73,9 @@ struct DestinationFileTests {
             (#"{"Name":"A","Type":"HTTP","TrustAll":true}"#, "The value of TrustAll must be a text, not true or false"),
             (#"{"Name":"A b","Type":"HTTP"}"#, "The name may have letters, digits, underscores and hyphens only"),
             (#"{"Name":"A","Type":"HTTP","Authentication":"Basic"}"#, "Authentication must be one of"),
+            (#"{"Name":"A","Type":"HTTP","URL":"http://u:p@h/"}"#, "URL must not hold a user or password"),
+            (#"{"Name":"A","Type":"HTTP","CloudConnectorLocationId":"a\r\nb"}"#, "CloudConnectorLocationId may have"),
+            (#"{"Name":"A","Type":"HTTP","X":"\u0000"}"#, "Property X holds a NUL"),
             (#"[]"#, "A JSON object is needed, not an array"), ("{", "not JSON"),
         ]
     )
@@ -163,4 +166,51 @@ struct ConfigurationFolderTests {
                 == "ABC"
         )
     }
+
+    @Test("A new configuration never takes the file of another one, nor a name that is in force")
+    func names() throws {
+        try write("OTHER.json", #"{"Name":"DISTINCT","Type":"HTTP","URL":"http://precious"}"#)
+        try write("BROKEN.json", "{")
+        var folder = ConfigurationFolder(path: directory.path, kind: .destinations)
+        folder.refresh()
+        for name in ["OTHER", "BROKEN"] { try folder.store(NamedConfiguration(.destinations, ["Name": name, "Type": "HTTP"])) }
+        #expect(folder["DISTINCT"]?.configuration["URL"] == "http://precious")
+        #expect(folder["OTHER"]?.fileName == "OTHER-2.json" && folder["BROKEN"]?.fileName == "BROKEN-2.json")
+        #expect(try String(contentsOfFile: directory.path + "/BROKEN.json", encoding: .utf8) == "{")
+        try write("A-COPY.json", #"{"Name":"DISTINCT","Type":"HTTP","URL":"http://copy"}"#)
+        folder.refresh()
+        #expect(folder["DISTINCT"]?.configuration["URL"] == "http://precious")
+        #expect(folder.findings.contains { $0.description.contains("A-COPY.json") })
+    }
+
+    @Test("Labels are not lost to a file that cannot be read, and not inherited by a newcomer")
+    func labels() throws {
+        var folder = ConfigurationFolder(path: directory.path, kind: .destinations)
+        let label = [Label(key: "env", values: ["prod"])]
+        for name in ["A", "B"] {
+            try folder.store(NamedConfiguration(.destinations, ["Name": name, "Type": "HTTP"]))
+            try folder.setLabels(label, of: name)
+        }
+        try write(".metadata.json", "garbage")
+        folder.refresh()
+        #expect(folder["A"]?.labels == label && folder.findings.count == 1)
+        #expect(throws: ConfigurationFault.self) { try folder.setLabels([], of: "B") }
+        unlink(directory.path + "/.metadata.json")
+        folder.refresh()
+        try folder.setLabels(label, of: "A")
+        unlink(directory.path + "/A.json")
+        folder.refresh()
+        try folder.store(NamedConfiguration(.destinations, ["Name": "A", "Type": "HTTP"]))
+        #expect(folder["A"]?.labels == [])
+    }
+
+    @Test(
+        "Secrets are known by how their names end",
+        arguments: [
+            ("Password", true), ("clientSecret", true), ("URL.headers.apiKey", true), ("URL.queries.api_key", true), ("apiToken", true),
+            ("URL.headers.Authorization", true), ("tokenServiceURL", false), ("tokenServiceURLType", false), ("User", false),
+            ("URL.headers.x-a", false), ("tokenServiceUser", false),
+        ]
+    )
+    func secrets(_ key: String, _ isSecret: Bool) { #expect(NamedConfiguration.isSecret(key) == isSecret) }
 }

@@ -92,9 +92,10 @@ struct OpenAPITests {
             (200, #"{"message":1}"#, "hello: /message: expected string, found integer 1"),
             (200, #"{"message":""}"#, "hello: /message: expected minLength 1, found 0 characters"),
             (200, "[]", "hello: the payload: expected object, found array []"),
-            (200, "{", "the payload says that it is JSON, and is not"),
+            (200, "{", "the payload says that it is JSON, and cannot be read as such"),
             (201, "{}", "the status 201 is not documented for hello; documented: 200"),
             (404, "{}", "the status is 404"),
+            (200, "", "the payload is empty, where JSON is described"),
         ]
     )
     func mismatch(_ status: Int, _ body: String, _ problem: String) throws {
@@ -174,7 +175,7 @@ struct OpenAPITests {
 
     @Test(
         "What is no specification is refused",
-        arguments: ["", "a: [", "swagger: \"2.0\"", "openapi: 3.0.0", "openapi: 3.1.0\npaths: {}"]
+        arguments: ["", "a: [", "swagger: \"2.0\"", "openapi: 3.0", "openapi: 3.2.0", "openapi: 3.0.0", "openapi: 3.1.0\npaths: {}"]
     )
     func refused(_ text: String) {
         #expect(throws: OpenAPIFault.self) { try document(text) }
@@ -194,5 +195,54 @@ struct OpenAPITests {
         let start = clock.now
         #expect(try document(text).operations.count == 800)
         #expect(clock.now - start < .seconds(20))
+    }
+
+    @Test("Combinations of combinations end with a message, soon")
+    func combinations() throws {
+        var text = "openapi: 3.1.0\npaths: {/x: {get: {operationId: x, responses: {\"200\": {description: ok}}}}}\n"
+        text += "components:\n  schemas:\n"
+        for level in 0..<30 {
+            let next = "{$ref: \"#/components/schemas/s\(level + 1)\"}"
+            text += "    s\(level): {oneOf: [\(next), \(next)]}\n"
+        }
+        text += "    s30: {type: string}\n"
+        var validator = SchemaValidator(try document(text))
+        let schema = JSONValue.object(["$ref": .string("#/components/schemas/s0")])
+        let fault = #expect(throws: OpenAPIFault.self) { try validator.validate(.integer(1), schema) }
+        #expect(fault?.description.contains("too many combinations") == true)
+    }
+
+    @Test("Lists are written as their parameter wants it; a body that is needed is asked for; what is broken is known before")
+    func lists() throws {
+        let text = """
+            openapi: 3.1.0
+            paths:
+              /a:
+                post:
+                  operationId: a
+                  parameters:
+                    - {name: q, in: query, schema: {type: array}}
+                    - {name: c, in: query, explode: false, schema: {type: array}}
+                    - {name: d, in: query, style: deepObject}
+                  requestBody: {required: true, content: {application/json: {schema: {type: object, properties: {n: {type: [integer, "null"]}}}}}}
+                  responses: {"200": {$ref: "#/components/responses/gone"}}
+              /b:
+                post:
+                  operationId: b
+                  requestBody: {content: {application/json: {example: {k: 1}}}}
+                  responses: {"200": {description: ok, content: {application/json: {schema: {$ref: "#/components/schemas/gone"}}}}}
+            """
+        let document = try document(text)
+        let (a, b) = (try #require(document.operation("a")), try #require(document.operation("b")))
+        #expect(throws: OpenAPIFault.self) { try document.check(a) }
+        #expect(throws: OpenAPIFault.self) { try document.check(b) }
+        #expect(String(decoding: try ActionRequest(b, document, values: [:], body: nil).body, as: UTF8.self) == #"{"k":1}"#)
+        let good = try self.document(text.replacing("{$ref: \"#/components/responses/gone\"}", with: "{description: ok}"))
+        let post = try #require(good.operation("a"))
+        #expect(throws: OpenAPIFault.self) { try ActionRequest(post, good, values: [:], body: nil) }
+        #expect(throws: OpenAPIFault.self) { try ActionRequest(post, good, values: ["d": "1", "n": "1"], body: nil) }
+        let request = try ActionRequest(post, good, values: ["q": #"["a","b c"]"#, "c": "[1,2]", "n": "null"], body: nil)
+        #expect(request.target == "/a?q=a&q=b%20c&c=1,2")
+        #expect(String(decoding: request.body, as: UTF8.self) == #"{"n":null}"#)
     }
 }

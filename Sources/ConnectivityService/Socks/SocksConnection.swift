@@ -20,6 +20,7 @@ final class SocksConnection: ChannelInboundHandler, RemovableChannelHandler, Str
     private var locationID = ""
     private var target = ""
     private var isDone = false
+    private var refusedBy: [Int] = []
 
     init(_ loop: ProxyLoop) {
         self.loop = loop
@@ -61,7 +62,9 @@ final class SocksConnection: ChannelInboundHandler, RemovableChannelHandler, Str
     }
 
     func sweep(_ tick: Int) {
-        if tick >= deadline { refuse(SocksHandshake.reply(.failure), "the handshake took too long") }
+        guard tick >= deadline else { return }
+        // What would be sent depends on what the client waits for; a closed connection is understood in each phase.
+        refuse(target.isEmpty ? [] : SocksHandshake.reply(.failure), "the handshake took too long")
     }
 
     // MARK: Handshake
@@ -112,13 +115,13 @@ final class SocksConnection: ChannelInboundHandler, RemovableChannelHandler, Str
                     isTunnel: true,
                     receiver: self,
                     clientLoop: context.eventLoop,
-                    another: { nil }
+                    another: { [weak self] in self?.anotherTunnel(of: group, refused: tunnel.id) }
                 )
                 return
             }
-            let session = tunnel.handler.value.session
-            if tunnel.handler.value.isUsable, session.streamCount < session.peerMaxConcurrentStreams,
-                let opened = try? session.openStream(fields, isEnd: false, receiver: self)
+            let handler = tunnel.handler.value
+            if handler.isUsable, handler.hasRoomForConnection,
+                let opened = try? handler.session.openStream(fields, isEnd: false, receiver: self)
             {
                 opened.isTunnel = true
                 stream = opened
@@ -127,6 +130,15 @@ final class SocksConnection: ChannelInboundHandler, RemovableChannelHandler, Str
             refused.append(tunnel.id)
         }
         refuse(SocksHandshake.reply(.failure), "all tunnels of the connector are busy or draining", .tunnel)
+    }
+
+    /// For a connection that the chosen tunnel did not take; each is asked once.
+    private func anotherTunnel(of group: TunnelGroup, refused id: Int) -> RegisteredTunnel? {
+        refusedBy.append(id)
+        // The relay asks again and again, and names the first one each time.
+        let next = group.all().first { !refusedBy.contains($0.id) }
+        if let next { refusedBy.append(next.id) }
+        return next
     }
 
     // MARK: Stream
@@ -166,11 +178,13 @@ final class SocksConnection: ChannelInboundHandler, RemovableChannelHandler, Str
     private func refused(_ fields: FieldBlock) {
         var reply = SocksHandshake.Reply.failure
         var cause = "the connector refused"
+        var source = Refusal.Source.backend
         for index in 1..<max(1, fields.count) where fields.known(index) == .proxy {
             guard let report = RefusalReport(proxyStatus: String(decoding: fields.value(index), as: UTF8.self)) else {
                 continue
             }
             cause = report.cause
+            source = Refusal.Source(rawValue: report.source) ?? .backend
             switch (report.source, report.phase) {
             case ("policy", _): reply = .notAllowed
             case ("backend", "connect"), ("backend", "tls"): reply = .hostUnreachable
@@ -179,7 +193,7 @@ final class SocksConnection: ChannelInboundHandler, RemovableChannelHandler, Str
             remember(report, fields.value(0).reduce(0) { $0 * 10 + Int($1 &- UInt8(ascii: "0")) })
         }
         stream = nil
-        refuse(SocksHandshake.reply(reply), cause, .backend)
+        refuse(SocksHandshake.reply(reply), cause, source, level: .debug)
     }
 
     func streamReceived(interim fields: FieldBlock) {}
@@ -190,7 +204,10 @@ final class SocksConnection: ChannelInboundHandler, RemovableChannelHandler, Str
 
     func streamFailed(_ failure: StreamFailure) {
         stream = nil
-        refuse(SocksHandshake.reply(.failure), "the tunnel closed before the connection was there", .tunnel)
+        let cause =
+            failure == .refused
+            ? "all tunnels of the connector are busy or draining" : "the tunnel closed before the connection was there"
+        refuse(SocksHandshake.reply(.failure), cause, .tunnel)
     }
 
     // MARK: Answers
@@ -217,13 +234,20 @@ final class SocksConnection: ChannelInboundHandler, RemovableChannelHandler, Str
         )
     }
 
-    private func refuse(_ octets: [UInt8], _ cause: String, _ source: Refusal.Source = .client) {
+    /// - Parameter level: lower where the connector has its own line.
+    private func refuse(
+        _ octets: [UInt8],
+        _ cause: String,
+        _ source: Refusal.Source = .client,
+        level: Logger.Level = .warning
+    ) {
         guard !isDone, let context else { return }
         isDone = true
         stream?.cancel(.cancel)
         stream = nil
         let remote = context.remoteAddress?.text ?? "a client"
-        loop.logger.warning(
+        loop.logger.log(
+            level: level,
             "connection refused",
             metadata: [
                 "client": "\(remote)", "source": "\(source.rawValue)", "cause": "\(cause)",

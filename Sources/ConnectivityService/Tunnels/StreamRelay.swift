@@ -149,6 +149,7 @@ final class StreamRelay {
         func open(_ tunnel: TunnelHandler, _ fields: FieldBlock, isEnd: Bool, isTunnel: Bool) {
             do throws(HTTP2Error) {
                 guard tunnel.isUsable else { throw HTTP2Error(.refused, "the tunnel is closing") }
+                guard !isTunnel || tunnel.hasRoomForConnection else { throw HTTP2Error(.refused, "the tunnel is full") }
                 stream = try tunnel.session.openStream(fields, isEnd: isEnd, receiver: self)
                 stream?.isTunnel = isTunnel
                 // After the flush that follows.

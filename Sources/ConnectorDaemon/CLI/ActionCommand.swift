@@ -47,7 +47,10 @@ struct ActionCommand: AsyncParsableCommand {
                 guard let equals = text.firstIndex(of: "=") else {
                     throw AdminFailure("--set takes NAME=VALUE, not \(text)")
                 }
-                values[String(text[..<equals])] = String(text[text.index(after: equals)...])
+                let name = String(text[..<equals])
+                guard values.updateValue(String(text[text.index(after: equals)...]), forKey: name) == nil else {
+                    throw AdminFailure("--set \(name) is given twice; a list is written as '[\"a\",\"b\"]'")
+                }
             }
             return values
         }
@@ -146,6 +149,8 @@ struct ActionCommand: AsyncParsableCommand {
 
     /// As a shell takes them.
     private static func printPicked(_ outputs: [String], _ result: ActionRunner.Result) throws {
+        // All or nothing: half of them would be taken by a script that does not look at the status.
+        var lines: [String] = []
         for output in outputs {
             let parts = output.split(separator: "=", maxSplits: 1).map(String.init)
             let (name, place) = (parts.first ?? "", parts.count > 1 ? parts[1] : parts.first ?? "")
@@ -162,9 +167,10 @@ struct ActionCommand: AsyncParsableCommand {
             guard let value = result.verdict?.pick(place) else {
                 throw AdminFailure("--output: the payload has nothing at \(LogText.escaped(place.utf8))")
             }
-            let text = value.plainText ?? String(decoding: JSONLines.encode(value).dropLast(), as: UTF8.self)
-            print("\(name)=\(EnvCommand.quoted(text))")
+            let text = value == .null ? "" : value.plainText ?? String(decoding: JSONLines.encode(value).dropLast(), as: UTF8.self)
+            lines.append("\(name)=\(EnvCommand.quoted(text))")
         }
+        for line in lines { print(line) }
     }
 }
 
@@ -181,6 +187,8 @@ struct ActionRunner {
         var operation: OpenAPIDocument.Operation
         /// Why it was not sent.
         var skipped: String?
+        /// Why it could not be judged.
+        var failure: String?
         var answer: DestinationAdmin.ActionAnswer?
         var verdict: ActionVerdict?
         var body: [UInt8] = []
@@ -189,15 +197,18 @@ struct ActionRunner {
         var isGood: Bool { !isSkipped && problems.isEmpty }
 
         var problems: [String] {
-            guard let answer else { return [] }
-            return (answer.refusal.map { ["refused by \($0)"] } ?? []) + (verdict?.problems ?? [])
+            let failures = failure.map { [$0] } ?? []
+            guard let answer else { return failures }
+            return failures + (answer.refusal.map { ["refused by \($0)"] } ?? []) + (verdict?.problems ?? [])
         }
 
         var summary: String {
             if let skipped { return "SKIPPED  \(operation.id): \(skipped)" }
-            let status = answer.map { "\($0.status) \($0.reason)" } ?? ""
+            let status = answer.map { "\($0.status) \($0.reason)" } ?? "not sent"
+            let unchecked = verdict?.unchecked ?? []
+            let note = unchecked.isEmpty ? "" : " (not checked: \(unchecked.joined(separator: ", ")))"
             return isGood
-                ? "ok       \(operation.id): \(status)"
+                ? "ok       \(operation.id): \(status)\(note)"
                 : "FAILED   \(operation.id): \(status): \(problems.joined(separator: "; "))"
         }
 
@@ -228,7 +239,12 @@ struct ActionRunner {
     }
 
     func run(_ operation: OpenAPIDocument.Operation) async throws -> Result {
-        try await send(operation, try ActionRequest(operation, document, values: values, body: body))
+        do {
+            try document.check(operation)
+        } catch {
+            return Result(operation: operation, failure: "the description is broken: \(error)")
+        }
+        return try await send(operation, try ActionRequest(operation, document, values: values, body: body))
     }
 
     func runAll(_ hasChanges: Bool) async throws -> [Result] {
@@ -239,13 +255,24 @@ struct ActionRunner {
                 continue
             }
             do {
-                let names = Set(operation.parameters.map(\.name))
-                let own = values.filter { names.contains($0.key) || !operation.body.isEmpty && !operation.isSafe }
-                results.append(
-                    try await send(operation, try ActionRequest(operation, document, values: own, body: nil))
-                )
-            } catch let fault as OpenAPIFault {
-                results.append(Result(operation: operation, skipped: fault.description))
+                try document.check(operation)
+            } catch {
+                results.append(Result(operation: operation, failure: "the description is broken: \(error)"))
+                continue
+            }
+            let request: ActionRequest
+            do {
+                let names = try ActionRequest.names(operation, document)
+                let own = values.filter { names.contains($0.key) }
+                request = try ActionRequest(operation, document, values: own, body: nil)
+            } catch {
+                results.append(Result(operation: operation, skipped: error.description))
+                continue
+            }
+            do {
+                results.append(try await send(operation, request))
+            } catch {
+                results.append(Result(operation: operation, failure: "\(error)"))
             }
         }
         return results
@@ -263,13 +290,17 @@ struct ActionRunner {
         let answer = try await client.post("/actions/request", wish).decode(DestinationAdmin.ActionAnswer.self)
         let body = Base64.decode(answer.body) ?? []
         var result = Result(operation: operation, answer: answer, body: body)
-        result.verdict = try ActionVerdict(
-            status: answer.status,
-            contentType: answer.headers.first { $0.name.lowercased() == "content-type" }?.value,
-            body: body,
-            operation,
-            document
-        )
+        do {
+            result.verdict = try ActionVerdict(
+                status: answer.status,
+                contentType: answer.headers.first { $0.name.lowercased() == "content-type" }?.value,
+                body: body,
+                operation,
+                document
+            )
+        } catch {
+            result.failure = "\(error)"
+        }
         return result
     }
 }

@@ -101,6 +101,7 @@ struct DestinationCommand: AsyncParsableCommand {
         func run() async throws {
             try await AdminCommand.run(options.service.admin) { client in
                 var names = names
+                if directory != "." { try PrivateFile.makeFolder(directory) }
                 if names.isEmpty {
                     let list = try await client.post("/destinations/list", options.wish())
                     names = try list.decode(DestinationAdmin.List.self).destinations.map(\.name)

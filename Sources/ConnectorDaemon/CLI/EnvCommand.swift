@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import ControlProtocol
+internal import Glibc
 internal import Telemetry
 internal import Tokens
 
@@ -33,7 +34,11 @@ struct EnvCommand: AsyncParsableCommand {
             let bindings = try await client.get("/bindings").decode(ServiceBindings.self)
             if let directory {
                 try write(bindings, directory)
-                print("export SERVICE_BINDING_ROOT=\(Self.quoted(directory))")
+                // Programs start in other folders.
+                let absolute = realpath(directory, nil)
+                defer { free(absolute) }
+                let path = absolute.map { String(cString: $0) } ?? directory
+                print("export SERVICE_BINDING_ROOT=\(Self.quoted(path))")
                 return
             }
             let text = String(decoding: JSONLines.encode(bindings).dropLast(), as: UTF8.self)

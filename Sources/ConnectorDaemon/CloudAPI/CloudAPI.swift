@@ -1,3 +1,4 @@
+internal import NIOCore
 internal import ControlProtocol
 internal import Destinations
 internal import Logging
@@ -43,7 +44,8 @@ final class CloudAPI: HTTPRouter {
             store: DestinationStore(directory: configuration.destinations),
             tokens: tokens,
             retriever: TokenRetriever(client),
-            checker: ConnectionChecker(client, tokens),
+            // Longer than the connector's own limits, whose answers say more.
+            checker: ConnectionChecker(try HTTPClient(trust: trust, timeout: .minutes(6)), tokens),
             audit: audit
         )
         self.audit = audit

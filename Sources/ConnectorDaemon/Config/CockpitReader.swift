@@ -1,4 +1,5 @@
 internal import ConnectivityService
+internal import Glibc
 internal import NIOCore
 internal import TunnelCore
 internal import YAMLDocument
@@ -27,6 +28,14 @@ enum CockpitReader {
                 var text = String(decoding: try ConfigurationFile.bytes(path), as: UTF8.self)
                 while text.hasSuffix("\n") || text.hasSuffix("\r") { text.removeLast() }
                 cockpit.password = text
+                var status = stat()
+                if stat(path, &status) == 0, status.st_mode & 0o077 != 0 {
+                    findings.warning(
+                        section.place("password-file"),
+                        "cockpit.password-file",
+                        "others may open \(path): chmod 600 \(path)"
+                    )
+                }
                 if text.utf8.count < 8 {
                     findings.error(section.place("password-file"), "cockpit.password-file", "holds less than 8 octets")
                 }

@@ -71,7 +71,9 @@ final class ConnectorLoop {
         }
         // They may live for days: what is exposed no more is cut.
         for connection in connections.values {
-            if let system = connection.system, !kept.contains(ObjectIdentifier(system)) { connection.cut() }
+            if let system = connection.system, !kept.contains(ObjectIdentifier(system)), !connection.isStillExposed {
+                connection.cut()
+            }
         }
         for connection in pinned.values where !kept.contains(ObjectIdentifier(connection.system)) {
             connection.retire()

@@ -20,6 +20,7 @@ final class ForwardedConnection: StreamReceiver {
     /// What the client sends before the connection is there; bounded by the stream's window.
     private var early: [UInt8] = []
     private var isEarlyEnd = false
+    private var authority: (host: [UInt8], port: UInt16) = ([], 0)
 
     init(loop: ConnectorLoop, stream: HTTP2Stream) {
         self.loop = loop
@@ -29,6 +30,18 @@ final class ForwardedConnection: StreamReceiver {
     }
 
     var system: SystemMapping? { permit?.system }
+
+    /// Whether the policy in force would open the same connection again.
+    var isStillExposed: Bool {
+        let host = authority.host
+        let now = loop.policy.permitConnection(host: host.span, port: authority.port)
+        guard let permit, let now else { return false }
+        return now.internalPort == permit.internalPort && now.system.internalHost == permit.system.internalHost
+            && now.system.protocol == permit.system.protocol
+    }
+
+    /// Virtual host and port, as the configuration has them.
+    private var virtualAddress: String { "\(permit?.system.virtualHost ?? ""):\(authority.port)" }
 
     // MARK: Opening
 
@@ -60,6 +73,7 @@ final class ForwardedConnection: StreamReceiver {
         guard let permit = loop.policy.permitConnection(host: text.extracting(parsed.host), port: parsed.port) else {
             throw PolicyRefusal.system(authority, parsed)
         }
+        self.authority = (Array(authority[parsed.host]), parsed.port)
         return permit
     }
 
@@ -123,13 +137,13 @@ final class ForwardedConnection: StreamReceiver {
 
     /// From now on octets flow.
     private func join(_ channel: any Channel) throws {
-        guard !isDone, let permit else { return channel.close(promise: nil) }
+        guard !isDone, permit != nil else { return channel.close(promise: nil) }
         let pipe = StreamPipe(stream, sweeper: loop.sweeper, idle: loop.configuration.tcpIdle)
         self.pipe = pipe
         pipe.onEnd = { [self] end in ended(end) }
         try channel.pipeline.syncOperations.addHandler(pipe)
         if loop.audit.isOn {
-            loop.audit.record(.accessAllowed, "Allowing a connection to system \(permit.system.virtualAddress)")
+            loop.audit.record(.accessAllowed, "Allowing a connection to system \(virtualAddress)")
         }
         let fields = loop.fields
         fields.removeAll()
@@ -166,7 +180,7 @@ final class ForwardedConnection: StreamReceiver {
     }
 
     private func ended(_ end: StreamPipe.End) {
-        guard !isDone, let permit else { return }
+        guard !isDone, permit != nil else { return }
         metrics.counts.requestOctets += pipe?.octetsOut ?? 0
         metrics.counts.responseOctets += pipe?.octetsIn ?? 0
         metrics.counts.answered(end == .closed ? 200 : 0)
@@ -175,7 +189,7 @@ final class ForwardedConnection: StreamReceiver {
                 level: loop.accessLog ? .info : .debug,
                 "connection",
                 metadata: [
-                    "virtual_host": "\(permit.system.virtualAddress)", "end": "\(end)",
+                    "virtual_host": "\(virtualAddress)", "end": "\(end)",
                     "request_octets": "\(pipe?.octetsOut ?? 0)", "response_octets": "\(pipe?.octetsIn ?? 0)",
                     "seconds": "\((NIODeadline.now() - started).nanoseconds / 1_000_000_000)",
                 ]
@@ -194,14 +208,15 @@ final class ForwardedConnection: StreamReceiver {
         guard !isDone else { return }
         finish()
         let requestID = loop.requestIDs.next()
-        let virtualHost = permit?.system.virtualAddress ?? authority ?? ""
+        let virtualHost = permit == nil ? authority ?? "" : virtualAddress
         loop.logger.warning(
             refusal.source == .policy ? "request refused" : "request failed",
             metadata: [
                 "request_id": "\(requestID)", "status": "\(refusal.status)", "source": "\(refusal.source.rawValue)",
                 "phase": "\(refusal.phase.rawValue)", "cause": "\(refusal.cause)", "method": "CONNECT",
                 "virtual_host": "\(virtualHost)",
-            ]
+                "internal_host": "\(permit.map { "\($0.system.internalHost):\($0.internalPort)" } ?? "")",
+            ].filter { $0.value != "" }
         )
         if loop.audit.isOn, refusal.source == .policy || refusal.source == .client {
             loop.audit.record(

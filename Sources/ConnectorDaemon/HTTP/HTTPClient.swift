@@ -53,6 +53,12 @@ struct HTTPClient: Sendable {
         self.timeout = timeout
     }
 
+    /// A method that has a body says so even if it is empty (RFC 9110 section 8.6).
+    static func setLength(_ headers: inout HTTPHeaders, _ method: HTTPMethod, _ body: [UInt8]) {
+        guard !body.isEmpty || [.POST, .PUT, .PATCH].contains(method) else { return }
+        headers.replaceOrAdd(name: "content-length", value: String(body.count))
+    }
+
     func send(_ request: Request, to address: Address) async throws -> Response {
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         let promise = loop.makePromise(of: Response.self)

@@ -65,6 +65,9 @@ package final class TunnelHandler: ChannelInboundHandler {
 
     package var isUsable: Bool { isEstablished && !isClosed && !session.isDraining }
 
+    /// Connections stay for long: a quarter of the streams is left to requests.
+    package var hasRoomForConnection: Bool { session.streamCount < session.peerMaxConcurrentStreams * 3 / 4 }
+
     package func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         session.delegate = self

@@ -123,7 +123,7 @@ final class ConnectionChecker: Sendable {
         ]
         if !location.isEmpty { headers.add(name: "sap-connectivity-scc-location_id", value: location) }
         for field in more { headers.replaceOrAdd(name: field.name, value: field.value) }
-        if !body.isEmpty { headers.replaceOrAdd(name: "content-length", value: String(body.count)) }
+        HTTPClient.setLength(&headers, method, body)
         let target = "http://\(url.authority)\(url.path)"
         let host = service.proxyHost
         return try await client.send(
@@ -248,7 +248,7 @@ final class ConnectionChecker: Sendable {
             "host": url.authority, "user-agent": "connectord/\(Version.current)", "connection": "close",
         ]
         for field in more { headers.replaceOrAdd(name: field.name, value: field.value) }
-        if !body.isEmpty { headers.replaceOrAdd(name: "content-length", value: String(body.count)) }
+        HTTPClient.setLength(&headers, method, body)
         let request = HTTPClient.Request(method: method, target: url.path, headers: headers, body: body)
         return try await client.send(request, to: .host(url.host, port: url.port, isTLS: url.isTLS))
     }

@@ -124,7 +124,7 @@ struct DestinationAdmin: Sendable {
         return .json(Properties(properties: ["Name": configuration.name, "result": "replaced"]))
     }
 
-    private func record(_ what: String, _ name: String, _ scope: Scope) {
+    func record(_ what: String, _ name: String, _ scope: Scope) {
         api.audit.record(.destinationChanged, "Destination \(name) \(what) in \(scope.tenant) by the administrator")
     }
 

@@ -80,9 +80,27 @@ extension DestinationAdmin {
     }
 
     private func add(_ wish: ProcessOrchestrationWish, _ scope: Scope) -> HTTPResponse {
+        for (user, password) in [(wish.user, wish.password), (wish.repositoryUser, wish.repositoryPassword)] {
+            guard user?.isEmpty != true, password?.isEmpty != true else {
+                return .error(.badRequest, "user and password must not be empty")
+            }
+            guard user?.contains(":") != true else {
+                return .error(.badRequest, "a user with a colon cannot be sent (RFC 7617)")
+            }
+        }
+        let repositoryParts = [wish.repositoryUser, wish.repositoryPassword, wish.repositoryLocationID]
+        if wish.repositoryAddress == nil, repositoryParts.contains(where: { $0 != nil }) {
+            return .error(.badRequest, "user, password or location ID of an ES Repository need its address")
+        }
         for address in [wish.address, wish.repositoryAddress].compactMap(\.self) {
             guard let url = WebURL(address), !url.isTLS else {
-                return .error(.badRequest, "the address must be the virtual one, such as http://pohost:50000")
+                return .error(
+                    .badRequest,
+                    "the address must be the virtual one and begin with http, such as http://pohost:50000"
+                )
+            }
+            guard url.path == "/" else {
+                return .error(.badRequest, "the address must have no path: http://\(url.authority)")
             }
             guard !url.host.contains("_") else {
                 return .error(
@@ -114,6 +132,9 @@ extension DestinationAdmin {
                 return .error(.conflict, "\(known.name) is there already; --replace would replace it")
             }
             for destination in destinations { _ = try store(destination, scope, replaces: true) }
+            if destinations.count == 1, try api.store.remove(.destinations, scope, system.repositoryName) {
+                record("deleted", system.repositoryName, scope)
+            }
             return .json(destinations.map(\.name))
         } catch {
             return .error(.badRequest, "\(error)")
