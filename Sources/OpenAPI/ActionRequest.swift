@@ -98,7 +98,8 @@ package struct ActionRequest: Sendable, Equatable {
     private static func escaped(_ path: String) -> String {
         path.utf8.map { octet in
             octet > 0x20 && octet < 0x7f && octet != UInt8(ascii: "\"") && octet != UInt8(ascii: "#")
-                ? String(UnicodeScalar(octet)) : "%" + (octet < 16 ? "0" : "") + String(octet, radix: 16, uppercase: true)
+                ? String(UnicodeScalar(octet))
+                : "%" + (octet < 16 ? "0" : "") + String(octet, radix: 16, uppercase: true)
         }.joined()
     }
 
@@ -214,7 +215,9 @@ package struct ActionVerdict: Sendable {
         guard let response = operation.responses[key] ?? operation.responses[range] ?? operation.responses["DEFAULT"]
         else {
             let known = operation.responses.keys.sorted().joined(separator: ", ")
-            problems.append("the status \(status) is not documented for \(operation.id); documented: \(known.isEmpty ? "none" : known)")
+            problems.append(
+                "the status \(status) is not documented for \(operation.id); documented: \(known.isEmpty ? "none" : known)"
+            )
             return
         }
         guard case .object(let content)? = response["content"], !content.isEmpty, operation.method != "HEAD" else {

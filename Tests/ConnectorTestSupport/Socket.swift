@@ -128,6 +128,7 @@ package final class TestServer: Sendable {
     package let port: Int
     private let connections = Mutex<[Socket]>([])
     private let counter = Atomic<Int>(0)
+    private let isStopped = Atomic<Bool>(false)
 
     /// - Parameter port: 0 for any free one.
     package init(port: Int = 0, _ serve: @escaping @Sendable (Socket, _ number: Int) -> Void) {
@@ -159,6 +160,8 @@ package final class TestServer: Sendable {
 
     /// Stops listening and closes all connections.
     package func stop() {
+        // Only once: the number may be somebody else's by now.
+        guard !isStopped.exchange(true, ordering: .relaxed) else { return }
         shutdown(descriptor, Int32(SHUT_RDWR))
         close(descriptor)
         for connection in connections.withLock({ $0 }) { connection.close() }

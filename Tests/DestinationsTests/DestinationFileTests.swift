@@ -173,7 +173,9 @@ struct ConfigurationFolderTests {
         try write("BROKEN.json", "{")
         var folder = ConfigurationFolder(path: directory.path, kind: .destinations)
         folder.refresh()
-        for name in ["OTHER", "BROKEN"] { try folder.store(NamedConfiguration(.destinations, ["Name": name, "Type": "HTTP"])) }
+        for name in ["OTHER", "BROKEN"] {
+            try folder.store(NamedConfiguration(.destinations, ["Name": name, "Type": "HTTP"]))
+        }
         #expect(folder["DISTINCT"]?.configuration["URL"] == "http://precious")
         #expect(folder["OTHER"]?.fileName == "OTHER-2.json" && folder["BROKEN"]?.fileName == "BROKEN-2.json")
         #expect(try String(contentsOfFile: directory.path + "/BROKEN.json", encoding: .utf8) == "{")
@@ -207,8 +209,10 @@ struct ConfigurationFolderTests {
     @Test(
         "Secrets are known by how their names end",
         arguments: [
-            ("Password", true), ("clientSecret", true), ("URL.headers.apiKey", true), ("URL.queries.api_key", true), ("apiToken", true),
-            ("URL.headers.Authorization", true), ("tokenServiceURL", false), ("tokenServiceURLType", false), ("User", false),
+            ("Password", true), ("clientSecret", true), ("URL.headers.apiKey", true), ("URL.queries.api_key", true),
+            ("apiToken", true),
+            ("URL.headers.Authorization", true), ("tokenServiceURL", false), ("tokenServiceURLType", false),
+            ("User", false),
             ("URL.headers.x-a", false), ("tokenServiceUser", false),
         ]
     )

@@ -175,7 +175,10 @@ struct OpenAPITests {
 
     @Test(
         "What is no specification is refused",
-        arguments: ["", "a: [", "swagger: \"2.0\"", "openapi: 3.0", "openapi: 3.2.0", "openapi: 3.0.0", "openapi: 3.1.0\npaths: {}"]
+        arguments: [
+            "", "a: [", "swagger: \"2.0\"", "openapi: 3.0", "openapi: 3.2.0", "openapi: 3.0.0",
+            "openapi: 3.1.0\npaths: {}",
+        ]
     )
     func refused(_ text: String) {
         #expect(throws: OpenAPIFault.self) { try document(text) }
@@ -212,7 +215,9 @@ struct OpenAPITests {
         #expect(fault?.description.contains("too many combinations") == true)
     }
 
-    @Test("Lists are written as their parameter wants it; a body that is needed is asked for; what is broken is known before")
+    @Test(
+        "Lists are written as their parameter wants it; a body that is needed is asked for; what is broken is known before"
+    )
     func lists() throws {
         let text = """
             openapi: 3.1.0
@@ -236,12 +241,21 @@ struct OpenAPITests {
         let (a, b) = (try #require(document.operation("a")), try #require(document.operation("b")))
         #expect(throws: OpenAPIFault.self) { try document.check(a) }
         #expect(throws: OpenAPIFault.self) { try document.check(b) }
-        #expect(String(decoding: try ActionRequest(b, document, values: [:], body: nil).body, as: UTF8.self) == #"{"k":1}"#)
-        let good = try self.document(text.replacing("{$ref: \"#/components/responses/gone\"}", with: "{description: ok}"))
+        #expect(
+            String(decoding: try ActionRequest(b, document, values: [:], body: nil).body, as: UTF8.self) == #"{"k":1}"#
+        )
+        let good = try self.document(
+            text.replacing("{$ref: \"#/components/responses/gone\"}", with: "{description: ok}")
+        )
         let post = try #require(good.operation("a"))
         #expect(throws: OpenAPIFault.self) { try ActionRequest(post, good, values: [:], body: nil) }
         #expect(throws: OpenAPIFault.self) { try ActionRequest(post, good, values: ["d": "1", "n": "1"], body: nil) }
-        let request = try ActionRequest(post, good, values: ["q": #"["a","b c"]"#, "c": "[1,2]", "n": "null"], body: nil)
+        let request = try ActionRequest(
+            post,
+            good,
+            values: ["q": #"["a","b c"]"#, "c": "[1,2]", "n": "null"],
+            body: nil
+        )
         #expect(request.target == "/a?q=a&q=b%20c&c=1,2")
         #expect(String(decoding: request.body, as: UTF8.self) == #"{"n":null}"#)
     }

@@ -167,7 +167,9 @@ struct ActionCommand: AsyncParsableCommand {
             guard let value = result.verdict?.pick(place) else {
                 throw AdminFailure("--output: the payload has nothing at \(LogText.escaped(place.utf8))")
             }
-            let text = value == .null ? "" : value.plainText ?? String(decoding: JSONLines.encode(value).dropLast(), as: UTF8.self)
+            let text =
+                value == .null
+                ? "" : value.plainText ?? String(decoding: JSONLines.encode(value).dropLast(), as: UTF8.self)
             lines.append("\(name)=\(EnvCommand.quoted(text))")
         }
         for line in lines { print(line) }

@@ -1,7 +1,7 @@
-internal import NIOCore
 internal import ControlProtocol
 internal import Destinations
 internal import Logging
+internal import NIOCore
 internal import NIOHTTP1
 internal import Synchronization
 internal import Telemetry
