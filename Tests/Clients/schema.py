@@ -41,9 +41,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "api.yaml"
         path.write_text(yaml.safe_dump(repaired(document())), encoding="utf-8")
-        # Left out: what the document leaves open. Its texts have no lengths or patterns, names do; it names headers that
-        # another implementation of the same API need not know.
-        excluded = "positive_data_acceptance,negative_data_rejection,missing_required_header,unsupported_method,ignored_auth"
+        # Left out: what the document leaves open. Its texts have no lengths or patterns, names do. And what is answered to methods
+        # that it does not have: some get 404 or 400 where the tool wants 405.
+        excluded = "positive_data_acceptance,negative_data_rejection,unsupported_method"
         command = [
             pathlib.Path(sys.executable).parent / "schemathesis", "run", path, "--url", url,
             "-H", f"Authorization: Bearer {token}", "--checks", "all", "--exclude-checks", excluded,
