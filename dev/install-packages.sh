@@ -12,7 +12,8 @@ if [ "${1:-}" = machine ]; then packages+=(debootstrap systemd-container iproute
 if [ "${1:-}" = clients ]; then
     packages+=(chromium chromium-driver fonts-dejavu-core redis-server)
     # Only what is not there from elsewhere.
-    for pair in python3:python3-venv node:nodejs java:default-jdk-headless; do
+    python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
+    for pair in node:nodejs java:default-jdk-headless; do
         command -v "${pair%%:*}" >/dev/null || packages+=("${pair#*:}")
     done
 fi

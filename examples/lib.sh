@@ -112,3 +112,17 @@ hello_world='  - virtual-host: internalhost:3333
     internal-host: 127.0.0.1:3333
     protocol: HTTP
     resources: [{path: /hello, access: path-only}]'
+
+# The whole path to the Hello World server, and a destination HELLO with its URL.
+start_hello_world() {
+    start_cloud
+    start_server 3333 "Hello World"
+    start_connector connector "" "$hello_world"
+    cloud destination create internalhost:3333 --name HELLO
+    cloud destination show HELLO --format json | python3 -c '
+import json, sys
+destination = json.load(sys.stdin)
+destination["URL"] += "/hello"
+json.dump(destination, sys.stdout)' >"$work/HELLO.json"
+    cloud destination import "$work/HELLO.json" --replace
+}
