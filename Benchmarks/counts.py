@@ -11,7 +11,7 @@ look-up (with ten and with 100,000 mappings) and per head parsed. Needs valgrind
 import argparse, json, os, re, shutil, socket, subprocess, sys, tempfile, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from benchmark import HERE, LUA, Pair, certificates, start_connectord, start_nginx
+from benchmark import HERE, Pair, certificates, start_connectord, start_nginx
 
 FILE = os.path.join(HERE, 'counts.json')
 CALLS = {'read': ['read', 'recvfrom', 'readv', 'recvmsg'], 'write': ['write', 'sendto', 'writev', 'sendmsg'],
@@ -24,7 +24,7 @@ def system_calls(binary, folder, results):
         start_connectord(binary, folder, 18080, 18100, pairs)
         events = ','.join(f'syscalls:sys_enter_{c}' for group in CALLS.values() for c in group)
         load = subprocess.Popen(
-            ['wrk', '-t1', '-c32', '-d8s', '-s', 'small.lua', 'http://127.0.0.1:18100/'], cwd=folder, stdout=subprocess.PIPE, text=True)
+            ['wrk', '-t1', '-c32', '-d8s', '-s', 'connectord.lua', 'http://127.0.0.1:18100/'], cwd=folder, stdout=subprocess.PIPE, text=True)
         time.sleep(1)
         counted = [subprocess.Popen(['perf', 'stat', '-x', ',', '-e', events, '-p', str(pid), '--', 'sleep', '5'],
                                     stderr=subprocess.PIPE, text=True) for pid in pairs[0].pids]
@@ -68,10 +68,13 @@ def micro(folder, results):
         results[name] = round((counts[1] - counts[0]) / 10000)
 
 
-def requests(port, count):
+def requests(port, count, token):
     connection = socket.create_connection(('127.0.0.1', port))
+    head = 'GET http://bench/small HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\n'
+    if token:
+        head += f'Proxy-Authorization: Bearer {token}\r\n'
     for _ in range(count):
-        connection.sendall(b'GET http://bench/small HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\n\r\n')
+        connection.sendall(f'{head}\r\n'.encode())
         answer = b''
         while not answer.endswith(b'x' * 64):
             answer += connection.recv(65536)
@@ -83,10 +86,17 @@ def per_request(binary, folder, results):
     spawn = Pair.spawn
     nginx = start_nginx(folder, 18080)
     try:
-        for index, name in enumerate(('service', 'connector')):
+        # Once before, so that no run that counts makes keys.
+        pairs = []
+        try:
+            start_connectord(stripped, folder, 18080, 18100, pairs, tokens=True)
+        finally:
+            for pair in pairs:
+                pair.stop()
+        for index, name, tokens in ((0, 'service', False), (0, 'service with tokens', True), (1, 'connector', False)):
             counts = []
             for repetitions in (200, 2200):
-                command, output = callgrind([stripped], folder, name)
+                command, output = callgrind([stripped], folder, name.replace(' ', '-'))
 
                 def under_valgrind(self, *arguments):
                     own = len(self.processes) == index
@@ -94,8 +104,8 @@ def per_request(binary, folder, results):
 
                 Pair.spawn, pairs = under_valgrind, []
                 try:
-                    start_connectord(stripped, folder, 18080, 18100, pairs)
-                    requests(18100, repetitions)
+                    start_connectord(stripped, folder, 18080, 18100, pairs, tokens=tokens)
+                    requests(18100, repetitions, pairs[0].token)
                 finally:
                     Pair.spawn = spawn
                     for pair in pairs:
@@ -115,7 +125,6 @@ def main():
     binary = os.path.abspath(o.binary)
     folder = tempfile.mkdtemp(prefix='connectord-counts-')
     os.chmod(folder, 0o755)
-    open(f'{folder}/small.lua', 'w').write(LUA)
     results = {}
     try:
         certificates(binary, folder)

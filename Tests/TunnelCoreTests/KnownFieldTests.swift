@@ -28,6 +28,9 @@ struct KnownFieldTests {
             ("HTTP2-Settings", .http2Settings),
             ("Location", .location), ("Set-Cookie", .setCookie), ("WWW-Authenticate", .wwwAuthenticate),
             ("x-request-id", .requestID),
+            ("sap-connectivity-technicaX-authentication", .sapConnectivity),
+            ("sap-connectivity_authenticatioN", .userToken), ("proxy-authorizatioo", .proxy),
+            ("sap+connectivity-pin", .other), ("www-authenticatf", .other), ("traceparenT", .traceParent),
             ("Hosts", .other), ("Ho", .other), ("X-A", .other), ("sap-client", .other), ("", .other), ("proxi", .other),
         ]
     )
@@ -38,7 +41,10 @@ struct KnownFieldTests {
     @Test("A twin with underscores is told from the real name")
     func twins() {
         #expect(Self.identify("Content_Length").hasUnderscore)
+        #expect(Self.identify("SAP-Connectivity-SCC-Location_ID").hasUnderscore)
+        #expect(Self.identify("proxy_authorization").hasUnderscore)
         #expect(!Self.identify("Content-Length").hasUnderscore)
+        #expect(!Self.identify("SAP-CONNECTIVITY-SCC-LOCATION-ID").hasUnderscore)
     }
 
     @Test("Nothing that frames, routes or authenticates travels in a trailer")

@@ -163,17 +163,21 @@ struct FieldBlockTests {
         }
     }
 
-    @Test("Octets that no field value may have are found at every place")
-    func invalidOctets() {
+    @Test("Octets that no field value may have are found at every place", arguments: [0x20, 0x61, 0x7E, 0x80, 0xFF])
+    func invalidOctets(_ filler: UInt8) {
+        let count = 75
+        var wrong: [String] = []
         for octet in UInt8(0)...255 {
-            for place in 0..<20 {
-                var octets = [UInt8](repeating: 97, count: 20)
+            let isValid = octet == 9 || (octet >= 32 && octet != 127)
+            for place in 0..<count {
+                var octets = [UInt8](repeating: filler, count: count)
                 octets[place] = octet
-                let isValid = octet == 9 || (octet >= 32 && octet != 127)
-                octets.withUnsafeBytes {
-                    #expect(Octets.firstInvalid($0, 0..<20) == (isValid ? nil : place))
-                }
+                let found = octets.withUnsafeBytes { Octets.firstInvalid($0, 0..<count) }
+                if found != (isValid ? nil : place) { wrong.append("\(octet) at \(place): \(found ?? -1)") }
+                let before = octets.withUnsafeBytes { Octets.firstInvalid($0, 0..<place) }
+                if before != nil { wrong.append("\(octet) at \(place) is behind the range") }
             }
         }
+        #expect(wrong.isEmpty)
     }
 }

@@ -166,15 +166,25 @@ package enum KnownField: Sendable {
         _ expected: StaticString,
         _ field: KnownField
     ) -> (field: KnownField, hasUnderscore: Bool) {
-        guard name.count >= expected.utf8CodeUnitCount else { return (.other, false) }
+        let expected = expected.octets
+        guard name.count >= expected.count else { return (.other, false) }
+        var index = 0
+        // Eight at a time while they agree; what differs may do so by an underscore only.
+        while index + 8 <= expected.count,
+            Octets.lowercased(name.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+                == expected.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+        {
+            index += 8
+        }
         var hasUnderscore = false
-        for index in 0..<expected.utf8CodeUnitCount {
+        while index < expected.count {
             var octet = Octets.lowercased(name[index])
             if octet == UInt8(ascii: "_") {
                 octet = UInt8(ascii: "-")
                 hasUnderscore = true
             }
-            if octet != expected.utf8Start[index] { return (.other, false) }
+            if octet != expected[index] { return (.other, false) }
+            index += 1
         }
         return (field, hasUnderscore)
     }

@@ -59,17 +59,22 @@ package enum Octets {
         return true
     }
 
-    /// The first octet of `range` that a field value may not have, or nil. Eight octets at a time.
-    @inline(__always)
+    /// The first octet of `range` that a field value may not have, or nil. Printable ASCII is passed by 32 octets at a time.
     static func firstInvalid(_ octets: UnsafeRawBufferPointer, _ range: Range<Int>) -> Int? {
         var index = range.lowerBound
+        while index + 32 <= range.upperBound {
+            let marks = unprintable(octets, index) | unprintable(octets, index + 16)
+            let words = unsafeBitCast(marks, to: SIMD2<UInt64>.self)
+            if (words[0] | words[1]) & 0x8080_8080_8080_8080 != 0 {
+                for offset in index..<(index + 32) where !isFieldValue(octets[offset]) { return offset }
+            }
+            index += 32
+        }
         while index + 8 <= range.upperBound {
             let word = octets.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-            // Sets the high bit of each octet that is below 0x20 or equal to 0x7F (the usual word-at-a-time tests).
-            let low = (word &- 0x2020_2020_2020_2020) & ~word
-            let delete = word ^ 0x7F7F_7F7F_7F7F_7F7F
-            let equal = (delete &- 0x0101_0101_0101_0101) & ~delete
-            if (low | equal) & 0x8080_8080_8080_8080 != 0 {
+            // As below; a carry or borrow into the next octet comes only from one that is marked itself.
+            let marks = word | (word &+ 0x0101_0101_0101_0101) | (word &- 0x2020_2020_2020_2020)
+            if marks & 0x8080_8080_8080_8080 != 0 {
                 for offset in index..<(index + 8) where !isFieldValue(octets[offset]) { return offset }
             }
             index += 8
@@ -81,18 +86,32 @@ package enum Octets {
         return nil
     }
 
+    /// Sixteen octets from `index`; the high bit is set in some exactly when some are outside 0x20 to 0x7E. (Comparing
+    /// vectors would be plainer, and is not compiled to vector instructions.)
+    @inline(__always)
+    private static func unprintable(_ octets: UnsafeRawBufferPointer, _ index: Int) -> SIMD16<UInt8> {
+        let lane = octets.loadUnaligned(fromByteOffset: index, as: SIMD16<UInt8>.self)
+        return lane | (lane &+ 1) | (lane &- 0x20)
+    }
+
+    /// Eight octets, capital letters of ASCII in lower case.
+    @inline(__always)
+    static func lowercased(_ word: UInt64) -> UInt64 {
+        // High bit of each octet: at least "A", and above "Z"; where only the first is set it is a capital letter.
+        let ascii = word & 0x7F7F_7F7F_7F7F_7F7F
+        let fromA = ascii &+ 0x3F3F_3F3F_3F3F_3F3F
+        let aboveZ = ascii &+ 0x2525_2525_2525_2525
+        let capitals = (fromA ^ aboveZ) & 0x8080_8080_8080_8080 & ~word
+        return word | (capitals &>> 2)
+    }
+
     /// Copies a field name in lower case.
     @inline(__always)
     static func copyLowercased(_ source: UnsafeRawBufferPointer, to target: UnsafeMutableRawPointer) {
         var index = 0
         while index + 8 <= source.count {
             let word = source.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-            // High bit of each octet: at least "A", and above "Z"; where only the first is set it is a capital letter.
-            let ascii = word & 0x7F7F_7F7F_7F7F_7F7F
-            let fromA = ascii &+ 0x3F3F_3F3F_3F3F_3F3F
-            let aboveZ = ascii &+ 0x2525_2525_2525_2525
-            let capitals = (fromA ^ aboveZ) & 0x8080_8080_8080_8080 & ~word
-            target.storeBytes(of: word | (capitals &>> 2), toByteOffset: index, as: UInt64.self)
+            target.storeBytes(of: lowercased(word), toByteOffset: index, as: UInt64.self)
             index += 8
         }
         while index < source.count {
