@@ -24,7 +24,7 @@ def measure(binary, folder, case, port, seconds):
         pair = pairs[0]
         for pid in pair.pids:
             subprocess.run(['taskset', '--all-tasks', '--cpu-list', '--pid', PAIR, str(pid)], check=True, stdout=subprocess.DEVNULL)
-        load(pair, 0.5)
+        load(pair, 1)
         before = pair.cpu()
         requests = load(pair, seconds)
         return (pair.cpu() - before) / requests * 1e6
@@ -44,7 +44,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--binary', default=os.path.join(HERE, '..', '.build', 'release', 'connectord'))
     p.add_argument('--rounds', type=int, default=24)
-    p.add_argument('--seconds', type=float, default=2)
+    p.add_argument('--seconds', type=int, default=2)
     o = p.parse_args()
     folder = tempfile.mkdtemp(prefix='connectord-tokens-')
     os.chmod(folder, 0o755)  # nginx's worker is another user
