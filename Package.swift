@@ -27,6 +27,7 @@ let package = Package(
     targets: [
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+        .systemLibrary(name: "CMalloc"),
         .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .target(name: "AccessPolicy", swiftSettings: settings),
         .target(
@@ -70,8 +71,7 @@ let package = Package(
             name: "ConnectorDaemon",
             dependencies: [
                 "AccessPolicy", "TunnelCore", "ControlProtocol", "Telemetry", "Tokens", "Destinations",
-                "ConnectivityService",
-                "YAMLDocument", "OpenAPI",
+                "ConnectivityService", "YAMLDocument", "OpenAPI", "CMalloc",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

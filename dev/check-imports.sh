@@ -35,9 +35,10 @@ check Destinations TunnelCore ControlProtocol Telemetry YAMLDocument Synchroniza
 check ConnectivityService AccessPolicy TunnelCore ControlProtocol Telemetry Tokens NIOCore NIOPosix Logging Tracing Synchronization \
     Glibc
 check ConnectorDaemon AccessPolicy TunnelCore ControlProtocol Telemetry Tokens Destinations ConnectivityService NIOCore NIOPosix NIOHTTP1 Logging Tracing ArgumentParser \
-    YAMLDocument OpenAPI Synchronization Glibc Dispatch
+    YAMLDocument OpenAPI CMalloc Synchronization Glibc Dispatch
 # C stays where it is wrapped.
-for pair in COpenSSL:TunnelCore/TLS CNghttp2:TunnelCore/HTTP2 CYaml:YAMLDocument; do
+for pair in COpenSSL:TunnelCore/TLS CNghttp2:TunnelCore/HTTP2 CYaml:YAMLDocument \
+    CMalloc:ConnectorDaemon/App; do
     module=${pair%%:*}
     if grep -rlE "import $module" --include='*.swift' . | grep -v "^\./${pair#*:}/"; then
         echo "$module may be imported below ${pair#*:} only" >&2

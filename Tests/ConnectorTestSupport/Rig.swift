@@ -82,16 +82,19 @@ package final class LoggedProcess: Sendable {
         }
     }
 
+    /// Resident memory now, in KiB.
+    package var residentKiB: Int { status("VmRSS:") }
+
     /// Resident memory now, in MiB.
-    package var memory: Int { status("VmRSS:") }
+    package var memory: Int { residentKiB / 1024 }
 
     /// Highest resident memory so far, in MiB.
-    package var peakMemory: Int { status("VmHWM:") }
+    package var peakMemory: Int { status("VmHWM:") / 1024 }
 
     private func status(_ key: String) -> Int {
         let text = (try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)) ?? ""
         let line = text.split(separator: "\n").first { $0.hasPrefix(key) } ?? ""
-        return (line.split(whereSeparator: { !$0.isNumber }).first.flatMap { Int($0) } ?? 0) / 1024
+        return (line.split(whereSeparator: { !$0.isNumber }).first.flatMap { Int($0) } ?? 0)
     }
 
     /// Used so far.

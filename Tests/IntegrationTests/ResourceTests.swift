@@ -195,62 +195,6 @@ struct ResourceTests {
         rig.cloud.stop(SIGKILL)
         try second.wait(for: "tunnel connected")
     }
-
-    @Test("Many reconnects, reloads and broken transfers leave memory and descriptors as they were")
-    func soak() throws {
-        let seconds = ProcessInfo.processInfo.environment["CONNECTOR_SOAK_SECONDS"].flatMap { Double($0) } ?? 12
-        let backend = FaultTests.transferServer()
-        defer { backend.stop() }
-        let rig = try Rig()
-        defer { rig.stop() }
-        let connector = try rig.startConnector(
-            systems: Rig.system(port: backend.port),
-            extra: "times: {pool-idle: 1s}",
-            connections: 2
-        )
-        func round() throws {
-            let sockets = try (0..<20).map { _ in try rig.connect() }
-            for (index, socket) in sockets.enumerated() {
-                let path = index % 3 == 0 ? 20 : 0
-                socket.send("GET http://backend.test/\(path) HTTP/1.1\r\nHost: backend.test\r\n\r\n")
-            }
-            for (index, socket) in sockets.enumerated() {
-                if index % 3 != 0 { #expect(socket.receive(through: "\r\n\r\n").hasPrefix("HTTP/1.1 200")) }
-                index % 2 == 0 ? socket.reset() : socket.close()
-            }
-            #expect(try rig.control("rotate", "--config", "connector0.conf").status == 0)
-            #expect(try rig.control("reload", "--config", "connector0.conf").status == 0)
-            #expect(try rig.control("reload", "--cloud", "--config", "cloud.conf").status == 0)
-        }
-        /// With everything settled: pooled connections gone, old tunnels closed.
-        func settled() throws -> (cloud: Int, connector: Int) {
-            let end = Date() + 5
-            var last = (rig.cloud.openDescriptors, connector.openDescriptors)
-            while Date() < end {
-                Thread.sleep(until: Date() + 0.3)
-                let now = (rig.cloud.openDescriptors, connector.openDescriptors)
-                last = (min(last.0, now.0), min(last.1, now.1))
-            }
-            return last
-        }
-        for _ in 0..<5 { try round() }
-        let before = try settled()
-        let memory = (rig.cloud.memory, connector.memory)
-        var rounds = 0
-        let end = Date() + seconds
-        while Date() < end {
-            try round()
-            rounds += 1
-        }
-        let after = try settled()
-        let growth = (rig.cloud.memory - memory.0, connector.memory - memory.1)
-        print(
-            "soak of \(Int(seconds)) s: \(rounds) rounds of 20 transfers, a rotation and two reloads; descriptors \(before) "
-                + "before, \(after) after; memory \(memory) MiB before, grown by \(growth)"
-        )
-        #expect(after.cloud <= before.cloud + 1 && after.connector <= before.connector + 1)
-        if !Sanitizer.isOn { #expect(growth.0 < 8 && growth.1 < 8, "\(growth)") }
-    }
 }
 
 /// Takes UDP datagrams on the port of a name server and says nothing.

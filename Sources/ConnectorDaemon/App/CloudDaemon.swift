@@ -227,7 +227,10 @@ final class CloudDaemon: Sendable {
     func reload(_ cause: String) async -> AdminMessage.Reload {
         await reloads.run { [self] in
             notifier.reloading()
-            defer { notifier.ready(summary) }
+            defer {
+                notifier.ready(summary)
+                UnusedMemory.release()
+            }
             do {
                 let (new, warnings) = try CloudConfigurationReader.load(file)
                 let old = state.withLock { $0.current }

@@ -142,7 +142,10 @@ final class OnPremiseDaemon: Sendable {
     func reload(_ cause: String) async -> AdminMessage.Reload {
         await reloads.run { [self] in
             notifier.reloading()
-            defer { notifier.ready(summary) }
+            defer {
+                notifier.ready(summary)
+                UnusedMemory.release()
+            }
             do throws(ConfigurationError) {
                 let (configurations, warnings) = try ConnectorFiles.load(file)
                 return await apply(configurations, warnings, cause)

@@ -18,10 +18,14 @@ final class AvailabilityChecker: Sendable {
         var due: NIODeadline = .now()
         var lastCheck: NIODeadline?
         var isRunning = false
+
+        func isDue(_ now: NIODeadline) -> Bool { due <= now && !isRunning }
     }
 
     private struct State {
         var entries: [AvailabilityTarget: Entry] = [:]
+        /// What was due when it was last looked through, and has not been taken since.
+        var queue: [AvailabilityTarget] = []
         var tls: TLSContext?
         var configuration = Configuration()
     }
@@ -38,6 +42,9 @@ final class AvailabilityChecker: Sendable {
     private static let concurrency = 16
     /// A host that was looked at so recently is not asked again, however often someone demands it.
     private static let minimumSpacing = TimeAmount.seconds(1)
+
+    /// All hosts are looked through no more often than this to find what is due.
+    private static let granularity = TimeAmount.milliseconds(50)
 
     init(logger: Logger, tell: @escaping @Sendable (ControlMessage) -> Void = { _ in }) {
         self.logger = logger
@@ -56,15 +63,17 @@ final class AvailabilityChecker: Sendable {
             var entries: [AvailabilityTarget: Entry] = [:]
             for system in snapshot.policy.systems {
                 let target = AvailabilityTarget(system)
-                var entry = entries[target] ?? state.entries[target] ?? Entry()
                 if entries[target] == nil {
+                    var entry = state.entries[target] ?? Entry()
                     entry.systems = []
                     if isTrustChanged, target.isTLS { entry.due = .now() }
+                    entries[target] = entry
                 }
-                entry.systems.append(system.virtualAddress)
-                entries[target] = entry
+                // In place: thousands of systems may share an internal host.
+                entries[target]!.systems.append(system.virtualAddress)
             }
             state.entries = entries
+            state.queue = []
         }
         wakeup.wake()
     }
@@ -109,8 +118,13 @@ final class AvailabilityChecker: Sendable {
         state.withLock { state in
             guard state.configuration.interval != nil else { return [] }
             let now = NIODeadline.now()
-            let due = state.entries.filter { $0.value.due <= now && !$0.value.isRunning }.prefix(count).map(\.key)
-            for target in due { state.entries[target]!.isRunning = true }
+            if state.queue.isEmpty { state.queue = state.entries.filter { $0.value.isDue(now) }.map(\.key) }
+            var due: [AvailabilityTarget] = []
+            while due.count < count, let target = state.queue.popLast() {
+                guard let entry = state.entries[target], entry.isDue(now) else { continue }
+                state.entries[target]!.isRunning = true
+                due.append(target)
+            }
             return due
         }
     }
@@ -121,7 +135,7 @@ final class AvailabilityChecker: Sendable {
             return state.entries.values.filter { !$0.isRunning }.map(\.due).min()
         }
         guard let next else { return .seconds(60) }
-        return .nanoseconds(max(1_000_000, (next - .now()).nanoseconds))
+        return .nanoseconds(max(Self.granularity.nanoseconds, (next - .now()).nanoseconds))
     }
 
     private func check(_ targets: [AvailabilityTarget]) async {
