@@ -239,9 +239,9 @@ final class CloudDaemon: Sendable {
                 await apply(new, old)
                 audit.record(.configurationChanged, "Configuration reloaded [by \(cause)]")
                 logger.info("configuration reloaded", metadata: ["by": "\(cause)"])
-                return AdminMessage.Reload(isApplied: true, findings: warnings.map(\.description))
+                return AdminMessage.Reload(isApplied: true, findings: warnings.digest)
             } catch {
-                let findings = (error as? ConfigurationError)?.findings.map(\.description) ?? ["\(error)"]
+                let findings = (error as? ConfigurationError)?.findings.digest ?? ["\(error)"]
                 state.withLock { state in
                     state.configuration.lastError = findings
                     state.failedReloads += 1

@@ -150,7 +150,7 @@ final class OnPremiseDaemon: Sendable {
                 let (configurations, warnings) = try ConnectorFiles.load(file)
                 return await apply(configurations, warnings, cause)
             } catch {
-                return refused(error.findings.map(\.description), cause)
+                return refused(error.findings.digest, cause)
             }
         }
     }
@@ -211,7 +211,7 @@ final class OnPremiseDaemon: Sendable {
         }
         await apply(process, old)
         logger.info("configuration reloaded", metadata: ["by": "\(cause)"])
-        return AdminMessage.Reload(isApplied: true, findings: warnings.map(\.description))
+        return AdminMessage.Reload(isApplied: true, findings: warnings.digest)
     }
 
     private func remove(_ file: String) async throws {

@@ -37,10 +37,10 @@ enum CommandSupport {
     ) throws -> Configuration {
         do {
             let (configuration, warnings) = try read()
-            for warning in warnings { printError(warning.description) }
+            for warning in warnings.digest { printError(warning) }
             return configuration
         } catch let error as ConfigurationError {
-            for finding in error.findings { printError(finding.description) }
+            for finding in error.findings.digest { printError(finding) }
             throw ExitCode(EX_USAGE)
         }
     }
@@ -50,7 +50,7 @@ enum CommandSupport {
         do throws(ConfigurationError) {
             return try ConnectorConfigurationReader.load(file)
         } catch {
-            for finding in error.findings { printError(finding.description) }
+            for finding in error.findings.digest { printError(finding) }
             throw ExitCode(EX_USAGE)
         }
     }

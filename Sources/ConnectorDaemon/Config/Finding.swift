@@ -18,6 +18,18 @@ struct Finding: Sendable, Equatable, CustomStringConvertible {
     }
 }
 
+extension [Finding] {
+    /// As lines for a log or a terminal, errors first, and not more than anybody reads.
+    var digest: [String] {
+        let lines = (filter { $0.severity == .error } + filter { $0.severity == .warning }).map(\.description)
+        guard lines.count > Self.digestLimit else { return lines }
+        return lines.prefix(Self.digestLimit)
+            + ["and \(lines.count - Self.digestLimit) more: `connectord check-config` lists them all"]
+    }
+
+    private static var digestLimit: Int { 50 }
+}
+
 /// The findings of one file. All are collected; nobody likes to repair one error to be shown the next.
 final class Findings {
     let file: String
