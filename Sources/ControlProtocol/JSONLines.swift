@@ -10,8 +10,23 @@ package enum JSONLines {
         return octets + [UInt8(ascii: "\n")]
     }
 
+    /// - Throws: `JSONAmbiguity`, or what the decoder says.
     package static func decode<Value: Decodable>(_ type: Value.Type, _ octets: some Sequence<UInt8>) throws -> Value {
+        let octets = Array(octets)
+        // The decoder would take UTF-16 as well; in UTF-8, JSON has no such octet.
+        guard !octets.contains(0) else { throw JSONAmbiguity.notUTF8 }
+        let value = try decodeUnchecked(type, octets)
+        try JSONNames.check(octets)
+        return value
+    }
+
+    static func decodeUnchecked<Value: Decodable>(_ type: Value.Type, _ octets: [UInt8]) throws -> Value {
         try JSONDecoder().decode(type, from: Data(octets))
+    }
+
+    /// What is wrong with JSON that `decode` did not take, for the one who wrote it.
+    package static func fault(_ error: any Error) -> String {
+        (error as? JSONAmbiguity).map { "ambiguous JSON: \($0)" } ?? "not JSON"
     }
 }
 

@@ -42,7 +42,12 @@ package enum DestinationFile {
         do {
             switch format {
             case .json:
-                guard let value = try? JSONLines.decode(JSONValue.self, octets) else { throw FileFault("not JSON") }
+                let value: JSONValue
+                do {
+                    value = try JSONLines.decode(JSONValue.self, octets)
+                } catch {
+                    throw FileFault(JSONLines.fault(error))
+                }
                 return try NamedConfiguration(kind, value)
             case .yaml: return try NamedConfiguration(kind, try yaml(octets))
             case .properties:

@@ -97,10 +97,12 @@ struct ConfigurationRequests: Sendable {
     // MARK: Writing
 
     private func write(_ request: HTTPRequest, isNew: Bool) throws -> HTTPResponse {
-        guard let value = try? JSONLines.decode(JSONValue.self, request.body) else {
-            throw ConfigurationFault(
-                request.body.isEmpty ? "The request body is missing" : "The request body is not JSON"
-            )
+        guard !request.body.isEmpty else { throw ConfigurationFault("The request body is missing") }
+        let value: JSONValue
+        do {
+            value = try JSONLines.decode(JSONValue.self, request.body)
+        } catch {
+            throw ConfigurationFault("The request body is \(JSONLines.fault(error))")
         }
         guard case .array(let items) = value else { return try writeOne(value, isNew) }
         guard collection.kind != .fragments else { throw ConfigurationFault("A JSON object is needed, not an array") }
