@@ -77,6 +77,7 @@ struct DestinationFileTests {
             (#"{"Name":"A","Type":"HTTP","CloudConnectorLocationId":"a\r\nb"}"#, "CloudConnectorLocationId may have"),
             (#"{"Name":"A","Type":"HTTP","X":"\u0000"}"#, "Property X holds a NUL"),
             (#"[]"#, "A JSON object is needed, not an array"), ("{", "not JSON"),
+            (#"{"Name":"x","URL":"a","URL":"b"}"#, #"ambiguous JSON: "URL" appears twice in one object"#),
         ]
     )
     func refused(_ text: String, _ expected: String) {
