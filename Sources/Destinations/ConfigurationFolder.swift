@@ -243,17 +243,7 @@ package struct ConfigurationFolder: Sendable {
     }
 
     private func makeFolders() throws {
-        var missing: [String] = []
-        var folder = path
-        while !folder.isEmpty, access(folder, F_OK) != 0 {
-            missing.append(folder)
-            folder = folder.lastIndex(of: "/").map { String(folder[..<$0]) } ?? ""
-        }
-        for folder in missing.reversed() {
-            guard mkdir(folder, 0o750) == 0 || errno == EEXIST else {
-                throw ConfigurationFault("cannot make \(folder): \(String(cString: strerror(errno)))")
-            }
-        }
+        if let fault = Folder.make(path, mode: 0o750) { throw ConfigurationFault(fault) }
     }
 
     // MARK: Names of certificates

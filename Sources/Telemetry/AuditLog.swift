@@ -59,7 +59,10 @@ package final class AuditLog: Sendable {
         self.logger = logger
         let isOff = configuration.level == .off || configuration.directory.isEmpty
         isOn = !isOff
-        writer = Mutex(isOff ? nil : try AuditWriter(configuration))
+        let writer = isOff ? nil : try AuditWriter(configuration)
+        let failure = writer?.startFailure
+        self.writer = Mutex(writer)
+        if let failure { failed([], 0, failure) }
     }
 
     /// A log that takes nothing.
@@ -113,12 +116,20 @@ package final class AuditLog: Sendable {
         queue.sync { write() }
     }
 
+    /// Before the process ends: what cannot be written now never will.
+    package func end() {
+        flush()
+        let waiting = pending.withLock { $0.records.count + $0.lost }
+        guard waiting > 0 else { return }
+        logger.error("audit records are lost: the log could not be written to the end", metadata: ["count": "\(waiting)"])
+    }
+
     private func write() {
         let (records, lost) = pending.withLock { pending in
             defer { (pending.records, pending.lost, pending.isScheduled) = ([], 0, false) }
             return (pending.records, pending.lost)
         }
-        guard !records.isEmpty || lost > 0 else { return }
+        guard !records.isEmpty || lost > 0 || !isWritable else { return }
         do {
             try writer.withLock { writer in
                 var all = records.map { ($0.category, $0.text, $0.time) }

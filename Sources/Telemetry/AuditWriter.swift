@@ -5,10 +5,13 @@ internal import TunnelCore
 /// Why an audit file cannot be written or read.
 package struct AuditError: Error, CustomStringConvertible {
     package var description: String
+    /// Whether there was no room, which passes.
+    let isFull: Bool
     init(_ action: String, _ path: String) {
+        isFull = errno == ENOSPC || errno == EDQUOT
         description = "cannot \(action) \(path): \(String(cString: strerror(errno)))"
     }
-    init(_ text: String) { description = text }
+    init(_ text: String) { (description, isFull) = (text, false) }
 }
 
 /// Appends to the chain: the files `audit-*.jsonl` of one folder, the key `audit.key`, its public half `audit.pub` and
@@ -25,17 +28,24 @@ final class AuditWriter {
     init(_ configuration: AuditLog.Configuration) throws {
         self.configuration = configuration
         let folder = configuration.directory
-        guard mkdir(folder, 0o750) == 0 || errno == EEXIST else { throw AuditError("make", folder) }
+        guard Folder.make(folder, mode: 0o750) == nil else { throw AuditError("make", folder) }
         key = try Self.loadKey(folder)
-        let files = AuditFiles.list(folder)
         (seq, hash) = (0, AuditRecord.origin)
-        if let last = files.last {
+        if let last = AuditFiles.list(folder).last {
             // What counts is what is on disk: after a crash the head may be older.
             let (lastSeq, lastHash) = try AuditFiles.end("\(folder)/\(last)")
             (seq, hash) = (lastSeq, lastHash)
+            file = last
         }
-        try startFile(after: files.last ?? "")
+        do {
+            try startFile()
+        } catch let error as AuditError where error.isFull {
+            startFailure = error.description
+        }
     }
+
+    /// Why there is no file yet: a full disk keeps nobody from starting. The next `append` tries again.
+    private(set) var startFailure: String?
 
     deinit { if descriptor >= 0 { close(descriptor) } }
 
@@ -49,16 +59,20 @@ final class AuditWriter {
     }
 
     func append(_ records: [(AuditCategory, String, String)]) throws {
-        if size > configuration.fileSize { try startFile(after: file) }
-        try write(records)
+        if descriptor < 0 || size > configuration.fileSize { try startFile() }
+        if !records.isEmpty { try write(records) }
     }
 
-    private func startFile(after previous: String) throws {
+    private func startFile() throws {
         if descriptor >= 0 { close(descriptor) }
+        let previous = file
         file = "audit-\(WallClock.fileStamp())-\(String(seq + 1_000_000_000).dropFirst()).jsonl"
         let path = "\(configuration.directory)/\(file)"
         descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
-        guard descriptor >= 0 else { throw AuditError("open", path) }
+        guard descriptor >= 0 else {
+            file = previous
+            throw AuditError("open", path)
+        }
         size = 0
         var records = [
             (AuditCategory.fileStarted, previous.isEmpty ? "first file" : "after \(previous)", WallClock.timestamp())
@@ -67,7 +81,18 @@ final class AuditWriter {
         if !removed.isEmpty {
             records.append((.filesRemoved, removed.joined(separator: " "), WallClock.timestamp()))
         }
-        try write(records)
+        do {
+            try write(records)
+        } catch {
+            // An empty file would have no place in the chain.
+            if size == 0 {
+                close(descriptor)
+                descriptor = -1
+                unlink(path)
+                file = previous
+            }
+            throw error
+        }
     }
 
     /// - Returns: the names of the files that were past the age limit.

@@ -1,7 +1,20 @@
 internal import Glibc
 
-/// What is in a folder.
+/// Folders: what is in them, and making them.
 package enum Folder {
+    /// Makes a folder, and those it lies in, unless it is there.
+    ///
+    /// - Parameter mode: of each one that is made.
+    /// - Returns: nil, or what went wrong and with which folder.
+    package static func make(_ path: String, mode: UInt32) -> String? {
+        guard mkdir(path, mode) != 0, errno != EEXIST else { return nil }
+        let parent = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? ""
+        guard errno == ENOENT, !parent.isEmpty else { return "cannot make \(path): \(String(cString: strerror(errno)))" }
+        if let fault = make(parent, mode: mode) { return fault }
+        guard mkdir(path, mode) != 0, errno != EEXIST else { return nil }
+        return "cannot make \(path): \(String(cString: strerror(errno)))"
+    }
+
     /// The names in it, without hidden ones, in no particular order; none where it cannot be read.
     package static func names(_ path: String) -> [String] {
         guard let directory = opendir(path) else { return [] }

@@ -13,9 +13,7 @@ package enum PrivateFile {
 
     /// Makes a folder that only its owner may enter, unless it is there.
     package static func makeFolder(_ path: String) throws(PrivateFileError) {
-        guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
-            throw PrivateFileError("cannot make \(path): \(String(cString: strerror(errno)))")
-        }
+        if let fault = Folder.make(path, mode: 0o700) { throw PrivateFileError(fault) }
     }
 
     /// - Returns: nil where there is no such file.

@@ -10,7 +10,11 @@ package struct TokenKey: Sendable {
     package let created: Int
     /// Since when another key signs; nil for the one that does.
     package var retired: Int?
+    /// The longest life of a token that it signed, in seconds.
+    package var lifetime: Int
     let signingKey: SigningKey
+
+    func isBelieved(_ now: Int) -> Bool { (retired ?? now) + lifetime >= now }
 }
 
 /// The keys of the token service: the newest one signs, those before it are believed until their last token has ended.
@@ -21,51 +25,70 @@ package final class TokenKeys: Sendable {
         var kid: String
         var created: Int
         var retired: Int?
+        var lifetime: Int?
         /// PKCS #8, PEM.
         var key: String
     }
 
     private let path: String
-    /// How long a retired key goes on to be believed, in seconds: the life of the tokens it signed.
-    private let retention: Int
+    /// Of the tokens that are made now, in seconds.
+    private let lifetime: Int
     private let keys: Mutex<[TokenKey]>
 
     /// Reads the file, and makes it with a first key if there is none.
     ///
     /// - Throws: where the file cannot be read, is open to others or holds no keys.
-    package init(path: String, retention: Int, now: Int) throws {
+    package init(path: String, lifetime: Int, now: Int) throws {
         self.path = path
-        self.retention = retention
+        self.lifetime = lifetime
         if let octets = try PrivateFile.read(path) {
-            keys = Mutex(try Self.decode(octets, path))
+            var known = try Self.decode(octets, path, lifetime)
+            let last = known.count - 1
+            if known[last].lifetime < lifetime {
+                known[last].lifetime = lifetime
+                try Self.write(known, path)
+            }
+            keys = Mutex(known)
         } else {
-            let first = try Self.make(now)
+            let first = try Self.make(now, lifetime)
             keys = Mutex([first])
             try Self.write([first], path)
         }
     }
 
-    private static func decode(_ octets: [UInt8], _ path: String) throws -> [TokenKey] {
+    private static func decode(_ octets: [UInt8], _ path: String, _ lifetime: Int) throws -> [TokenKey] {
         guard let entries = try? JSONLines.decode([Entry].self, octets), !entries.isEmpty else {
             throw PrivateFileError("\(path) holds no token keys; move it away, and the next start makes new ones")
         }
         return try entries.map { entry in
             let key = try SigningKey(.pem(entry.key))
             guard key.rsaParameters != nil else { throw PrivateFileError("\(path): key \(entry.kid) is no RSA key") }
-            return TokenKey(id: entry.kid, created: entry.created, retired: entry.retired, signingKey: key)
+            return TokenKey(
+                id: entry.kid,
+                created: entry.created,
+                retired: entry.retired,
+                lifetime: entry.lifetime ?? lifetime,
+                signingKey: key
+            )
         }
     }
 
     private static func write(_ keys: [TokenKey], _ path: String) throws {
         let entries = keys.map {
-            Entry(kid: $0.id, created: $0.created, retired: $0.retired, key: $0.signingKey.pem)
+            Entry(
+                kid: $0.id,
+                created: $0.created,
+                retired: $0.retired,
+                lifetime: $0.lifetime,
+                key: $0.signingKey.pem
+            )
         }
         try AtomicFile.write(JSONLines.encode(entries), to: path, mode: 0o600)
     }
 
-    private static func make(_ now: Int) throws -> TokenKey {
+    private static func make(_ now: Int, _ lifetime: Int) throws -> TokenKey {
         let id = "key-" + Hexadecimal.text(try SecureRandom.octets(8))
-        return TokenKey(id: id, created: now, signingKey: try SigningKey.rsa())
+        return TokenKey(id: id, created: now, lifetime: lifetime, signingKey: try SigningKey.rsa())
     }
 
     /// The one that signs.
@@ -73,14 +96,14 @@ package final class TokenKeys: Sendable {
 
     /// All that are believed at `now`.
     package func all(now: Int) -> [TokenKey] {
-        keys.withLock { $0.filter { ($0.retired ?? now) + retention >= now } }
+        keys.withLock { $0.filter { $0.isBelieved(now) } }
     }
 
     /// Makes a new key that signs from now on. Those whose last token has ended are forgotten.
     package func rotate(now: Int) throws {
-        let next = try Self.make(now)
+        let next = try Self.make(now, lifetime)
         try keys.withLock { keys in
-            var changed = keys.filter { ($0.retired ?? now) + retention >= now }
+            var changed = keys.filter { $0.isBelieved(now) }
             for index in changed.indices where changed[index].retired == nil { changed[index].retired = now }
             changed.append(next)
             try Self.write(changed, path)

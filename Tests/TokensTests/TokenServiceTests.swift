@@ -15,7 +15,7 @@ internal import TunnelCore
     init() throws {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         service = TokenService(
-            keys: try TokenKeys(path: folder.path + "/keys.json", retention: 3600, now: Self.now),
+            keys: try TokenKeys(path: folder.path + "/keys.json", lifetime: 3600, now: Self.now),
             clients: try ServiceClients(path: folder.path + "/clients.json"),
             tenants: [
                 Tenant(subaccount: "3b7e1e5a", subdomain: "provider"), Tenant(subaccount: "77", subdomain: "tenant1"),
@@ -176,13 +176,28 @@ internal import TunnelCore
         let after = try service.issue(request(credentials(client(.connectivity))), now: Self.now + 10).access_token
         #expect(try JSONWebToken(after.utf8).keyID != JSONWebToken(before.utf8).keyID)
         // Read again, as after a restart.
-        let keys = try TokenKeys(path: path, retention: 3600, now: Self.now + 20)
+        let keys = try TokenKeys(path: path, lifetime: 3600, now: Self.now + 20)
         let verifier = try keys.verifier(clients: [], now: Self.now + 20)
         for token in [before, after] { _ = try verifier.verify(token.utf8, now: Self.now + 20) }
         #expect(keys.current.id == service.keys.current.id)
         #expect(keys.all(now: Self.now + 3611).count == 1)
         try keys.rotate(now: Self.now + 4000)
         #expect(keys.all(now: Self.now + 4000).count == 2)
+    }
+
+    @Test("A key is believed as long as the longest of its tokens, whatever new tokens have")
+    func shorterLifetime() throws {
+        let path = folder.path + "/keys.json"
+        let old = service.keys.current.id
+        let keys = try TokenKeys(path: path, lifetime: 4, now: Self.now + 10)
+        try keys.rotate(now: Self.now + 20)
+        #expect(keys.all(now: Self.now + 20 + 3600).map(\.id).contains(old))
+        #expect(!keys.all(now: Self.now + 21 + 3600).map(\.id).contains(old))
+        // The next one never signed anything longer.
+        let next = keys.current.id
+        try keys.rotate(now: Self.now + 30)
+        #expect(!keys.all(now: Self.now + 35).map(\.id).contains(next))
+        #expect(try TokenKeys(path: path, lifetime: 4, now: Self.now + 40).all(now: Self.now + 40).map(\.id).contains(old))
     }
 
     @Test("The key document has what xssec reads, and secrets lie in files that only their owner may open")
@@ -202,7 +217,7 @@ internal import TunnelCore
         #expect(throws: PrivateFileError.self) { try ServiceClients(path: self.folder.path + "/clients.json") }
         try Data("[]".utf8).write(to: folder.appending(path: "keys.json"))
         #expect(throws: PrivateFileError.self) {
-            try TokenKeys(path: self.folder.path + "/keys.json", retention: 1, now: Self.now)
+            try TokenKeys(path: self.folder.path + "/keys.json", lifetime: 1, now: Self.now)
         }
     }
 

@@ -64,9 +64,7 @@ package final class EnrolmentAuthority: CertificateAuthority {
     package init(folder: String, anchor: String?, lifetime: Int, audit: AuditLog) throws {
         self.folder = folder
         for path in [folder, folder + "/tokens", folder + "/issued", folder + "/revoked"] {
-            guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
-                throw EnrolmentError("cannot make \(path): \(String(cString: strerror(errno)))")
-            }
+            if let fault = Folder.make(path, mode: 0o700) { throw EnrolmentError(fault) }
         }
         issuer = try Self.loadIssuer(folder)
         self.anchor = anchor ?? issuer.authority.certificate

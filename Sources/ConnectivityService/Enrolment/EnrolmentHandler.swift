@@ -90,7 +90,9 @@ final class EnrolmentHandler: ChannelInboundHandler {
     private static func answer(_ request: EnrolmentRequest, _ hub: TunnelHub, _ remote: String) -> EnrolmentResponse {
         do {
             let response = try hub.authority.enrol(request)
-            hub.logger.notice("connector enrolled", metadata: ["remote": "\(remote)"])
+            let details = try? response.certificate.map { try CertificateDetails(.pem($0)) }
+            let connector = details?.connector.map { "\($0)" } ?? ""
+            hub.logger.notice("connector enrolled", metadata: ["remote": "\(remote)", "connector": "\(connector)"])
             return response
         } catch {
             hub.logger.warning("enrolment refused", metadata: ["remote": "\(remote)", "cause": "\(error)"])

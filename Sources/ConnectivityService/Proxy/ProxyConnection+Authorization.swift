@@ -109,19 +109,19 @@ extension ProxyConnection {
         )
     }
 
-    /// The location ID of a connection cannot change.
+    /// Subaccount and location ID of a connection cannot change.
     var otherTunnel: Refusal {
         let location = LogText.escaped(groupLocationID)
         return Refusal(
             status: 400,
             source: .client,
             phase: .request,
-            cause: "another location ID on a connection that is bound already",
+            cause: "another subaccount or location ID on a connection that is bound already",
             proxyStatus: "http_request_error",
             text:
                 "One of the headers [SAP-Connectivity-ConsumerAccount, SAP-Connectivity-SCC-Location_ID] was set with a "
                 + "different value compared to the value which was already used for this connection.\n"
-                + "Original tunnel ID: account:///\(subaccount)" + (location.isEmpty ? "" : "/\(location)")
+                + "Original tunnel ID: account:///\(LogText.escaped(groupSubaccount.utf8))" + (location.isEmpty ? "" : "/\(location)")
         )
     }
 }

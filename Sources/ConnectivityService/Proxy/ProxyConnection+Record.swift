@@ -68,7 +68,7 @@ extension ProxyConnection {
             inbound.withUnsafeReadableBytes { octets in
                 guard parser.target.upperBound <= octets.count else { return }
                 request =
-                    LogText.escaped(slice(octets, parser.method)) + " " + LogText.escaped(slice(octets, parser.target))
+                    LogText.escaped(slice(octets, parser.method)) + " " + LogText.target(slice(octets, parser.target))
             }
         }
         loop.audit.record(
@@ -105,18 +105,17 @@ extension ProxyConnection {
     private func remember(status: Int, _ report: RefusalReport) {
         var (method, target) = ("", "")
         if let head = exchange.rare?.head, exchange.headLength == 0 {
-            func value(_ name: StaticString) -> String {
-                for index in 0..<head.count where Octets.isExactly(head.name(index), name) {
-                    return LogText.escaped(head.value(index))
-                }
-                return ""
+            for index in 0..<head.count {
+                let (name, value) = (head.name(index), head.value(index))
+                if Octets.isExactly(name, ":method") { method = LogText.escaped(value) }
+                if Octets.isExactly(name, ":authority") { target = "http://" + LogText.escaped(value) }
+                if Octets.isExactly(name, ":path") { target += LogText.target(value) }
             }
-            (method, target) = (value(":method"), "http://" + value(":authority") + value(":path"))
         } else {
             inbound.withUnsafeReadableBytes { octets in
                 guard parser.target.upperBound <= octets.count else { return }
                 method = LogText.escaped(slice(octets, parser.method))
-                target = LogText.escaped(slice(octets, parser.target))
+                target = LogText.target(slice(octets, parser.target))
             }
         }
         loop.refusals.record(

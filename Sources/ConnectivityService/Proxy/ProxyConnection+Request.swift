@@ -56,7 +56,7 @@ extension ProxyConnection {
 
     private var accessText: String {
         inbound.withUnsafeReadableBytes { octets in
-            LogText.escaped(slice(octets, parser.method)) + " " + LogText.escaped(slice(octets, parser.target))
+            LogText.escaped(slice(octets, parser.method)) + " " + LogText.target(slice(octets, parser.target))
         }
     }
 
@@ -277,7 +277,7 @@ extension ProxyConnection {
         let isSame = groupLocationID.withUnsafeBytes { Octets.isEqual($0, locationID) }
         let subaccount = subaccount
         if group != nil, isSame, groupSubaccount == subaccount { return }
-        if loop.configuration.isStrict, binding != nil, !isSame { throw otherTunnel }
+        if loop.configuration.isStrict, binding != nil { throw otherTunnel }
         groupLocationID = Array(locationID)
         groupSubaccount = subaccount
         pin = nil

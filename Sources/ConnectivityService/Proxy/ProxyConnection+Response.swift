@@ -298,7 +298,7 @@ extension ProxyConnection: StreamReceiver {
             inbound.withUnsafeReadableBytes { octets in
                 guard parser.target.upperBound <= octets.count else { return }
                 metadata["method"] = "\(LogText.escaped(slice(octets, parser.method)))"
-                metadata["target"] = "\(LogText.escaped(slice(octets, parser.target)))"
+                metadata["target"] = "\(LogText.target(slice(octets, parser.target)))"
             }
         }
         loop.logger.warning("request failed", metadata: metadata)

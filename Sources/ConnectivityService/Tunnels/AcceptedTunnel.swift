@@ -11,6 +11,8 @@ internal import TunnelCore
 final class AcceptedTunnel: TunnelHandlerDelegate {
     private let hub: TunnelHub
     private let remote: String
+    /// Of the certificate, whether or not it counts.
+    private var claimed: ConnectorIdentity?
     private var peer: (identity: ConnectorIdentity, certificate: CertificateDetails)?
     private var registration: (group: TunnelGroup, tunnel: RegisteredTunnel)?
     private var control: ServiceControl?
@@ -25,6 +27,7 @@ final class AcceptedTunnel: TunnelHandlerDelegate {
         guard let certificate = tls.peerCertificate, let identity = certificate.connector else {
             throw TunnelError.noIdentity
         }
+        claimed = identity
         guard !hub.authority.isRevoked(certificate.serial) else { throw TunnelError.revoked }
         peer = (identity, certificate)
     }
@@ -60,8 +63,11 @@ final class AcceptedTunnel: TunnelHandlerDelegate {
     func tunnelClosed(_ tunnel: TunnelHandler, _ error: (any Error)?) {
         control = nil
         if registration == nil, let error, peer == nil || error is TunnelError {
-            hub.logger.warning("tunnel refused", metadata: ["remote": "\(remote)", "cause": "\(error)"])
-            hub.audit.record(.connectionRefused, "Tunnel from \(remote) refused: \(error)")
+            var metadata: Logger.Metadata = ["remote": "\(remote)", "cause": "\(error)"]
+            if let claimed { metadata["connector"] = "\(claimed)" }
+            hub.logger.warning("tunnel refused", metadata: metadata)
+            let whose = claimed.map { " of \($0)" } ?? ""
+            hub.audit.record(.connectionRefused, "Tunnel\(whose) from \(remote) refused: \(error)")
         }
         unregister(error.map { "\($0)" } ?? "closed by the connector")
     }

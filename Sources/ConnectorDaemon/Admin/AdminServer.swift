@@ -65,7 +65,7 @@ final class AdminServer: Sendable {
             }
             unlink(path)
         } else if let folder = path.lastIndex(of: "/").map({ String(path[..<$0]) }), !folder.isEmpty {
-            mkdir(folder, 0o750)
+            _ = Folder.make(folder, mode: 0o750)
         }
         // Made with the right mode from the start.
         let mask = umask(0o117)

@@ -68,8 +68,9 @@ extension CloudDaemon: HTTPRouter {
             )
             audit.flush()
             let served = state.withLock { $0.current.service.subaccount }
+            let tenants = api?.tokens.tenants.map(\.subaccount) ?? []
             let note =
-                served == wish.subaccount
+                served == wish.subaccount || tenants.contains(wish.subaccount)
                 ? nil : "this service serves subaccount \"\(served)\"; no request will reach the new connector"
             return .json(AdminMessage.Token(token: token.text, expires: token.expires, note: note))
         } catch {

@@ -189,7 +189,7 @@ final class CloudDaemon: Sendable {
         await apiServer?.stop()
         await admin.stop()
         audit.record(.serviceStopped, "Connectivity service stopped")
-        audit.flush()
+        audit.end()
         spans?.flush()
         logger.info("connectivity service stopped")
     }

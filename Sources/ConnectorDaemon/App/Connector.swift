@@ -139,8 +139,18 @@ final class Connector: Sendable {
     /// Replaces all tunnels by new ones, which come first.
     func rotate() throws { try replaceFleet() }
 
-    /// Returns when the last replacement of tunnels is over.
-    func waitForReplacement() async { await current.withLock { $0.replacement }?.value }
+    /// Waits for the last replacement of tunnels, but not longer than `limit`.
+    ///
+    /// - Returns: nil when it is over, otherwise what it waits for.
+    func waitForReplacement(upTo limit: Duration) async -> String? {
+        guard let replacement = current.withLock({ $0.replacement }) else { return nil }
+        await firstOf(replacement, limit)
+        let (fleets, new) = current.withLock { ($0.fleets.map(\.fleet.id), $0.lastFleet) }
+        guard fleets.contains(where: { $0 < new }) else { return nil }
+        guard state.live(fleet: new).isEmpty else { return "requests on the old tunnels are still in flight" }
+        let causes = state.failures.map { "\($0.key): \($0.value)" }.sorted().joined(separator: "; ")
+        return "no new tunnel has come up, and the old ones stay until one does" + (causes.isEmpty ? "" : " (\(causes))")
+    }
 
     private func addFleet(_ configuration: ConnectorConfiguration) throws {
         let context = try TLSContext(configuration.tunnelTLS)
@@ -163,12 +173,10 @@ final class Connector: Sendable {
     private func replaceFleet() throws {
         try addFleet(configuration)
         current.withLock { current in
-            let previous = current.replacement
+            // Its fleet may never get a tunnel; this one retires all that came before.
+            current.replacement?.cancel()
             let new = current.lastFleet
-            current.replacement = Task { [self] in
-                await previous?.value
-                await retireFleets(before: new)
-            }
+            current.replacement = Task { [self] in await retireFleets(before: new) }
         }
     }
 
@@ -179,7 +187,9 @@ final class Connector: Sendable {
         let count = old.reduce(0) { $0 + state.live(fleet: $1.fleet.id).count }
         let limit = Task { [state] in await state.waitUntilConnected(max(count, 1), fleet: new) }
         await firstOf(limit, .seconds(5))
+        limit.cancel()
         await state.waitUntilConnected(1, fleet: new)
+        guard !Task.isCancelled else { return }
         // Each fleet drains its tunnels.
         for (_, task) in old { task.cancel() }
         for (_, task) in old { await task.value }

@@ -6,7 +6,8 @@ final class ConnectorState: Sendable {
     private struct Tunnels {
         var live: [Int: DialedTunnel] = [:]
         var failures: [String: String] = [:]
-        var waiting: [(fleet: Int?, count: Int, continuation: CheckedContinuation<Void, Never>)] = []
+        var waiting: [(id: Int, fleet: Int?, count: Int, continuation: CheckedContinuation<Void, Never>)] = []
+        var lastWaiting = 0
         var lastID = 0
         var connects = 0
         var disconnects = 0
@@ -86,15 +87,27 @@ final class ConnectorState: Sendable {
         tunnels.withLock { $0.live.values.filter { fleet == nil || $0.fleet == fleet } }.sorted { $0.id < $1.id }
     }
 
-    /// Returns as soon as so many tunnels are up.
+    /// Returns as soon as so many tunnels are up, or the task is cancelled.
     func waitUntilConnected(_ count: Int = 1, fleet: Int? = nil) async {
-        await withCheckedContinuation { continuation in
-            let isConnected = tunnels.withLock { tunnels in
-                let isConnected = tunnels.count(fleet) >= count
-                if !isConnected { tunnels.waiting.append((fleet, count, continuation)) }
-                return isConnected
+        let id = tunnels.withLock { tunnels in
+            tunnels.lastWaiting += 1
+            return tunnels.lastWaiting
+        }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isOver = tunnels.withLock { tunnels in
+                    let isOver = tunnels.count(fleet) >= count || Task.isCancelled
+                    if !isOver { tunnels.waiting.append((id, fleet, count, continuation)) }
+                    return isOver
+                }
+                if isOver { continuation.resume() }
             }
-            if isConnected { continuation.resume() }
+        } onCancel: {
+            let waiter = tunnels.withLock { tunnels in
+                let index = tunnels.waiting.firstIndex { $0.id == id }
+                return index.map { tunnels.waiting.remove(at: $0) }
+            }
+            waiter?.continuation.resume()
         }
     }
 

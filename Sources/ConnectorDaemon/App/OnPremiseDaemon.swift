@@ -129,7 +129,7 @@ final class OnPremiseDaemon: Sendable {
         }
         await admin.stop()
         audit.record(.serviceStopped, "Connector stopped")
-        audit.flush()
+        audit.end()
         spans?.flush()
         logger.info("connector stopped")
     }
@@ -244,7 +244,10 @@ extension OnPremiseDaemon: HTTPRouter {
         case ("POST", "/rotate"):
             do {
                 for connector in connectors { try connector.rotate() }
-                for connector in connectors { await connector.waitForReplacement() }
+                for connector in connectors {
+                    guard let waiting = await connector.waitForReplacement(upTo: .seconds(40)) else { continue }
+                    return .error(.gatewayTimeout, "not rotated yet: \(waiting)")
+                }
                 return .json(AdminMessage.Empty())
             } catch {
                 return .error(.internalServerError, "\(error)")

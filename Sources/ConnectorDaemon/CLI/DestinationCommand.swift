@@ -192,7 +192,7 @@ struct DestinationCommand: AsyncParsableCommand {
 
     private static func read(_ path: String) throws -> [NamedConfiguration] {
         guard let format = FileFormat(fileName: path) else {
-            throw AdminFailure("\(path): the name must end with .json, .yaml or .properties")
+            throw AdminFailure("\(path): the name must end with .json, .yaml, .yml or .properties")
         }
         do {
             let octets = try PlainFile.read(path, maxOctets: DestinationFile.maxOctets)

@@ -22,12 +22,16 @@ struct EnvCommand: AsyncParsableCommand {
     enum Format: String, ExpressibleByArgument, CaseIterable { case shell, vcap }
 
     @Option(help: "shell: export lines for a POSIX shell; vcap: JSON.")
-    var format = Format.shell
+    var format: Format?
 
     @Option(help: "Write files below this folder instead, readable for their owner only.")
     var directory: String?
 
     @OptionGroup var service: ServiceOptions
+
+    func validate() throws {
+        guard directory == nil || format == nil else { throw ValidationError("--format is of no use with --directory") }
+    }
 
     func run() async throws {
         try await AdminCommand.run(service.admin) { client in
@@ -42,7 +46,7 @@ struct EnvCommand: AsyncParsableCommand {
                 return
             }
             let text = String(decoding: JSONLines.encode(bindings).dropLast(), as: UTF8.self)
-            switch format {
+            switch format ?? .shell {
             case .vcap: print(text)
             case .shell: print("export VCAP_SERVICES=\(Self.quoted(text))")
             }
@@ -97,6 +101,13 @@ struct TokenCommand: AsyncParsableCommand {
         var user: String?
 
         @OptionGroup var options: ServiceOptions
+
+        func validate() throws {
+            // An empty variable of a shell would ask for another token than its writer meant.
+            for (name, value) in [("--user", user), ("--subaccount", subaccount)] where value?.isEmpty == true {
+                throw ValidationError("\(name) is empty")
+            }
+        }
 
         func run() async throws {
             try await AdminCommand.run(options.admin) { client in

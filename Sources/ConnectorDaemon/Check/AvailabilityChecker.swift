@@ -58,6 +58,7 @@ final class AvailabilityChecker: Sendable {
     func apply(_ snapshot: ForwardingSnapshot, _ configuration: Configuration) {
         state.withLock { state in
             let isTrustChanged = state.tls !== snapshot.backendTLS
+            let isIntervalChanged = state.configuration.interval != configuration.interval
             state.tls = snapshot.backendTLS
             state.configuration = configuration
             var entries: [AvailabilityTarget: Entry] = [:]
@@ -67,6 +68,9 @@ final class AvailabilityChecker: Sendable {
                     var entry = state.entries[target] ?? Entry()
                     entry.systems = []
                     if isTrustChanged, target.isTLS { entry.due = .now() }
+                    if isIntervalChanged, let interval = configuration.interval, let last = entry.lastCheck {
+                        entry.due = min(entry.due, last + interval)
+                    }
                     entries[target] = entry
                 }
                 // In place: thousands of systems may share an internal host.

@@ -28,7 +28,7 @@ final class CloudAPI: HTTPRouter {
         try PrivateFile.makeFolder(configuration.directory)
         let keys = try TokenKeys(
             path: configuration.directory + "/token-keys.json",
-            retention: configuration.tokenLifetime,
+            lifetime: configuration.tokenLifetime,
             now: WallClock.seconds()
         )
         tokens = TokenService(
@@ -64,7 +64,10 @@ final class CloudAPI: HTTPRouter {
         }
         switch request.path {
         case "/oauth/token", "/oauth2/token":
-            guard request.method == "POST" else { return Self.notAllowed("POST") }
+            guard request.method == "POST" else {
+                let refusal = TokenRefusal(status: 405, error: "invalid_request", description: "Only POST is allowed here")
+                return HTTPResponse(status: .methodNotAllowed, headers: ["allow": "POST"], body: refusal.body)
+            }
             return issue(request)
         case "/token_keys":
             guard ["GET", "HEAD"].contains(request.method) else { return Self.notAllowed("GET") }
@@ -113,7 +116,10 @@ final class CloudAPI: HTTPRouter {
             )
         } catch let refusal as TokenRefusal {
             audit.record(.tokenRefused, "Token refused: \(refusal.error): \(LogText.escaped(refusal.description.utf8))")
-            logger.info("token refused", metadata: ["cause": "\(LogText.escaped(refusal.description.utf8))"])
+            logger.info(
+                "token refused",
+                metadata: ["cause": "\(LogText.escaped(refusal.description.utf8))", "client": "\(request.remote)"]
+            )
             var response = HTTPResponse(status: .init(statusCode: refusal.status), body: refusal.body)
             if refusal.status == 401 { response.headers = ["www-authenticate": "Basic realm=\"token service\""] }
             return response

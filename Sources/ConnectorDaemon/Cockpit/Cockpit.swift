@@ -13,6 +13,7 @@ final class Cockpit: HTTPRouter {
     private let service: ConnectivityService
     private let admin: DestinationAdmin
     private let logger: Logger
+    private let guesses = PasswordGuesses()
 
     init(_ access: CockpitAccess, _ service: ConnectivityService, _ api: DestinationAPI, _ logger: Logger) {
         self.access = access
@@ -22,17 +23,25 @@ final class Cockpit: HTTPRouter {
     }
 
     func answer(_ request: HTTPRequest) async -> HTTPResponse {
+        let isGuess = access.password != nil && request.headers.contains(name: "authorization")
+        if isGuess, !guesses.mayTry(request.remote) {
+            var response = HTTPResponse.text(.tooManyRequests, "One password a second.\n")
+            response.headers = ["retry-after": "1"]
+            return Self.hardened(response)
+        }
         switch access.judge(request) {
-        case .allowed: return Self.hardened(await route(request))
+        case .allowed:
+            var request = request
+            if request.method == "HEAD" { request.method = "GET" }
+            return Self.hardened(await route(request))
         case .wrongHost:
             return Self.hardened(
                 .text(.misdirectedRequest, "This page is not served under this name; see cockpit.host-names.\n")
             )
         case .wrongPassword:
-            if request.headers.contains(name: "authorization") {
-                logger.warning("cockpit: wrong password")
-                // Guessing takes its time.
-                try? await Task.sleep(for: .seconds(1))
+            if isGuess {
+                logger.warning("cockpit: wrong password", metadata: ["client": "\(request.remote)"])
+                guesses.failed(request.remote)
             }
             var response = HTTPResponse.text(.unauthorized, "The cockpit needs its password.\n")
             response.headers = ["www-authenticate": "Basic realm=\"cockpit\", charset=\"UTF-8\""]

@@ -190,7 +190,7 @@ enum CloudConfigurationReader {
             }
         }
         if let anchor = section.string("trust-anchor") {
-            enrolment.anchor = Credential.path(anchor)
+            enrolment.anchor = Credential.path(anchor, of: .cloud)
             ConfigurationFile.checkReadable(
                 enrolment.anchor,
                 section.place("trust-anchor"),
@@ -261,7 +261,7 @@ enum CloudConfigurationReader {
         for name in names where !usesOwnCertificate {
             let isOptional = enrolment != nil && name == "trusted-ca"
             let value = isOptional ? section.string(name) : section.required(name, "a PEM file")
-            paths[name] = value.map(Credential.path)
+            paths[name] = value.map { Credential.path($0, of: .cloud) }
             if let path = paths[name] {
                 ConfigurationFile.checkReadable(path, section.place(name), section.path(name), findings)
             }

@@ -23,7 +23,7 @@ enum CockpitReader {
             }
             cockpit.hostNames.append(name)
         }
-        if let path = section.string("password-file").map(Credential.path) {
+        if let path = section.string("password-file").map({ Credential.path($0, of: .cloud) }) {
             do throws(ConfigurationError) {
                 var text = String(decoding: try ConfigurationFile.bytes(path), as: UTF8.self)
                 while text.hasSuffix("\n") || text.hasSuffix("\r") { text.removeLast() }

@@ -88,7 +88,7 @@ struct ConnectorConfigurationReader {
             ("certificate", \ConnectorConfiguration.Tunnel.certificate), ("private-key", \.privateKey),
             ("trusted-ca", \.trustedCA),
         ] as [(String, WritableKeyPath<ConnectorConfiguration.Tunnel, String>)] {
-            if let value = section.required(name, "a PEM file").map(Credential.path) {
+            if let value = section.required(name, "a PEM file").map({ Credential.path($0) }) {
                 configuration.tunnel[keyPath: path] = value
                 ConfigurationFile.checkReadable(value, section.place(name), section.path(name), findings)
             }
@@ -119,7 +119,7 @@ struct ConnectorConfigurationReader {
             configuration.tunnel.proxy = DialerConfiguration.Proxy(host: address.host, port: address.port)
         }
         let user = section.string("user")
-        let file = section.string("password-file").map(Credential.path)
+        let file = section.string("password-file").map { Credential.path($0) }
         if let user, user.contains(":") {
             findings.error(section.place("user"), "tunnel.http-proxy.user", "must not contain a colon (RFC 7617)")
         }

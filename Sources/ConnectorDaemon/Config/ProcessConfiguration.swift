@@ -94,19 +94,32 @@ struct ProcessConfiguration: Sendable, Equatable {
 
 /// Secrets that systemd hands over (systemd.exec(5), `LoadCredential=`).
 enum Credential {
-    private static let elsewhere = "/run/credentials/connector.service"
+    /// Which of the two services.
+    enum Service: String {
+        case connector = "connector"
+        case cloud = "connector-cloud"
+
+        var folder: String { "/run/credentials/\(rawValue).service" }
+    }
 
     /// Whether a path is that of a credential which only the service can see.
     static func isElsewhere(_ path: String) -> Bool {
-        getenv("CREDENTIALS_DIRECTORY") == nil && path.hasPrefix(elsewhere + "/")
+        getenv("CREDENTIALS_DIRECTORY") == nil
+            && [Service.connector, .cloud].contains { path.hasPrefix($0.folder + "/") }
     }
 
     /// `credential:NAME` stands for the file of that name in the service's credentials directory.
-    static func path(_ text: String) -> String {
+    ///
+    /// For root's commands outside of the service it is the file that systemd takes it from, which is there before the
+    /// first start: the units load the folder `/etc/SERVICE/credentials` as `connector_*`.
+    static func path(_ text: String, of service: Service = .connector) -> String {
         let prefix = "credential:"
         guard text.hasPrefix(prefix) else { return text }
-        let folder = getenv("CREDENTIALS_DIRECTORY").map { String(cString: $0) } ?? elsewhere
-        return folder + "/" + text.dropFirst(prefix.count)
+        let name = text.dropFirst(prefix.count)
+        if let folder = getenv("CREDENTIALS_DIRECTORY") { return String(cString: folder) + "/" + name }
+        let source = "/etc/\(service.rawValue)/credentials/\(name.dropFirst("connector_".count))"
+        if name.hasPrefix("connector_"), !name.contains("/"), access(source, R_OK) == 0 { return source }
+        return service.folder + "/" + name
     }
 }
 

@@ -24,6 +24,8 @@ struct Enrolment {
 
     func run() async throws -> Result {
         try checkFit()
+        // Before the token is spent, which works once.
+        try checkFiles()
         let key = try SigningKey()
         let request = EnrolmentRequest(secret: token.secret, certificateRequest: try key.certificateRequest())
         let response = try await ask(request)
@@ -155,9 +157,22 @@ struct Enrolment {
 
     // MARK: Files
 
+    private static func folder(of path: String) -> String {
+        path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    }
+
+    private func checkFiles() throws {
+        if let owner, geteuid() == 0, getpwnam(owner) == nil { throw EnrolFailure("there is no user \(owner)") }
+        for path in [configuration.tunnel.privateKey, configuration.tunnel.certificate, configuration.tunnel.trustedCA] {
+            let folder = Self.folder(of: path)
+            if let fault = Folder.make(folder, mode: 0o750) { throw EnrolFailure(fault) }
+            guard access(folder, W_OK) == 0 else {
+                throw EnrolFailure("cannot write into \(folder): \(String(cString: strerror(errno)))")
+            }
+        }
+    }
+
     private func write(_ text: String, _ path: String, _ mode: UInt32) throws {
-        let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-        try makeFolder(folder)
         try AtomicFile.write(text, to: path, mode: mode)
         guard geteuid() == 0 else { return }
         var information = stat()
@@ -166,18 +181,11 @@ struct Enrolment {
         if let owner {
             guard let entry = getpwnam(owner) else { throw EnrolFailure("there is no user \(owner)") }
             (user, group) = (entry.pointee.pw_uid, entry.pointee.pw_gid)
-        } else if stat(folder.isEmpty ? "/" : folder, &information) == 0 {
+        } else if stat(Self.folder(of: path), &information) == 0 {
             (user, group) = (information.st_uid, information.st_gid)
         }
         guard chown(path, user, group) == 0 else {
             throw EnrolFailure("cannot give \(path) to its owner: \(String(cString: strerror(errno)))")
-        }
-    }
-
-    private func makeFolder(_ folder: String) throws {
-        guard !folder.isEmpty, access(folder, F_OK) != 0 else { return }
-        guard mkdir(folder, 0o750) == 0 else {
-            throw EnrolFailure("cannot make \(folder): \(String(cString: strerror(errno)))")
         }
     }
 }

@@ -302,7 +302,7 @@ final class ForwardedRequest: StreamReceiver {
             metadata["internal_host"] = "\(permit.system.internalAddress)"
         } else if let request {
             metadata["virtual_host"] = "\(LogText.escaped(request.authority))"
-            metadata["path"] = "\(LogText.escaped(request.path))"
+            metadata["path"] = "\(LogText.target(request.path))"
         }
         loop.logger.warning(
             refusal.source == .policy ? "request refused" : "request failed",

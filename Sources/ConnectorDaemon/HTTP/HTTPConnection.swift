@@ -21,20 +21,22 @@ final class HTTPConnection: ChannelInboundHandler {
     private let router: any HTTPRouter
     private var head: HTTPRequestHead?
     private var body: [UInt8] = []
-    private var hasFailed = false
+    /// The client is left time to read an answer to what it has not sent yet: octets that arrive on a closed socket would
+    /// reset the connection, and the answer with it.
+    private var isLingering = false
+    private static let lingering = TimeAmount.seconds(2)
 
     init(_ router: any HTTPRouter) { self.router = router }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !isLingering else { return }
         switch unwrapInboundIn(data) {
         case .head(let head):
             self.head = head
             body = []
         case .body(let buffer):
             guard body.count + buffer.readableBytes <= Self.bodyLimit else {
-                head = nil
-                write(.error(.payloadTooLarge, "at most \(Self.bodyLimit) octets"), false, context)
-                return
+                return reject(.error(.payloadTooLarge, "at most \(Self.bodyLimit) octets"), context)
             }
             body += Array(buffer.readableBytesView)
         case .end:
@@ -45,7 +47,8 @@ final class HTTPConnection: ChannelInboundHandler {
                 path: String(parts.first ?? ""),
                 query: parts.count > 1 ? String(parts[1]) : "",
                 headers: head.headers,
-                body: body
+                body: body,
+                remote: context.remoteAddress?.ipAddress ?? ""
             )
             let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
             context.eventLoop.makeFutureWithTask { [router] in await router.answer(request) }
@@ -74,9 +77,20 @@ final class HTTPConnection: ChannelInboundHandler {
             context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: response.body)))), promise: nil)
         }
         let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        let (isLingering, lingering) = (isLingering, Self.lingering)
         context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in
-            if !isKeptAlive { bound.value.close(promise: nil) }
+            guard !isKeptAlive else { return }
+            guard isLingering else { return bound.value.close(promise: nil) }
+            bound.value.close(mode: .output, promise: nil)
+            bound.value.eventLoop.scheduleTask(in: lingering) { bound.value.close(promise: nil) }
         }
+    }
+
+    /// Answers what has not come to its end, and never will.
+    private func reject(_ response: HTTPResponse, _ context: ChannelHandlerContext) {
+        head = nil
+        isLingering = true
+        write(response, false, context)
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -84,15 +98,14 @@ final class HTTPConnection: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        guard let error = error as? HTTPParserError, !hasFailed else { return context.close(promise: nil) }
-        hasFailed = true
-        head = nil
+        // What comes after an error is one error more.
+        guard !isLingering else { return }
+        guard let error = error as? HTTPParserError else { return context.close(promise: nil) }
         let isTooLong = error == .headerOverflow
-        write(
+        reject(
             isTooLong
                 ? .text(.requestHeaderFieldsTooLarge, "the head of the request is longer than 80 KiB")
                 : .text(.badRequest, "the request is not HTTP/1.1: \(error)"),
-            false,
             context
         )
     }

@@ -10,6 +10,8 @@ struct HTTPRequest: Sendable {
     var query = ""
     var headers = HTTPHeaders()
     var body: [UInt8]
+    /// IP address of the client; empty for a socket in the file system.
+    var remote = ""
 
     /// Of the `Host` field, in lower case, without a port.
     var host: String {

@@ -22,9 +22,11 @@ struct ProxyConnectError: Error, CustomStringConvertible {
         )
     }
 
-    init(status: Int, proxy: String, service: String) {
+    init(status: Int, proxy: String, service: String, hasCredentials: Bool) {
         let advice =
             switch status {
+            case 407 where hasCredentials:
+                "it does not take this user and password: check tunnel.http-proxy.user and password-file"
             case 407: "it asks for a user and password: set tunnel.http-proxy.user and password-file"
             case 403: "it does not allow this connection: ask its operator to allow CONNECT to \(service)"
             case 502, 503, 504: "it cannot reach \(service) itself: ask its operator to open the way"
@@ -85,7 +87,13 @@ final class ProxyConnectHandler: ChannelInboundHandler, RemovableChannelHandler 
             )
         }
         guard parser.status / 100 == 2 else {
-            return fail(context, ProxyConnectError(status: Int(parser.status), proxy: name, service: service))
+            let error = ProxyConnectError(
+                status: Int(parser.status),
+                proxy: name,
+                service: service,
+                hasCredentials: proxy.credentials != nil
+            )
+            return fail(context, error)
         }
         timer?.cancel()
         received.moveReaderIndex(forwardBy: parser.headLength)

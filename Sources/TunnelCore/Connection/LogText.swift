@@ -21,4 +21,21 @@ package enum LogText {
         }
         return text
     }
+
+    /// A request target, or a path with its query, without what may hold a secret: user and password before the host, and
+    /// the query. An ellipsis stands where there was one.
+    package static func target(_ octets: some BidirectionalCollection<UInt8>) -> String {
+        let kept = octets.prefix { $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }
+        let query = kept.count < octets.count ? "?…" : ""
+        let slash = UInt8(ascii: "/")
+        var scheme = kept.prefix(0)
+        var rest = kept[...]
+        if let colon = kept.firstIndex(of: UInt8(ascii: ":")), kept[colon...].dropFirst().starts(with: [slash, slash]) {
+            let start = kept.index(colon, offsetBy: 3)
+            (scheme, rest) = (kept[..<start], kept[start...])
+        }
+        let authority = rest.prefix { $0 != slash }
+        guard let at = authority.lastIndex(of: UInt8(ascii: "@")) else { return escaped(kept) + query }
+        return escaped(scheme) + "…" + escaped(rest[at...]) + query
+    }
 }

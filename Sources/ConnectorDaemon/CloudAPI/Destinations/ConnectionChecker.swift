@@ -156,7 +156,7 @@ final class ConnectionChecker: Sendable {
             check.detail = "\(url.path.prefix { $0 != "?" }) on \(system): \(report.cause)."
             if url.path == "/" {
                 check.detail! +=
-                    " The destination's URL has no path, so the check asked for \"/\"; programs may still reach "
+                    " The destination's URL has no path but \"/\", which the check asked for; programs may still reach "
                 check.detail! += "exposed paths below it."
             }
         case ("backend", "connect"), ("backend", "tls"):

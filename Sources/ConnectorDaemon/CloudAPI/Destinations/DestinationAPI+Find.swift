@@ -44,10 +44,12 @@ extension DestinationAPI {
                 owner: version == .v1 ? owner(found.destination, caller) : nil,
                 destinationConfiguration: found.properties.mapValues { .string($0) }
             )
-            if try !query.flag("$skipTokenRetrieval") {
+            // A Basic token is user and password in other letters.
+            let isWithoutSecrets = try query.flag("$skipCredentials")
+            if try !query.flag("$skipTokenRetrieval"), !isWithoutSecrets {
                 answer.authTokens = try await authTokens(found.properties, request)
             }
-            if try query.flag("$skipCredentials") {
+            if isWithoutSecrets {
                 for key in found.properties.keys where NamedConfiguration.isSecret(key) {
                     answer.destinationConfiguration[key] = nil
                 }
