@@ -121,7 +121,10 @@ package final class AuditLog: Sendable {
         flush()
         let waiting = pending.withLock { $0.records.count + $0.lost }
         guard waiting > 0 else { return }
-        logger.error("audit records are lost: the log could not be written to the end", metadata: ["count": "\(waiting)"])
+        logger.error(
+            "audit records are lost: the log could not be written to the end",
+            metadata: ["count": "\(waiting)"]
+        )
     }
 
     private func write() {

@@ -9,7 +9,9 @@ package enum Folder {
     package static func make(_ path: String, mode: UInt32) -> String? {
         guard mkdir(path, mode) != 0, errno != EEXIST else { return nil }
         let parent = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? ""
-        guard errno == ENOENT, !parent.isEmpty else { return "cannot make \(path): \(String(cString: strerror(errno)))" }
+        guard errno == ENOENT, !parent.isEmpty else {
+            return "cannot make \(path): \(String(cString: strerror(errno)))"
+        }
         if let fault = make(parent, mode: mode) { return fault }
         guard mkdir(path, mode) != 0, errno != EEXIST else { return nil }
         return "cannot make \(path): \(String(cString: strerror(errno)))"

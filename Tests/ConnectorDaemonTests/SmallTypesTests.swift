@@ -36,6 +36,20 @@ struct FindingTests {
     }
 }
 
+struct PasswordGuessesTests {
+    @Test("Who was wrong waits for a second, others do not, and so many are remembered and no more")
+    func guesses() {
+        let guesses = PasswordGuesses()
+        let start = ContinuousClock.now
+        guesses.failed("a", now: start)
+        #expect(!guesses.mayTry("a", now: start + .milliseconds(999)))
+        #expect(guesses.mayTry("b", now: start) && guesses.mayTry("a", now: start + .seconds(1)))
+        for index in 0..<PasswordGuesses.limit { guesses.failed("c\(index)", now: start) }
+        #expect(!guesses.mayTry("b", now: start + .milliseconds(500)))
+        #expect(guesses.mayTry("b", now: start + .seconds(1)))
+    }
+}
+
 struct ConnectorLogHandlerTests {
     @Test("Nothing that a value holds can leave its quotes or its line")
     func escaping() {

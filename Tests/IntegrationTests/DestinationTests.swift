@@ -82,6 +82,9 @@ internal import Testing
         #expect(found.headers.contains("etag: "))
         let skipped = try api.ask("GET", "v1/destinations/TestBasic?%24skipTokenRetrieval=true&$skipCredentials=true")
         #expect(skipped.object["authTokens"] == nil && !skipped.body.contains("pass12345"))
+        // A Basic token is the password as well.
+        let bare = try api.ask("GET", "v1/destinations/TestBasic?$skipCredentials=true")
+        #expect(bare.status == 200 && bare.object["authTokens"] == nil && !bare.body.contains("pass12345"))
         let missing = try api.ask("GET", "v1/destinations/nope")
         #expect(missing.status == 404)
         #expect(missing.body == #"{"ErrorMessage":"Configuration with the specified name was not found"}"#)
@@ -398,6 +401,9 @@ internal import Testing
         }
         #expect(try ask("/").status == 401)
         #expect(try ask("/", "-u", "x:wrong").status == 401)
+        #expect(try ask("/", "-u", "x:long password").status == 429)
+        // A client that was wrong waits for a second.
+        #expect(try Rig.eventually { try ask("/", "-u", "x:long password").status == 200 })
         let page = try ask("/", "-u", "x:long password")
         #expect(page.status == 200 && page.headers.contains("content-security-policy: default-src 'none'"))
         let token = try #require(page.body.split(separator: "change-token\" content=\"").last?.prefix { $0 != "\"" })

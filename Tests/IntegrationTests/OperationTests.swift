@@ -85,6 +85,50 @@ struct OperationTests {
         #expect(try isShown("  reachable"))
     }
 
+    @Test("A shorter interval of checks counts from the reload on")
+    func shorterInterval() throws {
+        let backend = TestServer.http { _, _ in TestServer.ok("") }
+        let rig = try Rig()
+        defer { rig.stop() }
+        let connector = try rig.startConnector(systems: Rig.system(port: backend.port), extra: "check: {interval: 1h}")
+        try connector.wait(for: "internal host reachable")
+        backend.stop()
+        try rig.rewrite { $0.replacingOccurrences(of: "interval: 1h", with: "interval: 1s") }
+        #expect(try rig.control("reload", "--config", "connector0.conf").status == 0)
+        try connector.wait(for: "internal host not reachable")
+    }
+
+    @Test("A wrong address of the service keeps the old tunnels, and its correction leaves nothing of it behind")
+    func wrongService() throws {
+        let backend = Load.backend()
+        defer { backend.stop() }
+        let rig = try Rig()
+        defer { rig.stop() }
+        try rig.startConnector(systems: Rig.system(port: backend.port), connections: 2)
+        let own = "service: localhost:\(rig.tunnelPort)"
+        for wrong in ["service: localhost:1", "service: 127.0.0.1:2"] {
+            try rig.rewrite { $0.replacingOccurrences(of: own, with: wrong) }
+            #expect(try rig.control("reload", "--config", "connector0.conf").status == 0)
+            let isSaid = try Rig.eventually {
+                try rig.control("status", "--config", "connector0.conf").output.contains("no tunnel")
+            }
+            #expect(isSaid)
+            #expect(try rig.curl("http://backend.test/").hasPrefix("HTTP/1.1 200"))
+            try rig.rewrite { $0.replacingOccurrences(of: wrong, with: own) }
+            #expect(try rig.control("reload", "--config", "connector0.conf").status == 0)
+        }
+        func tunnels() throws -> Bool {
+            let metrics = try Self.curl(rig, "/metrics")
+            let status = try rig.control("status", "--config", "connector0.conf").output
+            return metrics.contains("connector_tunnels{subaccount=\"test\",location_id=\"\"} 2")
+                && !status.contains("no tunnel")
+        }
+        #expect(try Rig.eventually { try tunnels() })
+        #expect(try rig.control("rotate", "--config", "connector0.conf").status == 0)
+        #expect(try Rig.eventually { try tunnels() })
+        #expect(try rig.curl("http://backend.test/").hasPrefix("HTTP/1.1 200"))
+    }
+
     @Test("However often a check is demanded, a host is asked once in a second, and never twice at once")
     func noFlood() throws {
         let backend = TestServer.http { _, _ in TestServer.ok("") }
@@ -305,7 +349,7 @@ struct OperationTests {
         #expect(ill.status == 1 && ill.output.contains("FAILED  proxy") && ill.output.contains("407"), "\(ill.output)")
         let refused = try LoggedProcess(["run", "--config", "connector0.conf"], folder: rig.folder)
         defer { refused.stop(SIGKILL) }
-        try refused.wait(for: "it asks for a user and password")
+        try refused.wait(for: "it does not take this user and password")
     }
 
     @Test("The doctor names the step that fails")

@@ -96,6 +96,38 @@ struct ResourceTests {
         #expect(connector.stop() == 0)
     }
 
+    /// The audit log of before on a disk that has no room left.
+    static let fullDisk = [
+        "/usr/bin/unshare", "--mount", "sh", "-c",
+        "mv audit kept && mkdir audit && mount -t tmpfs -o size=64k tmpfs audit && cp -p kept/* audit/ "
+            + "&& (cat /dev/zero > audit/filler 2>/dev/null; true) && exec \"$0\" \"$@\"",
+    ]
+
+    @Test(
+        "With a full disk a connector starts all the same, and its audit log goes on when there is room",
+        .enabled(if: isRoot)
+    )
+    func startsOnFullDisk() throws {
+        let backend = Load.backend()
+        defer { backend.stop() }
+        let rig = try Rig()
+        defer { rig.stop() }
+        try rig.startConnector(
+            systems: Rig.system(port: backend.port),
+            extra: "audit: {directory: audit, level: all}"
+        ).stop()
+        let connector = try rig.restartConnector(wrapper: Self.fullDisk)
+        try connector.wait(for: "audit log cannot be written")
+        #expect(try rig.control("status", "--config", "connector0.conf").output.contains("cannot be written"))
+        #expect(try rig.curl("http://backend.test/").hasPrefix("HTTP/1.1 200"))
+        let inside = "/proc/\(connector.pid)/root\(rig.folder.path)/audit"
+        try FileManager.default.removeItem(atPath: "\(inside)/filler")
+        try connector.wait(for: "audit log is written again")
+        let verified = try Rig.run(["audit", "verify", inside], rig.folder)
+        #expect(verified.status == 0, "\(verified.output)")
+        #expect(connector.stop() == 0)
+    }
+
     @Test("A name server that is silent holds up nobody else", .enabled(if: isRoot))
     func silentNames() throws {
         let backend = Load.backend()

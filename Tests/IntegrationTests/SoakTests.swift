@@ -83,8 +83,8 @@ struct SoakTests {
         #expect(after.descriptors.cloud <= before.descriptors.cloud + 1)
         #expect(after.descriptors.connector <= before.descriptors.connector + 1)
         if !Sanitizer.isOn {
-            #expect(after.memory.cloud < before.memory.cloud + 3072)
-            #expect(after.memory.connector < before.memory.connector + 3072)
+            #expect(after.memory.cloud < before.memory.cloud + 6144)
+            #expect(after.memory.connector < before.memory.connector + 6144)
         }
     }
 

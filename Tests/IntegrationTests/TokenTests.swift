@@ -155,8 +155,10 @@ internal import Testing
         let alice = "SAP-Connectivity-Authentication: Bearer \(try token(rig, "--service", "xsuaa", "--user", "alice"))"
         let again = "SAP-Connectivity-Authentication: Bearer \(try token(rig, "--service", "xsuaa", "--user", "alice"))"
         let bob = "SAP-Connectivity-Authentication: Bearer \(try token(rig, "--service", "xsuaa", "--user", "bob"))"
+        let foreign = "Proxy-Authorization: Bearer \(try token(rig, "--subaccount", "other"))"
         let backendURL = "http://backend.test/"
         for (first, second, status, text) in [
+            ([own], [foreign], "400", "Original tunnel ID: account:///test\n"),
             ([own], [renewed], "200", ""), ([own, alice], [own, again], "200", ""),
             ([own], [own, "SAP-Connectivity-SCC-Location_ID: x"], "400", "Original tunnel ID: account:///test\n"),
             ([own, alice], [own, bob], "403", "another principal"), ([own], [own, alice], "403", "another principal"),
@@ -269,5 +271,60 @@ internal import Testing
         #expect(try answer("GET / HTTP/1.1\r\nX-<a>: b\r\n\r\n").hasPrefix("http/1.1 400 "))
         let long = String(repeating: "x", count: 100_000)
         #expect(try answer("GET / HTTP/1.1\r\nHost: x\r\nA: \(long)\r\n").hasPrefix("http/1.1 431 "))
+    }
+
+    @Test("Who sends far too much still reads why it is refused")
+    func tooMuch() throws {
+        let (rig, backend) = try rig()
+        defer {
+            rig.stop()
+            backend.stop()
+        }
+        let piece = String(repeating: "x", count: 1 << 20)
+        for (head, status) in [
+            ("GET / HTTP/1.1\r\nHost: x\r\nA: ", "431"),
+            ("POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 10485760\r\n\r\n", "413"),
+        ] {
+            let socket = try Socket(connectingTo: rig.apiPort)
+            socket.send(head)
+            for _ in 0..<10 { socket.send(piece) }
+            #expect(socket.receive(through: "\r\n\r\n").hasPrefix("HTTP/1.1 \(status) "))
+        }
+    }
+
+    @Test("Neither passwords nor queries of targets reach a log, the audit log or the page")
+    func secrets() throws {
+        let (rig, backend) = try rig(
+            Self.cloud + "\naudit: {directory: audit, level: security}\ncockpit: {listen: \"127.0.0.1:0\"}"
+        )
+        defer {
+            rig.stop()
+            backend.stop()
+        }
+        let own = "Proxy-Authorization: Bearer \(try token(rig))"
+        for (target, fields, status) in [
+            ("http://user:S3CRET@backend.test/", own, "400"), ("http://backend.test/?t=S3CRET", "A: b", "407"),
+            ("http://nothing.test/x?t=S3CRET#S3CRET", own, "400"), ("http://nothing.test/x?t=S3CRET", own, "403"),
+            ("http://backend.test/?t=S3CRET", own + "\r\nSAP-Connectivity-SCC-Location_ID: x", "503"),
+            ("http://backend.test/../?S3CRET", own, "403"),
+        ] {
+            let host = String(target.split(separator: "/")[1].split(separator: "@").last!)
+            let socket = try rig.connect()
+            let answer = ask(socket, "GET \(target) HTTP/1.1\r\nHost: \(host)\r\n\(fields)\r\n\r\n")
+            #expect(
+                answer.hasPrefix("HTTP/1.1 \(status)") || status == "403" && answer.hasPrefix("HTTP/1.1 400"),
+                "\(answer)"
+            )
+        }
+        _ = try rig.control("status", "--cloud", "--config", "cloud.conf")
+        let lines = rig.cloud.log(after: 0) + rig.connectors[0].log(after: 0)
+        #expect(lines.contains { $0.contains("…@backend.test/") } && lines.contains { $0.contains("?…") })
+        #expect(!lines.contains { $0.contains("S3CRET") })
+        #expect(rig.cloud.stop() == 0)
+        let audit = try FileManager.default.contentsOfDirectory(atPath: rig.folder.appending(path: "audit").path)
+            .filter { $0.hasSuffix(".jsonl") }
+            .map { try String(contentsOf: rig.folder.appending(path: "audit/\($0)"), encoding: .utf8) }
+            .joined()
+        #expect(audit.contains("Denying access") && !audit.contains("S3CRET"))
     }
 }

@@ -197,7 +197,9 @@ internal import TunnelCore
         let next = keys.current.id
         try keys.rotate(now: Self.now + 30)
         #expect(!keys.all(now: Self.now + 35).map(\.id).contains(next))
-        #expect(try TokenKeys(path: path, lifetime: 4, now: Self.now + 40).all(now: Self.now + 40).map(\.id).contains(old))
+        #expect(
+            try TokenKeys(path: path, lifetime: 4, now: Self.now + 40).all(now: Self.now + 40).map(\.id).contains(old)
+        )
     }
 
     @Test("The key document has what xssec reads, and secrets lie in files that only their owner may open")

@@ -98,7 +98,7 @@ struct RefusalTests {
             ("http://host:80/a/b", "http://host:80/a/b"), ("/a?access_token=x#y", "/a?…"), ("/a#b", "/a?…"), ("", ""),
             ("http://user:pw@host/a?b", "http://…@host/a?…"), ("user:p@w@host:80", "…@host:80"), ("/a@b", "/a@b"),
             ("http://host/a@b:c://d@e", "http://host/a@b:c://d@e"), ("http://u@h?x=@y", "http://…@h?…"),
-            ("http:\u{0}//u@h", "…@h"), ("//u:p@h/", "//u:p@h/"),
+            ("http:\u{0}//u@h", "http:\\x00//…@h"), ("//u:p@h/", "//u:p@h/"),
         ]
     )
     func logTarget(_ target: String, _ expected: String) {

@@ -121,7 +121,8 @@ extension ProxyConnection {
             text:
                 "One of the headers [SAP-Connectivity-ConsumerAccount, SAP-Connectivity-SCC-Location_ID] was set with a "
                 + "different value compared to the value which was already used for this connection.\n"
-                + "Original tunnel ID: account:///\(LogText.escaped(groupSubaccount.utf8))" + (location.isEmpty ? "" : "/\(location)")
+                + "Original tunnel ID: account:///\(LogText.escaped(groupSubaccount.utf8))"
+                + (location.isEmpty ? "" : "/\(location)")
         )
     }
 }

@@ -277,7 +277,7 @@ extension ProxyConnection {
         let isSame = groupLocationID.withUnsafeBytes { Octets.isEqual($0, locationID) }
         let subaccount = subaccount
         if group != nil, isSame, groupSubaccount == subaccount { return }
-        if loop.configuration.isStrict, binding != nil { throw otherTunnel }
+        if loop.configuration.isStrict, binding != nil, !isSame || groupSubaccount != subaccount { throw otherTunnel }
         groupLocationID = Array(locationID)
         groupSubaccount = subaccount
         pin = nil

@@ -149,7 +149,8 @@ final class Connector: Sendable {
         guard fleets.contains(where: { $0 < new }) else { return nil }
         guard state.live(fleet: new).isEmpty else { return "requests on the old tunnels are still in flight" }
         let causes = state.failures.map { "\($0.key): \($0.value)" }.sorted().joined(separator: "; ")
-        return "no new tunnel has come up, and the old ones stay until one does" + (causes.isEmpty ? "" : " (\(causes))")
+        return "no new tunnel has come up, and the old ones stay until one does"
+            + (causes.isEmpty ? "" : " (\(causes))")
     }
 
     private func addFleet(_ configuration: ConnectorConfiguration) throws {

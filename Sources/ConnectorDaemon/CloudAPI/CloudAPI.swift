@@ -65,7 +65,11 @@ final class CloudAPI: HTTPRouter {
         switch request.path {
         case "/oauth/token", "/oauth2/token":
             guard request.method == "POST" else {
-                let refusal = TokenRefusal(status: 405, error: "invalid_request", description: "Only POST is allowed here")
+                let refusal = TokenRefusal(
+                    status: 405,
+                    error: "invalid_request",
+                    description: "Only POST is allowed here"
+                )
                 return HTTPResponse(status: .methodNotAllowed, headers: ["allow": "POST"], body: refusal.body)
             }
             return issue(request)

@@ -136,7 +136,8 @@ struct Doctor {
         guard await examineTLS(probe) else { return false }
         do {
             try await probe.openTunnel()
-            ok("tunnel", "\(target.name) takes tunnels of this connector")
+            let service = configuration.dialer.proxy == nil ? target.name : configuration.dialer.service
+            ok("tunnel", "\(service) takes tunnels of this connector")
             return true
         } catch let error as TLSError where error.code == .applicationProtocol {
             failed(

@@ -163,7 +163,8 @@ struct Enrolment {
 
     private func checkFiles() throws {
         if let owner, geteuid() == 0, getpwnam(owner) == nil { throw EnrolFailure("there is no user \(owner)") }
-        for path in [configuration.tunnel.privateKey, configuration.tunnel.certificate, configuration.tunnel.trustedCA] {
+        for path in [configuration.tunnel.privateKey, configuration.tunnel.certificate, configuration.tunnel.trustedCA]
+        {
             let folder = Self.folder(of: path)
             if let fault = Folder.make(folder, mode: 0o750) { throw EnrolFailure(fault) }
             guard access(folder, W_OK) == 0 else {

@@ -30,8 +30,10 @@ package enum LogText {
         let slash = UInt8(ascii: "/")
         var scheme = kept.prefix(0)
         var rest = kept[...]
-        if let colon = kept.firstIndex(of: UInt8(ascii: ":")), kept[colon...].dropFirst().starts(with: [slash, slash]) {
-            let start = kept.index(colon, offsetBy: 3)
+        if kept.first != slash, let first = kept.firstIndex(of: slash),
+            kept[first...].dropFirst().first == slash
+        {
+            let start = kept.index(first, offsetBy: 2)
             (scheme, rest) = (kept[..<start], kept[start...])
         }
         let authority = rest.prefix { $0 != slash }
