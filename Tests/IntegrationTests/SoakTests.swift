@@ -32,7 +32,7 @@ struct SoakTests {
         }
     }
 
-    /// Twenty transfers, most of them broken off, a rotation of the tunnels and a reload of both sides.
+    /// Twenty requests on connections of their own, seven of them for 20 MiB and broken off, a rotation of the tunnels and a reload of both sides.
     static func round(_ rig: Rig) throws {
         let sockets = try (0..<20).map { _ in try rig.connect() }
         for (index, socket) in sockets.enumerated() {
