@@ -37,11 +37,10 @@ struct RefusalAdvice: Encodable, Sendable, Equatable {
 
     /// - Returns: nil where no configuration would help.
     init?(_ entry: RecentRefusals.Entry) {
-        guard entry.source == "policy", entry.side == "cloud-connector", let url = WebURL(entry.target) else {
-            return nil
-        }
+        guard entry.source == "policy", entry.side == "cloud-connector",
+            let url = WebURL(String(entry.target.prefix { $0 != "?" }))
+        else { return nil }
         let system = "\(url.host.lowercased()):\(url.port)"
-        let path = String(url.path.prefix { $0 != "?" })
         let connector = entry.locationID.isEmpty ? "" : " of the connector with location ID \(entry.locationID)"
         switch entry.phase {
         case "system":
@@ -51,7 +50,7 @@ struct RefusalAdvice: Encodable, Sendable, Equatable {
                   - virtual-host: \(Self.scalar(system))
                     internal-host: HOST:PORT
                     resources:
-                      - {path: \(Self.scalar(path)), access: path-only}
+                      - {path: \(Self.scalar(url.path)), access: path-only}
                 """
         case "upgrade":
             text = "In connector.conf\(connector), at the resource of \(system) that admits the path:"
@@ -61,7 +60,7 @@ struct RefusalAdvice: Encodable, Sendable, Equatable {
             lines = "active: true"
         default:
             text = "In connector.conf\(connector), below resources of \(system):"
-            lines = "- {path: \(Self.scalar(path)), access: path-only}"
+            lines = "- {path: \(Self.scalar(url.path)), access: path-only}"
         }
     }
 
