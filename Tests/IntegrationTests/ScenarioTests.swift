@@ -164,7 +164,13 @@ struct ScenarioTests {
                 "none.conf:1:1: error: cannot be read"
             )
         )
-        #expect(try Rig.run(["run", "--config", good], folder).status == 1)
+        // All folders are made, and then there is no certificate.
+        try String(contentsOfFile: good, encoding: .utf8)
+            .replacingOccurrences(of: "/var/log/connector", with: "log/of/connector")
+            .write(to: folder.appending(path: "own.conf"), atomically: true, encoding: .utf8)
+        let run = try Rig.run(["run", "--config", "own.conf"], folder)
+        #expect(run.status == 64 && run.output.contains("is this connector enrolled?"), "\(run.output)")
+        #expect(FileManager.default.fileExists(atPath: folder.appending(path: "log/of/connector/audit/audit.key").path))
         #expect(
             try Rig.run(["explain", "--config", good, "GET", "http://internalhost:3333/hello"], folder).status == 0
         )
