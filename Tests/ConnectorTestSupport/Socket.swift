@@ -7,7 +7,12 @@ package final class Socket: Sendable {
     package static let timeout = 60
 
     package let descriptor: Int32
-    private let isClosed = Mutex(false)
+    private struct State {
+        var isClosed = false
+        /// Threads that are within a system call.
+        var users = 0
+    }
+    private let state = Mutex(State())
 
     package struct SocketError: Error, CustomStringConvertible {
         package var description: String
@@ -44,12 +49,30 @@ package final class Socket: Sendable {
         return address
     }
 
+    /// Ends the connection for all threads. The descriptor lives until the last of them has noticed: its number would be
+    /// that of another test's socket at once.
     package func close() {
-        let wasClosed = isClosed.withLock { isClosed in
-            defer { isClosed = true }
-            return isClosed
+        state.withLock { state in
+            guard !state.isClosed else { return }
+            state.isClosed = true
+            if state.users == 0 { Glibc.close(descriptor) } else { shutdown(descriptor, Int32(SHUT_RDWR)) }
         }
-        if !wasClosed { Glibc.close(descriptor) }
+    }
+
+    /// - Returns: nil where the socket is closed.
+    private func use<Result>(_ body: () -> Result) -> Result? {
+        let isOpen = state.withLock { state in
+            if !state.isClosed { state.users += 1 }
+            return !state.isClosed
+        }
+        guard isOpen else { return nil }
+        defer {
+            state.withLock { state in
+                state.users -= 1
+                if state.isClosed, state.users == 0 { Glibc.close(descriptor) }
+            }
+        }
+        return body()
     }
 
     /// Closes so that the peer sees a reset.
@@ -59,7 +82,7 @@ package final class Socket: Sendable {
         close()
     }
 
-    package func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+    package func finishSending() { _ = use { shutdown(descriptor, Int32(SHUT_WR)) } }
 
     package func limitReceiveBuffer(_ octets: Int32) {
         var octets = octets
@@ -71,10 +94,12 @@ package final class Socket: Sendable {
     package func send(_ octets: [UInt8]) -> Bool {
         var sent = 0
         while sent < octets.count {
-            let count = octets.withUnsafeBytes {
-                Glibc.send(descriptor, $0.baseAddress! + sent, octets.count - sent, Int32(MSG_NOSIGNAL))
+            let count = use {
+                octets.withUnsafeBytes {
+                    Glibc.send(descriptor, $0.baseAddress! + sent, octets.count - sent, Int32(MSG_NOSIGNAL))
+                }
             }
-            if count <= 0 { return false }
+            guard let count, count > 0 else { return false }
             sent += count
         }
         return true
@@ -86,15 +111,15 @@ package final class Socket: Sendable {
     /// - Returns: at most `limit` octets; empty at the end; nil for a reset or after the time limit.
     package func receive(_ limit: Int = 65536) -> [UInt8]? {
         var buffer = [UInt8](repeating: 0, count: limit)
-        let count = buffer.withUnsafeMutableBytes { recv(descriptor, $0.baseAddress, limit, 0) }
-        guard count >= 0 else { return nil }
+        let count = use { buffer.withUnsafeMutableBytes { recv(descriptor, $0.baseAddress, limit, 0) } }
+        guard let count, count >= 0 else { return nil }
         return Array(buffer[..<count])
     }
 
     /// Waits for something to read.
     package func isReadable(within milliseconds: Int) -> Bool {
         var poller = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        return poll(&poller, 1, Int32(milliseconds)) > 0
+        return (use { poll(&poller, 1, Int32(milliseconds)) } ?? -1) > 0
     }
 
     package func receiveToEnd() -> (octets: [UInt8], isReset: Bool) {
@@ -149,9 +174,11 @@ package final class TestServer: Sendable {
         Self.thread { [self] in
             while true {
                 let accepted = accept(descriptor, nil, nil)
-                guard accepted >= 0 else { return }
+                // Closed by the thread that uses it, for the reason given at `Socket.close`.
+                guard accepted >= 0 else { return _ = close(descriptor) }
                 let socket = Socket(descriptor: accepted)
                 connections.withLock { $0.append(socket) }
+                if isStopped.load(ordering: .relaxed) { socket.close() }
                 let number = counter.wrappingAdd(1, ordering: .relaxed).newValue
                 Self.thread { serve(socket, number) }
             }
@@ -163,7 +190,6 @@ package final class TestServer: Sendable {
         // Only once: the number may be somebody else's by now.
         guard !isStopped.exchange(true, ordering: .relaxed) else { return }
         shutdown(descriptor, Int32(SHUT_RDWR))
-        close(descriptor)
         for connection in connections.withLock({ $0 }) { connection.close() }
     }
 
