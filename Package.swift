@@ -13,148 +13,246 @@ let settings: [SwiftSetting] = [
     .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
 ]
 
+/// For what ships: each expression that calls C or reads octets through a pointer says `unsafe`.
+let productSettings = settings + [.strictMemorySafety()]
+
+/// Libraries of others, by the name that a file imports.
+let libraries: [String: Target.Dependency] = [
+    "NIOCore": .product(name: "NIOCore", package: "swift-nio"),
+    "NIOPosix": .product(name: "NIOPosix", package: "swift-nio"),
+    "NIOHTTP1": .product(name: "NIOHTTP1", package: "swift-nio"),
+    "NIOEmbedded": .product(name: "NIOEmbedded", package: "swift-nio"),
+    "ServiceLifecycle": .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+    "Logging": .product(name: "Logging", package: "swift-log"),
+    "Tracing": .product(name: "Tracing", package: "swift-distributed-tracing"),
+    "ArgumentParser": .product(name: "ArgumentParser", package: "swift-argument-parser"),
+]
+
+/// - Parameter names: of modules, as files import them.
+func dependencies(_ names: String) -> [Target.Dependency] {
+    names.split(separator: " ").map { libraries[String($0)] ?? .init(stringLiteral: String($0)) }
+}
+
+/// A room of the house, with everything it may import (docs/internals.md has the floors).
+func room(_ name: String, _ mayImport: String = "", resources: [Resource]? = nil) -> Target {
+    .target(
+        name: name,
+        dependencies: dependencies(mayImport),
+        resources: resources,
+        swiftSettings: productSettings
+    )
+}
+
+/// The tests of a room, in `Tests/<room>Tests`.
+///
+/// - Parameter room: unless it is the one of the same name.
+func tests(_ name: String, _ mayImport: String = "", of room: String? = "", path: String? = nil) -> Target {
+    .testTarget(
+        name: "\(name)Tests",
+        dependencies: (room == nil ? [] : dependencies(name)) + dependencies(mayImport),
+        path: path,
+        swiftSettings: settings
+    )
+}
+
+/// What every floor above the ground may use of it.
+let ground = "TextFormats JSON HostSystem"
+
 let package = Package(
     name: "cloud-connector",
     products: [
-        .executable(name: "connectord", targets: ["ConnectorDaemon"])
+        .executable(name: "connectord", targets: ["ConnectorDaemon"]),
+        .executable(name: "connectord-connector", targets: ["connectord-connector"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
         .systemLibrary(name: "CMalloc"),
         .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
-        .target(name: "AccessPolicy", swiftSettings: settings),
-        .target(
-            name: "TunnelCore",
-            dependencies: ["COpenSSL", "CNghttp2", .product(name: "NIOCore", package: "swift-nio")],
-            swiftSettings: settings
+
+        // The ground: nothing of ours below it.
+        room("AccessPolicy"),
+        room("TextFormats"),
+        room("JSON"),
+        room("HostSystem", "CMalloc"),
+        room("YAMLDocument", "CYaml"),
+
+        // What messages and files look like, and cryptography.
+        room("Cryptography", "\(ground) COpenSSL NIOCore"),
+        room("ControlProtocol", ground),
+        room("AdminProtocol", "\(ground) ControlProtocol"),
+        room("OpenAPI", "\(ground) YAMLDocument"),
+        room("ConfigurationReading", "\(ground) YAMLDocument NIOCore"),
+
+        // Parts that either side is made of.
+        room("TunnelCore", "\(ground) Cryptography CNghttp2 NIOCore"),
+        room("Telemetry", "\(ground) Cryptography Logging Tracing"),
+        room("Tokens", "\(ground) Cryptography AdminProtocol"),
+        room("Destinations", "\(ground) Cryptography YAMLDocument"),
+        room("Networking", "\(ground) Cryptography AdminProtocol NIOCore NIOPosix NIOHTTP1"),
+
+        // The two wings, which never see each other.
+        room(
+            "AvailabilityCheck",
+            "\(ground) AccessPolicy TunnelCore Cryptography ControlProtocol AdminProtocol Networking NIOCore NIOPosix Logging"
         ),
-        .target(name: "ControlProtocol", swiftSettings: settings),
-        .target(
-            name: "Telemetry",
-            dependencies: [
-                "TunnelCore", "ControlProtocol", .product(name: "Logging", package: "swift-log"),
-                .product(name: "Tracing", package: "swift-distributed-tracing"),
-            ],
-            swiftSettings: settings
+        room(
+            "CloudConnector",
+            "\(ground) AvailabilityCheck AccessPolicy TunnelCore Cryptography ControlProtocol AdminProtocol Telemetry Networking NIOCore "
+                + "NIOPosix Logging Tracing"
         ),
-        .target(
-            name: "Tokens",
-            dependencies: ["TunnelCore", "ControlProtocol", "Telemetry"],
-            swiftSettings: settings
+        room(
+            "ConnectivityService",
+            "\(ground) AccessPolicy TunnelCore Cryptography ControlProtocol AdminProtocol Telemetry Networking Tokens NIOCore "
+                + "NIOPosix Logging Tracing"
         ),
-        .target(name: "YAMLDocument", dependencies: ["CYaml"], swiftSettings: settings),
-        .target(name: "OpenAPI", dependencies: ["ControlProtocol", "YAMLDocument"], swiftSettings: settings),
-        .target(
-            name: "Destinations",
-            dependencies: ["TunnelCore", "ControlProtocol", "Telemetry", "YAMLDocument"],
-            swiftSettings: settings
-        ),
-        .target(
-            name: "ConnectivityService",
-            dependencies: [
-                "AccessPolicy", "TunnelCore", "ControlProtocol", "Telemetry", "Tokens",
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "Tracing", package: "swift-distributed-tracing"),
-            ],
-            swiftSettings: settings
-        ),
-        .executableTarget(
-            name: "ConnectorDaemon",
-            dependencies: [
-                "AccessPolicy", "TunnelCore", "ControlProtocol", "Telemetry", "Tokens", "Destinations",
-                "ConnectivityService", "YAMLDocument", "OpenAPI", "CMalloc",
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Tracing", package: "swift-distributed-tracing"),
-            ],
+        room(
+            "CloudServices",
+            "\(ground) ConnectivityService Cryptography ControlProtocol AdminProtocol Telemetry Networking Tokens "
+                + "Destinations NIOCore NIOPosix NIOHTTP1 Logging",
             resources: [
                 .embedInCode("Cockpit/page/cockpit.html"), .embedInCode("Cockpit/page/cockpit.css"),
                 .embedInCode("Cockpit/page/cockpit.js"),
-            ],
-            swiftSettings: settings
+            ]
         ),
+
+        // Each as a process: files, admin socket, reload, start and end.
+        room(
+            "DaemonSupport",
+            "\(ground) Cryptography TunnelCore AdminProtocol Telemetry Networking ConfigurationReading NIOCore "
+                + "NIOHTTP1 Logging Tracing ServiceLifecycle"
+        ),
+        room(
+            "ConnectorProcess",
+            "\(ground) CloudConnector AvailabilityCheck DaemonSupport AccessPolicy TunnelCore Cryptography ControlProtocol AdminProtocol "
+                + "Telemetry Networking ConfigurationReading YAMLDocument NIOCore NIOPosix NIOHTTP1 Logging"
+        ),
+        room(
+            "CloudProcess",
+            "\(ground) CloudServices ConnectivityService DaemonSupport TunnelCore Cryptography ControlProtocol AdminProtocol "
+                + "Telemetry Networking Tokens ConfigurationReading YAMLDocument NIOCore NIOHTTP1 Logging"
+        ),
+
+        // A program's end of TCP connections.
+        room("LocalForward", "\(ground) AdminProtocol Networking NIOCore NIOPosix NIOHTTP1 Logging"),
+
+        // What people start.
+        room(
+            "DemoScenario",
+            "\(ground) ConnectorProcess CloudProcess CloudConnector ConnectivityService DaemonSupport ConfigurationReading "
+                + "AdminProtocol AccessPolicy Cryptography Telemetry NIOCore NIOPosix NIOHTTP1"
+        ),
+        room(
+            "ConnectorCommands",
+            "\(ground) ConnectorProcess DaemonSupport ConfigurationReading ControlProtocol AdminProtocol Telemetry "
+                + "ArgumentParser"
+        ),
+        room(
+            "ConnectordCommands",
+            "\(ground) ConnectorCommands ConnectorProcess CloudProcess DemoScenario LocalForward DaemonSupport ConfigurationReading "
+                + "ControlProtocol AdminProtocol Telemetry OpenAPI Destinations ArgumentParser"
+        ),
+        .executableTarget(
+            name: "ConnectorDaemon",
+            dependencies: ["ConnectordCommands"],
+            swiftSettings: productSettings
+        ),
+        .executableTarget(
+            name: "connectord-connector",
+            dependencies: ["ConnectorCommands"],
+            path: "Sources/ConnectorOnlyDaemon",
+            swiftSettings: productSettings
+        ),
+
+        // Tests: a folder for each room, and those that run the built programs.
         .target(
             name: "ConnectorTestSupport",
-            dependencies: ["TunnelCore"],
             path: "Tests/ConnectorTestSupport",
             swiftSettings: settings
         ),
-        .testTarget(
-            name: "AccessPolicyTests",
-            dependencies: ["AccessPolicy", "ConnectorTestSupport"],
-            swiftSettings: settings
+        tests("TextFormats"),
+        tests("JSON"),
+        tests("HostSystem"),
+        tests("AccessPolicy", "ConnectorTestSupport"),
+        tests("Cryptography", "NIOCore"),
+        tests("ControlProtocol", "JSON"),
+        tests("ConfigurationReading", "TextFormats YAMLDocument NIOCore"),
+        tests("OpenAPI", "JSON"),
+        tests("TunnelCore", "AccessPolicy ConnectorTestSupport NIOCore NIOEmbedded NIOHTTP1"),
+        tests("Telemetry", "Logging TextFormats"),
+        tests("Tokens", "HostSystem JSON Cryptography AdminProtocol"),
+        tests("Destinations", "JSON ConnectorTestSupport"),
+        tests("LocalForward", "JSON TextFormats"),
+        tests("Networking", "Cryptography TextFormats NIOCore NIOPosix NIOEmbedded NIOHTTP1"),
+        tests("AvailabilityCheck", "AccessPolicy TextFormats Cryptography TunnelCore NIOCore"),
+        tests(
+            "CloudConnector",
+            "AvailabilityCheck AdminProtocol AccessPolicy TextFormats Cryptography TunnelCore NIOCore"
         ),
-        .testTarget(
-            name: "TunnelCoreTests",
-            dependencies: [
-                "TunnelCore", "AccessPolicy", "ConnectorTestSupport",
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOEmbedded", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
-            ],
-            swiftSettings: settings
+        tests("DaemonSupport", "ServiceLifecycle Logging Cryptography ConfigurationReading ConnectorTestSupport"),
+        tests("ConnectorCommands", "AdminProtocol"),
+        tests(
+            "ConnectivityService",
+            "AdminProtocol ControlProtocol Cryptography TextFormats TunnelCore NIOCore NIOEmbedded"
         ),
-        .testTarget(
-            name: "ControlProtocolTests",
-            dependencies: ["ControlProtocol"],
-            swiftSettings: settings
+        tests(
+            "CloudServices",
+            "ConnectivityService Tokens Destinations Cryptography ControlProtocol AdminProtocol Telemetry TextFormats HostSystem "
+                + "Networking NIOHTTP1"
         ),
-        .testTarget(
-            name: "TelemetryTests",
-            dependencies: [
-                "Telemetry", "ControlProtocol", "ConnectorTestSupport", .product(name: "Logging", package: "swift-log"),
-            ],
-            swiftSettings: settings
+        tests(
+            "ConnectorProcess",
+            "CloudConnector AvailabilityCheck CloudProcess ConnectivityService ConfigurationReading DaemonSupport AccessPolicy "
+                + "Cryptography Telemetry TextFormats ConnectorTestSupport NIOCore"
         ),
-        .testTarget(
-            name: "TokensTests",
-            dependencies: ["Tokens", "Telemetry", "TunnelCore", "ControlProtocol"],
-            swiftSettings: settings
+        tests(
+            "CloudProcess",
+            "CloudServices ConnectivityService ConfigurationReading Cryptography TextFormats ConnectorTestSupport NIOCore"
         ),
-        .testTarget(name: "OpenAPITests", dependencies: ["OpenAPI", "ControlProtocol"], swiftSettings: settings),
-        .testTarget(
-            name: "DestinationsTests",
-            dependencies: ["Destinations", "ControlProtocol", "ConnectorTestSupport"],
-            swiftSettings: settings
+        tests("FuzzReplay", "FuzzTargets", of: nil),
+        tests(
+            "Hostile",
+            "ConnectorDaemon Cryptography TunnelCore ConnectorTestSupport NIOCore",
+            of: nil,
+            path: "Tests/Hostile"
         ),
-        .testTarget(
-            name: "ConnectivityServiceTests",
-            dependencies: ["ConnectivityService", "TunnelCore"],
-            swiftSettings: settings
+        tests(
+            "Integration",
+            "ConnectorDaemon connectord-connector Cryptography ConnectorTestSupport NIOCore NIOPosix",
+            of: nil
         ),
-        .testTarget(
-            name: "ConnectorDaemonTests",
-            dependencies: [
-                "ConnectorDaemon", "ConnectivityService", "AccessPolicy", "TunnelCore", "Telemetry", "ControlProtocol",
-                "ConnectorTestSupport",
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
-            ],
-            swiftSettings: settings
-        ),
-        .testTarget(
-            name: "IntegrationTests",
-            dependencies: [
-                "ConnectorDaemon", "TunnelCore", "ConnectorTestSupport",
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-            ],
+        // What fuzzing feeds, and its corpora as tests (dev/fuzz.sh).
+        .target(
+            name: "FuzzTargets",
+            dependencies: dependencies(
+                "AccessPolicy TunnelCore ControlProtocol Tokens Destinations OpenAPI JSON TextFormats ConnectivityService "
+                    + "ConnectorProcess CloudProcess NIOCore"
+            ),
+            path: "Tests/Fuzz/Targets",
             swiftSettings: settings
         ),
     ]
 )
+
+// Built only on request, by dev/fuzz.sh: libFuzzer has a main of its own.
+if Context.environment["CONNECTOR_FUZZ"] != nil {
+    package.targets.append(.systemLibrary(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer"))
+    package.targets.append(
+        .executableTarget(
+            name: "connectord-fuzz",
+            dependencies: ["FuzzTargets", "CFuzzer"],
+            path: "Tests/Fuzz/Driver",
+            swiftSettings: settings
+        )
+    )
+}
 
 // Built only on request: nothing but Benchmarks/counts.py needs it.
 if Context.environment["CONNECTOR_BENCHMARKS"] != nil {

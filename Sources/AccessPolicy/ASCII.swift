@@ -1,8 +1,8 @@
-/// Octet classes of RFC 3986 and RFC 9110, as tables, so that a check costs one load per octet.
+/// Byte classes of RFC 3986 and RFC 9110, as tables, so that a check costs one load per byte.
 package enum ASCII {
-    /// `pchar` or "/" (RFC 3986 section 3.3): what a raw path may hold. "p" for each octet that is one; text among the
+    /// `pchar` or "/" (RFC 3986 section 3.3): what a raw path may hold. "p" for each byte that is one; text among the
     /// program's constants costs one load, where a lazily made array would cost a check and a reference count.
-    private static var pathOctets: StaticString {
+    private static var pathBytes: StaticString {
         """
         ---------------------------------p--pppppppppppppppppppppppp-p--\
         ppppppppppppppppppppppppppp----p-pppppppppppppppppppppppppp---p-\
@@ -11,8 +11,8 @@ package enum ASCII {
         """
     }
 
-    /// Letters, digits, ".", "-", "_" and "~": what a host name can hold. "h" for each octet that is one.
-    private static var hostOctets: StaticString {
+    /// Letters, digits, ".", "-", "_" and "~": what a host name can hold. "h" for each byte that is one.
+    private static var hostBytes: StaticString {
         """
         ---------------------------------------------hh-hhhhhhhhhh------\
         -hhhhhhhhhhhhhhhhhhhhhhhhhh----h-hhhhhhhhhhhhhhhhhhhhhhhhhh---h-\
@@ -22,22 +22,22 @@ package enum ASCII {
     }
 
     @inline(__always)
-    static func isPathOctet(_ octet: UInt8) -> Bool { pathOctets.utf8Start[Int(octet)] == UInt8(ascii: "p") }
+    static func isPathByte(_ byte: UInt8) -> Bool { unsafe pathBytes.utf8Start[Int(byte)] == UInt8(ascii: "p") }
 
     @inline(__always)
-    static func isHostOctet(_ octet: UInt8) -> Bool { hostOctets.utf8Start[Int(octet)] == UInt8(ascii: "h") }
+    static func isHostByte(_ byte: UInt8) -> Bool { unsafe hostBytes.utf8Start[Int(byte)] == UInt8(ascii: "h") }
 
     @inline(__always)
-    package static func lowercased(_ octet: UInt8) -> UInt8 {
-        octet &- UInt8(ascii: "A") < 26 ? octet | 0x20 : octet
+    package static func lowercased(_ byte: UInt8) -> UInt8 {
+        byte &- UInt8(ascii: "A") < 26 ? byte | 0x20 : byte
     }
 
     @inline(__always)
-    package static func hexValue(_ octet: UInt8) -> UInt8? {
-        switch octet {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): octet - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): octet - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): octet - UInt8(ascii: "A") + 10
+    package static func hexValue(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
         default: nil
         }
     }

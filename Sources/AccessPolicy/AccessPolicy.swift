@@ -17,15 +17,19 @@ package final class AccessPolicy: Sendable {
     }
 
     package func system(host: String, port: UInt16) -> SystemMapping? {
-        let octets = Array(host.utf8)
-        return system(host: octets.span, port: port)
+        let bytes = Array(host.utf8)
+        return system(host: bytes.span, port: port)
     }
 
     /// Decides on a request to `system`.
     ///
     /// - Parameter isUpgrade: the request asks for another protocol on its connection (RFC 9110 section 7.8).
     package func evaluate(system: SystemMapping, target: RequestTarget, isUpgrade: Bool = false) -> AccessDecision {
-        let match = system.tree.match(target.octets.span.extracting(first: target.pathLength))
+        // What concerns the server as a whole is allowed where all of it is.
+        let match =
+            target.isAsterisk
+            ? system.tree.match([UInt8(ascii: "/")].span)
+            : system.tree.match(target.bytes.span.extracting(first: target.pathLength))
         guard let index = match.admitting else {
             if let suspended = match.suspended {
                 return .deny(.resourceSuspended(path: system.resources[suspended].path))

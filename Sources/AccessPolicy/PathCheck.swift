@@ -13,18 +13,18 @@ enum PathCheck {
         var hasEscape = false
         var hasDot = false
         while index < text.count {
-            let octet = text[index]
-            if octet == UInt8(ascii: "?") { break }
-            guard ASCII.isPathOctet(octet) else { throw pathError(octet) }
-            if octet == UInt8(ascii: "%") { hasEscape = true }
-            if octet == UInt8(ascii: ".") { hasDot = true }
+            let byte = text[index]
+            if byte == UInt8(ascii: "?") { break }
+            guard ASCII.isPathByte(byte) else { throw pathError(byte) }
+            if byte == UInt8(ascii: "%") { hasEscape = true }
+            if byte == UInt8(ascii: ".") { hasDot = true }
             index += 1
         }
         let pathEnd = index
         while index < text.count {
-            let octet = text[index]
-            guard octet > 0x20, octet < 0x7F else { throw .invalidOctet }
-            if octet == UInt8(ascii: "#") { throw .fragment }
+            let byte = text[index]
+            guard byte > 0x20, byte < 0x7F else { throw .invalidByte }
+            if byte == UInt8(ascii: "#") { throw .fragment }
             index += 1
         }
         if hasEscape {
@@ -35,10 +35,10 @@ enum PathCheck {
         return pathEnd
     }
 
-    private static func pathError(_ octet: UInt8) -> RequestTargetError {
-        switch octet {
+    private static func pathError(_ byte: UInt8) -> RequestTargetError {
+        switch byte {
         case UInt8(ascii: "#"): .fragment
-        case 0...0x20, 0x7F...: .invalidOctet
+        case 0...0x20, 0x7F...: .invalidByte
         default: .invalidPathCharacter
         }
     }
@@ -63,11 +63,11 @@ enum PathCheck {
 
     private static func checkReading(_ reading: Span<UInt8>) throws(RequestTargetError) {
         for index in 0..<reading.count {
-            let octet = reading[index]
-            if octet < 0x20 || octet == 0x7F { throw .encodedControlCharacter }
+            let byte = reading[index]
+            if byte < 0x20 || byte == 0x7F { throw .encodedControlCharacter }
             // RFC 3629 section 3: these sequences spell a character longer than needed, a classic way to hide "/" or ".".
             let next = index + 1 < reading.count ? reading[index + 1] : 0
-            switch octet {
+            switch byte {
             case 0xC0, 0xC1: throw .overlongUTF8
             case 0xE0 where (0x80...0x9F).contains(next): throw .overlongUTF8
             case 0xF0 where (0x80...0x8F).contains(next): throw .overlongUTF8
@@ -77,20 +77,20 @@ enum PathCheck {
         if hasDotSegment(reading, 0..<reading.count) { throw .dotSegment }
     }
 
-    /// Valid escapes are replaced; what is no escape stays, as lenient decoders leave it.
+    /// Valid escapes are replaced; what is not an escape stays, as lenient decoders leave it.
     private static func decoded(_ text: Span<UInt8>, _ range: Range<Int>) -> [UInt8] {
         var result = [UInt8]()
         result.reserveCapacity(range.count)
         var index = range.lowerBound
         while index < range.upperBound {
-            let octet = text[index]
-            if octet == UInt8(ascii: "%"), index + 2 < range.upperBound,
+            let byte = text[index]
+            if byte == UInt8(ascii: "%"), index + 2 < range.upperBound,
                 let high = ASCII.hexValue(text[index + 1]), let low = ASCII.hexValue(text[index + 2])
             {
                 result.append(high << 4 | low)
                 index += 3
             } else {
-                result.append(octet)
+                result.append(byte)
                 index += 1
             }
         }

@@ -1,4 +1,4 @@
-/// Host and port of a request, as octet ranges of the text they were read from (RFC 3986 section 3.2).
+/// Host and port of a request, as byte ranges of the text they were read from (RFC 3986 section 3.2).
 ///
 /// The host is compared without regard to case, the port exactly; an absent or empty port is 80.
 package struct RequestAuthority: Sendable, Equatable {
@@ -18,13 +18,13 @@ package struct RequestAuthority: Sendable, Equatable {
         } else {
             var labelLength = 0
             scan: while index < range.upperBound {
-                let octet = text[index]
-                switch octet {
+                let byte = text[index]
+                switch byte {
                 case UInt8(ascii: ":"):
                     (end, portStart) = (index, index + 1)
                     break scan
                 case UInt8(ascii: "."):
-                    // A single trailing dot is another name to the policy, never an alias; an empty label is no name.
+                    // A single trailing dot is another name to the policy, never an alias; an empty label is not a name.
                     guard labelLength > 0 else { throw .invalidHost }
                     labelLength = 0
                 case UInt8(ascii: "@"):
@@ -32,7 +32,7 @@ package struct RequestAuthority: Sendable, Equatable {
                 case UInt8(ascii: "_"):
                     throw .underscoreInHost
                 default:
-                    guard ASCII.isHostOctet(octet) else { throw .invalidHost }
+                    guard ASCII.isHostByte(byte) else { throw .invalidHost }
                     labelLength += 1
                     if labelLength > 63 { throw .hostTooLong }
                 }
@@ -54,8 +54,8 @@ package struct RequestAuthority: Sendable, Equatable {
     ) throws(RequestTargetError) -> (end: Int, portStart: Int?) {
         var index = range.lowerBound + 1
         while index < range.upperBound, text[index] != UInt8(ascii: "]") {
-            let octet = text[index]
-            guard ASCII.hexValue(octet) != nil || octet == UInt8(ascii: ":") || octet == UInt8(ascii: ".") else {
+            let byte = text[index]
+            guard ASCII.hexValue(byte) != nil || byte == UInt8(ascii: ":") || byte == UInt8(ascii: ".") else {
                 throw .invalidHost
             }
             index += 1
@@ -75,10 +75,10 @@ package struct RequestAuthority: Sendable, Equatable {
         }
         var value = 0
         for index in range {
-            let octet = text[index]
-            if octet == UInt8(ascii: "@") { throw .userInformation }
-            guard octet >= UInt8(ascii: "0"), octet <= UInt8(ascii: "9") else { throw .invalidPort }
-            value = value * 10 + Int(octet - UInt8(ascii: "0"))
+            let byte = text[index]
+            if byte == UInt8(ascii: "@") { throw .userInformation }
+            guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { throw .invalidPort }
+            value = value * 10 + Int(byte - UInt8(ascii: "0"))
         }
         guard let port = UInt16(exactly: value) else { throw .invalidPort }
         return port

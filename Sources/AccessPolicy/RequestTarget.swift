@@ -1,35 +1,38 @@
-/// A request target that was parsed and checked once; policy decides on it and the forwarder sends exactly its octets.
+/// A request target that was parsed and checked once; policy decides on it and the forwarder sends exactly its bytes.
 ///
 /// The path is what stands before the first "?", compared as it stands. A path that some server could read as another
 /// path (RFC 9110 section 7.7 forbids us to repair it) never becomes a `RequestTarget`.
 package struct RequestTarget: Sendable, Equatable {
-    /// Path and query in origin form (RFC 9112 section 3.2.1), the octets that go to the internal host.
-    package let octets: [UInt8]
-    /// Octets of `octets` that form the path.
+    /// Path and query in origin form (RFC 9112 section 3.2.1), the bytes that go to the internal host.
+    package let bytes: [UInt8]
+    /// Bytes of `bytes` that form the path.
     package let pathLength: Int
 
-    /// Parses origin form, or absolute form with the scheme http.
+    /// Parses origin form, absolute form with the scheme http, or asterisk form.
     package init(_ text: Span<UInt8>) throws(RequestTargetError) {
         let parts = try Parts(text)
         let slash = parts.needsLeadingSlash ? 1 : 0
         let origin = text.extracting(parts.originForm)
-        self.octets = [UInt8](unsafeUninitializedCapacity: origin.count + slash) { target, count in
-            if slash == 1 { target.initializeElement(at: 0, to: UInt8(ascii: "/")) }
-            origin.withUnsafeBufferPointer { source in
-                _ = UnsafeMutableBufferPointer(rebasing: target[slash...]).initialize(fromContentsOf: source)
+        self.bytes = unsafe [UInt8](unsafeUninitializedCapacity: origin.count + slash) { target, count in
+            if slash == 1 { unsafe target.initializeElement(at: 0, to: UInt8(ascii: "/")) }
+            unsafe origin.withUnsafeBufferPointer { source in
+                _ = unsafe UnsafeMutableBufferPointer(rebasing: target[slash...]).initialize(fromContentsOf: source)
             }
             count = origin.count + slash
         }
         self.pathLength = parts.pathLength
     }
 
-    /// For tests, tools and configuration: the octets of a string.
+    /// For tests, tools and configuration: the bytes of a string.
     package init(_ text: String) throws(RequestTargetError) {
-        let octets = Array(text.utf8)
-        try self.init(octets.span)
+        let bytes = Array(text.utf8)
+        try self.init(bytes.span)
     }
 
-    package var path: ArraySlice<UInt8> { octets[..<pathLength] }
+    package var path: ArraySlice<UInt8> { bytes[..<pathLength] }
+
+    /// The server as a whole, for OPTIONS (RFC 9112 section 3.2.4).
+    package var isAsterisk: Bool { bytes.count == 1 && bytes[0] == UInt8(ascii: "*") }
 
     /// The path as text. A checked path is pure ASCII.
     package var pathText: String { String(decoding: path, as: UTF8.self) }
@@ -44,11 +47,18 @@ extension RequestTarget {
         package var originForm: Range<Int>
         /// "http://host" and "http://host?query" have an empty path, which is sent as "/" (RFC 9112 section 3.2.1).
         package var needsLeadingSlash: Bool
-        /// Octets of the path, with the slash that is added.
+        /// The target is "*", which is for OPTIONS only.
+        package private(set) var isAsterisk = false
+        /// Bytes of the path, with the slash that is added.
         package var pathLength: Int
 
         package init(_ text: Span<UInt8>) throws(RequestTargetError) {
             guard text.count > 0 else { throw .empty }
+            guard text.count > 1 || text[0] != UInt8(ascii: "*") else {
+                (authority, originForm, needsLeadingSlash, pathLength) = (nil, 0..<1, false, 1)
+                isAsterisk = true
+                return
+            }
             var pathStart = 0
             var authority: RequestAuthority?
             if text[0] != UInt8(ascii: "/") {
@@ -74,7 +84,7 @@ extension RequestTarget {
             let scheme: StaticString = "http://"
             var index = 0
             while index < scheme.utf8CodeUnitCount, index < text.count {
-                guard ASCII.lowercased(text[index]) == scheme.utf8Start[index] else {
+                guard unsafe ASCII.lowercased(text[index]) == scheme.utf8Start[index] else {
                     throw hasScheme(text) ? .unsupportedScheme : .unsupportedForm
                 }
                 index += 1

@@ -1,4 +1,4 @@
-/// The resources of one system as a radix tree over path octets: a look-up reads the path once, however many
+/// The resources of one system as a radix tree over path bytes: a look-up reads the path once, however many
 /// resources there are.
 struct ResourceTree: Sendable {
     private struct Node {
@@ -22,7 +22,7 @@ struct ResourceTree: Sendable {
     }
 
     private var nodes: [Node] = []
-    private var octets: [UInt8] = []
+    private var bytes: [UInt8] = []
     private let resources: [Resource]
 
     init(_ resources: [Resource]) {
@@ -33,7 +33,7 @@ struct ResourceTree: Sendable {
         build(entries[...], depth: 0, into: 0)
     }
 
-    /// Fills node `at`, whose path is the first `depth` octets that all `entries` share.
+    /// Fills node `at`, whose path is the first `depth` bytes that all `entries` share.
     private mutating func build(_ entries: ArraySlice<(path: [UInt8], index: Int)>, depth: Int, into at: Int) {
         var rest = entries
         while let first = rest.first, first.path.count == depth {
@@ -52,9 +52,9 @@ struct ResourceTree: Sendable {
             let last = group.last!.path
             var end = depth
             while end < first.count, end < last.count, first[end] == last[end] { end += 1 }
-            let start = Int32(octets.count)
-            octets.append(contentsOf: first[depth..<end])
-            nodes.append(Node(label: start..<Int32(octets.count)))
+            let start = Int32(bytes.count)
+            bytes.append(contentsOf: first[depth..<end])
+            nodes.append(Node(label: start..<Int32(bytes.count)))
         }
         nodes[at].children = Int32(firstChild)..<Int32(nodes.count)
         for (offset, group) in groups.enumerated() {
@@ -84,10 +84,10 @@ struct ResourceTree: Sendable {
             visit(node, at: depth, endsWith: previous, path, &match)
             guard depth < path.count, let next = child(of: node, path[depth]) else { return match }
             guard path.count - depth >= next.label.count else { return match }
-            let isPrefix = octets.withUnsafeBufferPointer { octets in
-                path.withUnsafeBufferPointer { path in
+            let isPrefix = unsafe bytes.withUnsafeBufferPointer { bytes in
+                unsafe path.withUnsafeBufferPointer { path in
                     for offset in 0..<next.label.count
-                    where octets[Int(next.label.lowerBound) + offset] != path[depth + offset] {
+                    where unsafe bytes[Int(next.label.lowerBound) + offset] != path[depth + offset] {
                         return false
                     }
                     return true
@@ -100,15 +100,15 @@ struct ResourceTree: Sendable {
         }
     }
 
-    private func child(of node: Node, _ octet: UInt8) -> Node? {
+    private func child(of node: Node, _ byte: UInt8) -> Node? {
         // At most 256 children, sorted: bounded by the alphabet, not by the number of resources.
         var low = Int(node.children.lowerBound)
         var high = Int(node.children.upperBound)
         while low < high {
             let middle = (low + high) / 2
-            let first = octets[Int(nodes[middle].label.lowerBound)]
-            if first == octet { return nodes[middle] }
-            if first < octet { low = middle + 1 } else { high = middle }
+            let first = bytes[Int(nodes[middle].label.lowerBound)]
+            if first == byte { return nodes[middle] }
+            if first < byte { low = middle + 1 } else { high = middle }
         }
         return nil
     }

@@ -25,6 +25,14 @@ package final class SystemMapping: Sendable {
         case `internal`
     }
 
+    /// What becomes of `X-Forwarded-*` and `Forwarded` from a program, which internal hosts take for the word of a proxy.
+    package enum ForwardedHeaders: String, Sendable, CaseIterable {
+        /// They end here.
+        case drop
+        /// As SAP's product does, which takes no field away.
+        case pass
+    }
+
     package let virtualHost: String
     package let virtualPort: UInt16
     package let internalHost: String
@@ -32,6 +40,9 @@ package final class SystemMapping: Sendable {
     package let `protocol`: InternalProtocol
     package let backEndType: BackEndType
     package let hostInHeader: HostInHeader
+    package let forwardedHeaders: ForwardedHeaders
+    /// Seconds that its answers may take to begin; nil for the limit that all systems have.
+    package let responseTimeout: Int?
     package let description: String
     package let resources: [Resource]
     /// The compiled form of `resources`.
@@ -52,6 +63,8 @@ package final class SystemMapping: Sendable {
         protocol: InternalProtocol = .http,
         backEndType: BackEndType = .nonSAPsys,
         hostInHeader: HostInHeader = .virtual,
+        forwardedHeaders: ForwardedHeaders = .drop,
+        responseTimeout: Int? = nil,
         description: String = "",
         portCount: Int = 1,
         resources: [Resource]
@@ -64,11 +77,14 @@ package final class SystemMapping: Sendable {
         self.protocol = `protocol`
         self.backEndType = backEndType
         self.hostInHeader = hostInHeader
+        self.forwardedHeaders = forwardedHeaders
+        self.responseTimeout = responseTimeout
         self.description = description
         self.resources = resources
         self.tree = ResourceTree(resources)
         let isDefaultPort = internalPort == (`protocol` == .https ? 443 : 80)
-        self.internalAuthority = Array((isDefaultPort ? internalHost : "\(internalHost):\(internalPort)").utf8)
+        let host = Self.bracketed(internalHost)
+        self.internalAuthority = Array((isDefaultPort ? host : "\(host):\(internalPort)").utf8)
     }
 
     /// Whether a mapping says the same, so that the old one can stay in use.
@@ -76,16 +92,29 @@ package final class SystemMapping: Sendable {
         virtualHost == other.virtualHost && virtualPort == other.virtualPort && internalHost == other.internalHost
             && internalPort == other.internalPort && `protocol` == other.`protocol`
             && backEndType == other.backEndType && hostInHeader == other.hostInHeader
+            && forwardedHeaders == other.forwardedHeaders && responseTimeout == other.responseTimeout
             && description == other.description && portCount == other.portCount && resources == other.resources
     }
 
     /// "host:port" as configuration, logs and messages show it.
     package var virtualAddress: String { "\(virtualHost):\(Self.ports(virtualPort, portCount))" }
-    package var internalAddress: String { "\(internalHost):\(Self.ports(internalPort, portCount))" }
+    package var internalAddress: String {
+        "\(Self.bracketed(internalHost)):\(Self.ports(internalPort, portCount))"
+    }
+
+    /// An IPv6 address stands in brackets (RFC 3986 section 3.2.2).
+    private static func bracketed(_ host: String) -> String {
+        host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host
+    }
 
     private static func ports(_ first: UInt16, _ count: Int) -> String {
         count == 1 ? "\(first)" : "\(first)-\(Int(first) + count - 1)"
     }
 
     package var hasActiveResource: Bool { resources.contains { $0.isActive } }
+}
+
+extension SystemMapping.InternalProtocol {
+    @inlinable package var isHTTP: Bool { self == .http || self == .https }
+    @inlinable package var isTLS: Bool { self == .https || self == .tcps }
 }

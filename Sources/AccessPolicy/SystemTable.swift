@@ -9,7 +9,7 @@ struct SystemTable: Sendable {
     /// Open addressing over a power of two at least twice the number of entries; -1 is empty.
     private var slots: [Int32]
     private var entries: [Entry] = []
-    private var octets: [UInt8] = []
+    private var bytes: [UInt8] = []
     private var internalAddresses: [String: Int] = [:]
     private var internalHosts: [String: Int] = [:]
 
@@ -35,9 +35,9 @@ struct SystemTable: Sendable {
         var slot = Self.hash(host.span, port) & (slots.count - 1)
         while slots[slot] >= 0 { slot = (slot + 1) & (slots.count - 1) }
         slots[slot] = Int32(entries.count)
-        let start = octets.count
-        octets.append(contentsOf: host)
-        entries.append(Entry(host: start..<octets.count, port: port, system: system))
+        let start = bytes.count
+        bytes.append(contentsOf: host)
+        entries.append(Entry(host: start..<bytes.count, port: port, system: system))
     }
 
     func find(_ host: Span<UInt8>, _ port: UInt16) -> Int? {
@@ -55,7 +55,7 @@ struct SystemTable: Sendable {
 
     private func equals(_ stored: Range<Int>, _ host: Span<UInt8>) -> Bool {
         guard stored.count == host.count else { return false }
-        for offset in 0..<host.count where octets[stored.lowerBound + offset] != ASCII.lowercased(host[offset]) {
+        for offset in 0..<host.count where bytes[stored.lowerBound + offset] != ASCII.lowercased(host[offset]) {
             return false
         }
         return true

@@ -49,16 +49,23 @@ static inline EVP_PKEY *COpenSSL_EVP_EC_gen_p256(void) { return EVP_EC_gen("P-25
 // and so is EVP_RSA_gen
 static inline EVP_PKEY *COpenSSL_EVP_RSA_gen_2048(void) { return EVP_RSA_gen(2048); }
 
-// sk_GENERAL_NAME_* are macros: the index-th URI or DNS name among a certificate's subject alternative names.
+// sk_GENERAL_NAME_* are macros: the index-th of a certificate's subject alternative names, if it is of
+// this type (GEN_URI, GEN_DNS or GEN_IPADD).
 // Returns the length of the name and points `out` at its octets, which live as long as `names`.
 static inline int COpenSSL_GENERAL_NAMES_count(const GENERAL_NAMES *names) {
     return sk_GENERAL_NAME_num(names);
 }
-static inline int COpenSSL_GENERAL_NAMES_uri(const GENERAL_NAMES *names, int index, const unsigned char **out) {
+static inline int COpenSSL_GENERAL_NAMES_name(const GENERAL_NAMES *names, int index, int type, const unsigned char **out) {
     const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, index);
-    if (name == NULL || name->type != GEN_URI) return -1;
-    *out = ASN1_STRING_get0_data(name->d.uniformResourceIdentifier);
-    return ASN1_STRING_length(name->d.uniformResourceIdentifier);
+    if (name == NULL || name->type != type) return -1;
+    const ASN1_STRING *text = type == GEN_IPADD ? name->d.iPAddress : name->d.ia5;
+    *out = ASN1_STRING_get0_data(text);
+    return ASN1_STRING_length(text);
+}
+
+// SSL_get0_certificate_types
+static inline long COpenSSL_SSL_get0_certificate_types(SSL *ssl, const unsigned char **types) {
+    return SSL_get0_certificate_types(ssl, types);
 }
 
 // OPENSSL_free

@@ -1,7 +1,10 @@
-internal import ControlProtocol
+package import AdminProtocol
+internal import Cryptography
+internal import HostSystem
 package import Logging
 package import NIOCore
 internal import NIOPosix
+internal import Networking
 internal import Synchronization
 package import Telemetry
 internal import TunnelCore
@@ -16,6 +19,8 @@ package final class ConnectivityService: Sendable {
     private let hub: TunnelHub
     private let loops: PerLoop<ProxyLoop>
     private let listeners: Listeners
+    private let memory: MemoryGuard
+    private let load: ListenerLoads
     private let state: Mutex<State>
 
     private struct State {
@@ -49,7 +54,11 @@ package final class ConnectivityService: Sendable {
         _ logger: Logger
     ) async throws {
         let registry = TunnelRegistry()
+        let memory = MemoryGuard(limit: configuration.tenants.processMemory)
+        let load = ListenerLoads()
         self.registry = registry
+        self.memory = memory
+        self.load = load
         self.group = group
         self.logger = logger
         hub = TunnelHub(
@@ -57,16 +66,17 @@ package final class ConnectivityService: Sendable {
             authority: authority,
             audit: audit,
             logger: logger,
+            memory: memory,
             tls: try TLSContext(configuration.tunnelTLS),
             configuration: configuration
         )
         let refusals = refusals
         loops = try await PerLoop.make(Array(group.makeIterator())) { eventLoop in
-            let loop = ProxyLoop(configuration, registry, audit, refusals, logger)
+            let loop = ProxyLoop(configuration, registry, audit, refusals, logger, memory, load.proxy)
             loop.sweeper.start(on: eventLoop)
             return loop
         }
-        listeners = Listeners(group: group, loops: loops, hub: hub)
+        listeners = Listeners(group: group, loops: loops, hub: hub, load: load)
         let acceptor = try await listeners.bindTunnels(configuration)
         var proxy: (any Channel)?
         do {
@@ -78,6 +88,22 @@ package final class ConnectivityService: Sendable {
             try? await proxy?.close()
             try await acceptor.close()
             throw error
+        }
+        watchMemory()
+    }
+
+    /// Every second, on a thread that may take its time.
+    private func watchMemory() {
+        let (memory, load, logger) = (memory, load, logger)
+        let eventLoop = group.next()
+        eventLoop.scheduleRepeatedAsyncTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in
+            NIOThreadPool.singleton.runIfActive(eventLoop: eventLoop) {
+                guard let isShort = memory.look(connections: load.connections, peak: load.takePeak()) else { return }
+                logger.log(
+                    level: isShort ? .warning : .notice,
+                    isShort ? "short of memory: new connections are refused" : "memory suffices again"
+                )
+            }
         }
     }
 
@@ -102,7 +128,7 @@ package final class ConnectivityService: Sendable {
 
     // MARK: Reload
 
-    /// Takes a new configuration into force: certificates and limits for what comes next, listeners at once. A request
+    /// Takes a new configuration into effect: certificates and limits for what comes next, listeners at once. A request
     /// in progress is not touched.
     ///
     /// - Throws: where a certificate cannot be used or an address not be bound; then nothing has changed.
@@ -125,6 +151,7 @@ package final class ConnectivityService: Sendable {
         }
         let newSocks = socks
         hub.apply(tls, configuration)
+        memory.setLimit(configuration.tenants.processMemory)
         try await loops.forEach { $0.apply(configuration) }
         let replaced = state.withLock { state in
             var replaced: [any Channel] = []
@@ -153,7 +180,18 @@ package final class ConnectivityService: Sendable {
 
     /// Cuts the tunnels of connectors whose certificate counts no more.
     package func cut(serials: Set<String>) {
-        for tunnel in registry.all() where serials.contains(tunnel.serial) { tunnel.cut(TunnelError.revoked) }
+        for group in registry.allGroups() {
+            for tunnel in group.all() where serials.contains(tunnel.serial) {
+                group.details.withLock { $0.isRevoked = true }
+                tunnel.cut(TunnelError.revoked)
+            }
+        }
+    }
+
+    /// The last requests, the latest first.
+    package func recentRequests() async -> [RecentRequest] {
+        let lists = (try? await loops.map { $0.recent.all }) ?? []
+        return Array(lists.flatMap { $0 }.sorted { $0.time > $1.time }.prefix(RecentRequests.limit))
     }
 
     // MARK: Metrics
@@ -165,7 +203,10 @@ package final class ConnectivityService: Sendable {
             connectors: parts.flatMap(\.0),
             clientConnections: parts.map(\.1).reduce(0, +),
             roundTrip: hub.roundTripHistogram,
-            groups: registry.status()
+            groups: registry.status(systems: 0),
+            closures: hub.closureCounts,
+            listeners: load.all,
+            shortages: memory.shortageCount
         ).write(&exposition)
     }
 

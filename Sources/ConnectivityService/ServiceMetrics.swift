@@ -1,6 +1,8 @@
-internal import ControlProtocol
+internal import AdminProtocol
+internal import Cryptography
+internal import Networking
 internal import Telemetry
-internal import TunnelCore
+internal import TextFormats
 
 /// The service's metrics, gathered and ready to be written.
 struct ServiceMetrics {
@@ -8,6 +10,10 @@ struct ServiceMetrics {
     var clientConnections: Int
     var roundTrip: Histogram
     var groups: [ServiceStatus.Connector]
+    /// By cause.
+    var closures: [String: Int]
+    var listeners: [(name: String, load: ListenerLoad)]
+    var shortages: Int
 
     private struct Total {
         var counts = RequestCounts()
@@ -35,16 +41,22 @@ struct ServiceMetrics {
         }
         exposition.family("connector_service_refusals_total", .counter, "Requests answered by the service itself.")
         for (identity, total) in sorted {
-            for (source, count) in total.counts.refusals.sorted(by: { $0.key < $1.key }) {
+            for (key, count) in total.counts.refusals.sorted(by: { $0.key < $1.key }) {
                 let (subaccount, location) = (identity?.subaccount ?? "", identity?.locationID ?? "")
-                exposition.sample(["subaccount": subaccount, "location_id": location, "source": source], count)
+                exposition.sample(
+                    [
+                        "subaccount": subaccount, "location_id": location, "source": key.source.rawValue,
+                        "phase": key.phase.rawValue, "error": key.error,
+                    ],
+                    count
+                )
             }
         }
-        exposition.family("connector_service_body_bytes_total", .counter, "Octets of request and response bodies.")
+        exposition.family("connector_service_body_bytes_total", .counter, "Bytes of request and response bodies.")
         for (identity, total) in sorted {
             let (subaccount, location) = (identity?.subaccount ?? "", identity?.locationID ?? "")
             for (direction, count) in [
-                ("request", total.counts.requestOctets), ("response", total.counts.responseOctets),
+                ("request", total.counts.requestBytes), ("response", total.counts.responseBytes),
             ] {
                 exposition.sample(
                     ["subaccount": subaccount, "location_id": location, "direction": direction],
@@ -63,6 +75,42 @@ struct ServiceMetrics {
             exposition.histogram(["subaccount": subaccount, "location_id": location, "part": "tunnel"], total.tunnel)
         }
         writeTunnels(&exposition)
+        writeLimits(&exposition)
+    }
+
+    private func writeLimits(_ exposition: inout Exposition) {
+        exposition.family(
+            "connector_service_tunnels_closed_total",
+            .counter,
+            "Tunnels that ended, by cause; flood: the connector sent more frames that serve no request than it may."
+        )
+        for (cause, count) in closures.sorted(by: { $0.key < $1.key }) { exposition.sample(["cause": cause], count) }
+        exposition.family("connector_service_listener_connections", .gauge, "Connections, by listener.")
+        for (name, load) in listeners { exposition.sample(["listener": name], load.connections) }
+        exposition.family(
+            "connector_service_listener_connections_max",
+            .gauge,
+            "Connections that a listener takes; who comes when all are there waits."
+        )
+        for (name, load) in listeners where load.limit > 0 { exposition.sample(["listener": name], load.limit) }
+        exposition.family(
+            "connector_service_listener_refused_total",
+            .counter,
+            "Connections closed at once because their address had its share, or memory was short."
+        )
+        for (name, load) in listeners { exposition.sample(["listener": name], load.refusedConnections) }
+        exposition.family(
+            "connector_service_descriptors_exhausted_total",
+            .counter,
+            "Times at which a listener found no file descriptor."
+        )
+        for (name, load) in listeners { exposition.sample(["listener": name], load.exhaustions) }
+        exposition.family(
+            "connector_service_memory_shortages_total",
+            .counter,
+            "Times at which limits.memory was reached."
+        )
+        exposition.sample([:], shortages)
     }
 
     private func writeTunnels(_ exposition: inout Exposition) {

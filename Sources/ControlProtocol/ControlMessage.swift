@@ -102,20 +102,21 @@ package struct ExposedSystem: Codable, Sendable, Equatable {
 /// How the control stream is asked for: extended CONNECT (RFC 8441) with this `:protocol`.
 package enum ControlStream {
     package static let `protocol`: StaticString = "connector-control"
-    /// Octets of one message.
-    package static let messageLimit = 1 << 20
-    /// Systems in one message.
-    package static let systemsPerMessage = 500
+    /// Bytes of one message.
+    package static let messageLimit = 256 << 10
+    /// Systems in one message: what they are at most fits well into it.
+    package static let systemsPerMessage = 200
 }
 
 extension ControlMessage.Hello {
-    /// With every text cut at what it may need, since the service remembers it.
+    /// With every text cut at what it may need, since the service remembers it, and a time that can be computed with.
     package var bounded: ControlMessage.Hello {
         ControlMessage.Hello(
             session: session.bounded(64),
             version: version.bounded(64),
             description: description.bounded(1024),
-            startedAt: startedAt
+            // The years 1970 to 9999.
+            startedAt: min(max(startedAt, 0), 253_402_300_799)
         )
     }
 }
@@ -127,7 +128,7 @@ extension ExposedSystem {
             host: host.bounded(270),
             protocol: self.protocol.bounded(16),
             type: type.bounded(32),
-            description: description.bounded(1024),
+            description: description.bounded(256),
             hasResources: hasResources,
             availability: availability.bounded(64)
         )
@@ -135,8 +136,8 @@ extension ExposedSystem {
 }
 
 extension String {
-    /// The text, cut to so many octets where it is longer.
-    package func bounded(_ octets: Int) -> String {
-        utf8.count <= octets ? self : String(decoding: utf8.prefix(octets), as: UTF8.self)
+    /// The text, cut to so many bytes where it is longer.
+    package func bounded(_ bytes: Int) -> String {
+        utf8.count <= bytes ? self : String(decoding: utf8.prefix(bytes), as: UTF8.self)
     }
 }

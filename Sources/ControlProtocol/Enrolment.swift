@@ -1,4 +1,4 @@
-internal import FoundationEssentials
+internal import JSON
 
 /// What `connectord enrol create` prints and `connectord enrol` takes: everything a new connector needs to know to find
 /// its service, to recognise it, and to be let in once.
@@ -9,7 +9,7 @@ package struct EnrolmentToken: Codable, Sendable, Equatable {
     package var locationID: String
     /// SHA-256 of the certificate that anchors the service's chain, lower-case hexadecimal.
     package var anchor: String
-    /// 32 random octets, hexadecimal; the service keeps only their hash.
+    /// 32 random bytes, hexadecimal; the service keeps only their hash.
     package var secret: String
     /// Seconds since 1970.
     package var expires: Int
@@ -34,7 +34,7 @@ package struct EnrolmentToken: Codable, Sendable, Equatable {
 
     /// One word, fit for a shell.
     package var text: String {
-        let base64 = Data(JSONLines.encode(self).dropLast()).base64EncodedString()
+        let base64 = Base64.encode(JSONLines.encode(self).dropLast())
         return Self.prefix + String(base64.map { $0 == "+" ? "-" : $0 == "/" ? "_" : $0 }.filter { $0 != "=" })
     }
 
@@ -43,7 +43,7 @@ package struct EnrolmentToken: Codable, Sendable, Equatable {
         guard text.hasPrefix(Self.prefix), text.utf8.count < 4096 else { return nil }
         var base64 = text.dropFirst(Self.prefix.count).map { $0 == "-" ? "+" : $0 == "_" ? "/" : $0 }
         while base64.count % 4 != 0 { base64.append("=") }
-        guard let data = Data(base64Encoded: String(base64)),
+        guard let data = Base64.decode(String(base64)),
             let token = try? JSONLines.decode(EnrolmentToken.self, data)
         else { return nil }
         self = token
@@ -66,7 +66,7 @@ package struct EnrolmentRequest: Codable, Sendable {
 package struct EnrolmentResponse: Codable, Sendable {
     /// PEM, with whatever is between it and the anchor.
     package var certificate: String?
-    /// What the connector shall trust when it dials, PEM.
+    /// What the connector should trust when it dials, PEM.
     package var anchor: String?
     /// Why there is no certificate.
     package var refused: String?
@@ -81,6 +81,6 @@ package struct EnrolmentResponse: Codable, Sendable {
 package enum EnrolmentProtocol {
     /// The ALPN name.
     package static let name = "connector-enrol"
-    /// Octets of a request or an answer.
+    /// Bytes of a request or an answer.
     package static let messageLimit = 64 << 10
 }

@@ -1,4 +1,4 @@
 /// Of the program; both sides tell each other.
 package enum Version {
-    package static let current = "0.2.0"
+    package static let current = "0.3.0"
 }

@@ -1,4 +1,5 @@
-internal import ControlProtocol
+internal import JSON
+internal import TextFormats
 
 /// What a program puts into its request to authenticate, in the shape of the find API.
 package struct AuthToken: Codable, Sendable, Equatable {
@@ -81,7 +82,7 @@ package enum Authentication: Sendable, Equatable {
         _ properties: [String: String],
         tenant: String?,
         userToken: String?
-    ) throws(ConfigurationFault) -> Authentication {
+    ) throws(DestinationError) -> Authentication {
         let type = properties["Authentication"] ?? "NoAuthentication"
         switch type {
         case "BasicAuthentication":
@@ -91,7 +92,7 @@ package enum Authentication: Sendable, Equatable {
             return .token(.basic(user: user, password: password))
         case "OAuth2ClientCredentials", "OAuth2TechnicalUserPropagation":
             guard tenant == nil || userToken == nil else {
-                throw ConfigurationFault("X-tenant and X-user-token exclude each other")
+                throw DestinationError("X-tenant and X-user-token exclude each other")
             }
             return try clientCredentials(properties, tenant)
         case _ where type.hasPrefix("OAuth2"):
@@ -106,7 +107,7 @@ package enum Authentication: Sendable, Equatable {
     private static func clientCredentials(
         _ properties: [String: String],
         _ tenant: String?
-    ) throws(ConfigurationFault) -> Authentication {
+    ) throws(DestinationError) -> Authentication {
         guard let base = properties["tokenServiceURL"], base.hasPrefix("http://") || base.hasPrefix("https://") else {
             return .failure("OAuth2ClientCredentials needs the property tokenServiceURL, an http or https URL")
         }
@@ -119,10 +120,17 @@ package enum Authentication: Sendable, Equatable {
         }
         form["scope"] = properties["scope"]
         var retrieval = TokenRetrieval(url: url, headers: [:], body: "")
-        for (key, value) in properties {
+        var queries: [String] = []
+        for (key, value) in properties.sorted(by: { $0.key < $1.key }) {
             if let name = key.after("tokenService.body.") { form[name] = value }
-            if let name = key.after("tokenService.headers.") { retrieval.headers[name.lowercased()] = value }
+            if let name = key.after("tokenService.headers.") ?? key.after("tokenServiceURL.headers.") {
+                retrieval.headers[name.lowercased()] = value
+            }
+            if let name = key.after("tokenServiceURL.queries.") ?? key.after("tokenService.queries.") {
+                queries.append("\(PercentText.encode(name))=\(PercentText.encode(value))")
+            }
         }
+        if !queries.isEmpty { retrieval.url += (url.contains("?") ? "&" : "?") + queries.joined(separator: "&") }
         let user = properties["tokenServiceUser"] ?? id
         let password = properties["tokenServiceUser"] == nil ? secret : properties["tokenServicePassword"] ?? ""
         retrieval.headers["authorization"] = "Basic " + Base64.encode("\(user):\(password)")
@@ -136,20 +144,20 @@ package enum Authentication: Sendable, Equatable {
         _ base: String,
         isCommon: Bool,
         _ tenant: String?
-    ) throws(ConfigurationFault) -> String {
+    ) throws(DestinationError) -> String {
         guard isCommon else {
             guard tenant == nil else {
-                throw ConfigurationFault(
+                throw DestinationError(
                     "X-tenant is not allowed: the tokenServiceURLType of the destination is Dedicated"
                 )
             }
             return base
         }
         guard let tenant else {
-            throw ConfigurationFault("X-tenant is missing: the tokenServiceURLType of the destination is Common")
+            throw DestinationError("X-tenant is missing: the tokenServiceURLType of the destination is Common")
         }
-        guard !tenant.isEmpty, tenant.utf8.allSatisfy(NamedConfiguration.isNameOctet) else {
-            throw ConfigurationFault("X-tenant must be a subdomain")
+        guard !tenant.isEmpty, tenant.utf8.allSatisfy(NamedConfiguration.isNameByte) else {
+            throw DestinationError("X-tenant must be a subdomain")
         }
         if base.contains("{tenant}") {
             return base.split(separator: "{tenant}", omittingEmptySubsequences: false).joined(separator: tenant)

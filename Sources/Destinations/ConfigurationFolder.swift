@@ -1,6 +1,7 @@
-internal import ControlProtocol
 internal import Glibc
-internal import Telemetry
+internal import HostSystem
+internal import JSON
+internal import TextFormats
 
 /// The configurations of one kind, one level and one tenant: files in a folder, which people may edit while the service runs.
 ///
@@ -23,7 +24,7 @@ package struct ConfigurationFolder: Sendable {
     /// Something wrong with a file. The last good content counts meanwhile.
     package struct Finding: Sendable, Equatable, CustomStringConvertible {
         package var file: String
-        package var fault: FileFault
+        package var fault: DestinationFileError
         package var description: String {
             "\(file):\(fault.line.map { "\($0):" } ?? "") \(fault.message)"
         }
@@ -47,7 +48,7 @@ package struct ConfigurationFolder: Sendable {
     package let kind: ConfigurationKind
     package private(set) var findings: [Finding] = []
     private var entries: [String: Entry] = [:]
-    private var badFiles: [String: (stamp: Stamp, fault: FileFault)] = [:]
+    private var badFiles: [String: (stamp: Stamp, fault: DestinationFileError)] = [:]
     private var metadata: [String: Metadata] = [:]
     private var isMetadataGood = true
 
@@ -69,7 +70,9 @@ package struct ConfigurationFolder: Sendable {
         // Of two files with one name, the one that is in force stays in force.
         let all = Self.fileNames(path)
         let names = all.filter { known[$0] != nil } + all.filter { known[$0] == nil }
-        var (fresh, bad, new): ([String: Entry], [String: (stamp: Stamp, fault: FileFault)], [Finding]) = ([:], [:], [])
+        var (fresh, bad, new): ([String: Entry], [String: (stamp: Stamp, fault: DestinationFileError)], [Finding]) = (
+            [:], [:], []
+        )
         do {
             metadata = try readMetadata()
             isMetadataGood = true
@@ -79,7 +82,7 @@ package struct ConfigurationFolder: Sendable {
         }
         for (index, name) in names.enumerated() {
             guard index < Self.maxEntries else {
-                new.append(Finding(file: path, fault: FileFault("more than \(Self.maxEntries) files")))
+                new.append(Finding(file: path, fault: DestinationFileError("more than \(Self.maxEntries) files")))
                 break
             }
             let file = path + "/" + name
@@ -109,7 +112,7 @@ package struct ConfigurationFolder: Sendable {
             entry.labels = metadata[entry.configuration.name]?.labels ?? []
             if let first = fresh[entry.configuration.name] {
                 let text = "\"\(entry.configuration.name)\" is in \(first.fileName) already; this file does not count"
-                new.append(Finding(file: file, fault: FileFault(text)))
+                new.append(Finding(file: file, fault: DestinationFileError(text)))
             } else {
                 fresh[entry.configuration.name] = entry
             }
@@ -117,49 +120,52 @@ package struct ConfigurationFolder: Sendable {
         (entries, badFiles, findings) = (fresh, bad, new)
     }
 
-    private func read(_ file: String, _ name: String, _ stamp: Stamp) throws(FileFault) -> NamedConfiguration {
-        guard stamp.size <= DestinationFile.maxOctets else { throw FileFault("larger than 1 MiB") }
-        let octets: [UInt8]
+    private func read(_ file: String, _ name: String, _ stamp: Stamp) throws(DestinationFileError) -> NamedConfiguration
+    {
+        guard stamp.size <= DestinationFile.maxBytes else { throw DestinationFileError("larger than 1 MiB") }
+        let bytes: [UInt8]
         do {
-            octets = try PlainFile.read(file, maxOctets: DestinationFile.maxOctets)
+            bytes = try PlainFile.read(file, maxBytes: DestinationFile.maxBytes)
         } catch {
-            throw FileFault(error.description)
+            throw DestinationFileError(error.description)
         }
         let configuration: NamedConfiguration
         if let format = FileFormat(fileName: name), kind != .certificates {
-            configuration = try DestinationFile.read(octets, format, kind)
+            configuration = try DestinationFile.read(bytes, format, kind)
         } else {
             let certificate = Self.decodedName(name)
-            var properties = ["Name": certificate, "Content": Base64.encode(octets)]
+            var properties = ["Name": certificate, "Content": Base64.encode(bytes)]
             properties["Type"] = metadata[certificate]?.type
             do {
                 configuration = try NamedConfiguration(.certificates, properties)
             } catch let fault {
-                throw FileFault(fault.description)
+                throw DestinationFileError(fault.description)
             }
         }
         if configuration.hasSecrets, stamp.mode & 0o077 != 0 {
-            throw FileFault("holds secrets and others may open it: chmod 600 \(file)")
+            throw DestinationFileError("holds secrets and others may open it: chmod 600 \(file)")
         }
         return configuration
     }
 
     private static func fileNames(_ path: String) -> [String] {
-        guard let folder = opendir(path) else { return [] }
-        defer { closedir(folder) }
+        guard let folder = unsafe opendir(path) else { return [] }
+        defer { unsafe closedir(folder) }
         var names: [String] = []
-        while let entry = readdir(folder) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        while let entry = unsafe readdir(folder) {
+            let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
+                unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
             }
-            if !name.hasPrefix("."), !name.hasSuffix("~"), !name.contains(".new-") { names.append(name) }
+            if !name.hasPrefix("."), !name.hasSuffix("~"), !name.contains(AtomicFile.unfinishedMark) {
+                names.append(name)
+            }
         }
         return names.sorted()
     }
 
     private static func stamp(_ file: String) -> Stamp? {
         var status = stat()
-        guard stat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+        guard unsafe stat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
         return Stamp(
             seconds: status.st_mtim.tv_sec,
             nanoseconds: status.st_mtim.tv_nsec,
@@ -170,12 +176,14 @@ package struct ConfigurationFolder: Sendable {
     }
 
     /// - Throws: where the file is there and cannot be read; what was read before counts on.
-    private func readMetadata() throws(FileFault) -> [String: Metadata] {
+    private func readMetadata() throws(DestinationFileError) -> [String: Metadata] {
         let file = path + "/" + Self.metadataName
-        guard access(file, F_OK) == 0 else { return [:] }
-        guard let octets = try? PlainFile.read(file, maxOctets: DestinationFile.maxOctets),
-            let metadata = try? JSONLines.decode([String: Metadata].self, octets)
-        else { throw FileFault("cannot be read as JSON, so labels and types of certificates are not changed") }
+        guard unsafe access(file, F_OK) == 0 else { return [:] }
+        guard let bytes = try? PlainFile.read(file, maxBytes: DestinationFile.maxBytes),
+            let metadata = try? JSONLines.decode([String: Metadata].self, bytes)
+        else {
+            throw DestinationFileError("cannot be read as JSON, so labels and types of certificates are not changed")
+        }
         return metadata
     }
 
@@ -184,24 +192,25 @@ package struct ConfigurationFolder: Sendable {
     /// Creates or replaces one, in the format that its file has.
     package mutating func store(_ configuration: NamedConfiguration) throws {
         guard entries[configuration.name] != nil || entries.count < Self.maxEntries else {
-            throw ConfigurationFault("There are \(Self.maxEntries) already, which is the limit")
+            throw DestinationError("There are \(Self.maxEntries) already, which is the limit")
         }
         try makeFolders()
         let known = entries[configuration.name]
         // Of one that was removed by hand, nothing is inherited.
         let isForgotten = known == nil && metadata.removeValue(forKey: configuration.name) != nil
-        let (octets, name): ([UInt8], String)
+        let (bytes, name): ([UInt8], String)
         if kind == .certificates {
-            octets = Base64.decode(configuration["Content"] ?? "") ?? []
+            if known == nil, let fault = Self.fileNameFault(configuration.name) { throw DestinationError(fault) }
+            bytes = Base64.decode(configuration["Content"] ?? "") ?? []
             name = known?.fileName ?? Self.encodedName(configuration.name)
             metadata[configuration.name, default: Metadata()].type = configuration["Type"]
             try writeMetadata()
         } else {
             if isForgotten { try writeMetadata() }
             name = known?.fileName ?? freeName(configuration.name)
-            octets = DestinationFile.write(configuration.properties, FileFormat(fileName: name) ?? .json)
+            bytes = DestinationFile.write(configuration.properties, FileFormat(fileName: name) ?? .json)
         }
-        try AtomicFile.write(octets, to: path + "/" + name, mode: configuration.hasSecrets ? 0o600 : 0o640)
+        try AtomicFile.write(bytes, to: path + "/" + name, mode: configuration.hasSecrets ? 0o600 : 0o640)
         refresh()
     }
 
@@ -209,7 +218,7 @@ package struct ConfigurationFolder: Sendable {
     private func freeName(_ name: String) -> String {
         var candidate = name + ".json"
         var number = 2
-        while access(path + "/" + candidate, F_OK) == 0 {
+        while unsafe access(path + "/" + candidate, F_OK) == 0 {
             candidate = "\(name)-\(number).json"
             number += 1
         }
@@ -219,8 +228,8 @@ package struct ConfigurationFolder: Sendable {
     /// - Returns: whether there was one.
     package mutating func remove(_ name: String) throws -> Bool {
         guard let entry = entries[name] else { return false }
-        guard unlink(path + "/" + entry.fileName) == 0 else {
-            throw ConfigurationFault("cannot remove \(entry.fileName): \(String(cString: strerror(errno)))")
+        guard unsafe unlink(path + "/" + entry.fileName) == 0 else {
+            throw DestinationError(unsafe "cannot remove \(entry.fileName): \(String(cString: strerror(errno)))")
         }
         if metadata.removeValue(forKey: name) != nil { try writeMetadata() }
         refresh()
@@ -235,7 +244,7 @@ package struct ConfigurationFolder: Sendable {
 
     private func writeMetadata() throws {
         guard isMetadataGood else {
-            throw ConfigurationFault("\(path)/\(Self.metadataName) cannot be read; repair or remove it first")
+            throw DestinationError("\(path)/\(Self.metadataName) cannot be read; repair or remove it first")
         }
         try makeFolders()
         let kept = metadata.filter { $0.value.labels != nil || $0.value.type != nil }
@@ -243,18 +252,33 @@ package struct ConfigurationFolder: Sendable {
     }
 
     private func makeFolders() throws {
-        if let fault = Folder.make(path, mode: 0o750) { throw ConfigurationFault(fault) }
+        do throws(FileError) { try Folder.make(path, mode: 0o750) } catch {
+            throw DestinationError(error.description)
+        }
     }
 
     // MARK: Names of certificates
 
     /// Spaces, points at the beginning and everything beyond ASCII as %XX.
     static func encodedName(_ name: String) -> String {
-        name.utf8.enumerated().map { index, octet in
-            let isPlain = NamedConfiguration.isNameOctet(octet) || (octet == UInt8(ascii: ".") && index > 0)
-            return isPlain ? String(UnicodeScalar(octet)) : "%" + (octet < 16 ? "0" : "") + String(octet, radix: 16)
-        }.joined()
+        PercentText.encode(name, isUppercase: false) { byte, index in
+            NamedConfiguration.isNameByte(byte) || (byte == UInt8(ascii: ".") && index > 0)
+        }
     }
+
+    /// Why no file can have the name of this certificate; nil for a name that is possible.
+    static func fileNameFault(_ name: String) -> String? {
+        if name.contains(AtomicFile.unfinishedMark) {
+            return "The name must not contain \"\(AtomicFile.unfinishedMark)\", which marks unfinished files"
+        }
+        let length = encodedName(name).utf8.count
+        // What is added while the file is written must fit as well (NAME_MAX of limits.h is 255).
+        return length <= maxFileName
+            ? nil
+            : "The name is too long for a file: \(length) bytes of \(maxFileName), as each byte beyond ASCII takes three"
+    }
+
+    private static let maxFileName = 220
 
     static func decodedName(_ name: String) -> String { PercentText.decode(name) ?? name }
 }

@@ -1,8 +1,9 @@
-internal import ControlProtocol
+internal import JSON
+internal import TextFormats
 internal import YAMLDocument
 
 /// What is wrong with a file, and where.
-package struct FileFault: Error, Sendable, Equatable, CustomStringConvertible {
+package struct DestinationFileError: Error, Sendable, Equatable, CustomStringConvertible {
     /// From 1; nil where it concerns the whole file.
     package var line: Int?
     package var message: String
@@ -30,58 +31,73 @@ package enum FileFormat: String, Sendable, CaseIterable {
 
 /// Reads and writes one configuration as a file.
 package enum DestinationFile {
-    /// Octets of one file.
-    package static let maxOctets = 1 << 20
+    /// Bytes of one file.
+    package static let maxBytes = 1 << 20
 
     package static func read(
-        _ octets: [UInt8],
+        _ bytes: [UInt8],
         _ format: FileFormat,
         _ kind: ConfigurationKind
-    ) throws(FileFault) -> NamedConfiguration {
-        guard octets.count <= maxOctets else { throw FileFault("larger than \(maxOctets >> 20) MiB") }
+    ) throws(DestinationFileError) -> NamedConfiguration {
+        guard bytes.count <= maxBytes else { throw DestinationFileError("larger than \(maxBytes >> 20) MiB") }
+        let bytes = try text(bytes, format)
         do {
             switch format {
             case .json:
                 let value: JSONValue
                 do {
-                    value = try JSONLines.decode(JSONValue.self, octets)
+                    value = try JSONLines.decode(JSONValue.self, bytes)
                 } catch {
-                    throw FileFault(JSONLines.fault(error))
+                    throw DestinationFileError(JSONLines.fault(error))
                 }
                 return try NamedConfiguration(kind, value)
-            case .yaml: return try NamedConfiguration(kind, try yaml(octets))
+            case .yaml: return try NamedConfiguration(kind, try yaml(bytes))
             case .properties:
                 // Java wrote these files in Latin-1 for long, with escapes for all else.
                 let text =
-                    String(validating: octets, as: UTF8.self) ?? String(octets.map { Character(UnicodeScalar($0)) })
+                    String(validating: bytes, as: UTF8.self) ?? String(bytes.map { Character(UnicodeScalar($0)) })
                 return try NamedConfiguration(kind, try PropertiesFormat.parse(text))
             }
-        } catch let fault as ConfigurationFault {
-            throw FileFault(fault.description)
-        } catch let fault as FileFault {
+        } catch let fault as DestinationError {
+            throw DestinationFileError(fault.description)
+        } catch let fault as DestinationFileError {
             throw fault
         } catch {
-            throw FileFault("\(error)")
+            throw DestinationFileError("\(error)")
         }
     }
 
-    private static func yaml(_ octets: [UInt8]) throws(FileFault) -> [String: String] {
+    /// Without the mark that Windows puts in front.
+    private static func text(_ bytes: [UInt8], _ format: FileFormat) throws(DestinationFileError) -> [UInt8] {
+        do throws(TextFileError) {
+            let bytes = try TextFile.withoutMark(bytes)
+            if format != .properties, let fault = TextFile.fault(bytes) { throw fault }
+            return bytes
+        } catch {
+            throw DestinationFileError(line: error.line, "column \(error.column): \(error.message)")
+        }
+    }
+
+    private static func yaml(_ bytes: [UInt8]) throws(DestinationFileError) -> [String: String] {
         let root: YAMLNode?
         do {
-            root = try YAMLReader.read(octets)
+            root = try YAMLReader.read(bytes)
         } catch {
-            throw FileFault(line: error.line, "column \(error.column): \(error.message)")
+            throw DestinationFileError(line: error.line, "column \(error.column): \(error.message)")
         }
         guard let root, case .mapping(let pairs) = root.content else {
-            throw FileFault("properties are needed, one \"key: value\" in each line")
+            throw DestinationFileError("properties are needed, one \"key: value\" in each line")
         }
         var result: [String: String] = [:]
         for (key, value) in pairs {
             guard case .scalar(let name, _) = key.content, case .scalar(let text, _) = value.content else {
-                throw FileFault(line: value.line, "the value of a property must be a text, not \(value.kind)")
+                throw DestinationFileError(
+                    line: value.line,
+                    "the value of a property must be a text, not \(value.kind)"
+                )
             }
             guard result.updateValue(text, forKey: name) == nil else {
-                throw FileFault(line: key.line, "\"\(name)\" stands here a second time")
+                throw DestinationFileError(line: key.line, "\"\(name)\" stands here a second time")
             }
         }
         return result

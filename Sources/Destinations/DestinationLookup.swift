@@ -1,5 +1,3 @@
-internal import ControlProtocol
-
 /// Where a destination may stand, seen from the token that asks: its own tenant, or the one that provides the application.
 package enum Level: String, Sendable, CaseIterable {
     case subaccount, instance
@@ -17,7 +15,7 @@ package struct LevelledName: Sendable, Equatable {
         self.level = level
     }
 
-    package init(_ text: String) throws(ConfigurationFault) {
+    package init(_ text: String) throws(DestinationError) {
         guard let at = text.lastIndex(of: "@") else {
             (name, level) = (text, nil)
             return
@@ -25,7 +23,7 @@ package struct LevelledName: Sendable, Equatable {
         let word = String(text[text.index(after: at)...])
         guard let level = Level(rawValue: word) else {
             let known = Level.allCases.map(\.rawValue).joined(separator: ", ")
-            throw ConfigurationFault("Unknown level \"\(word)\"; known are \(known)")
+            throw DestinationError("Unknown level \"\(word)\"; known are \(known)")
         }
         (name, self.level) = (String(text[..<at]), level)
     }
@@ -36,7 +34,7 @@ package struct DestinationLookup: Sendable {
     /// Fragments that one request may merge.
     package static let maxFragments = 10
 
-    package struct Wish: Sendable {
+    package struct Query: Sendable {
         package var destination: LevelledName
         package var fragments: [LevelledName] = []
         package var areFragmentsOptional = false
@@ -56,7 +54,7 @@ package struct DestinationLookup: Sendable {
         package var certificates: [(configuration: NamedConfiguration, owner: Owned)] = []
     }
 
-    package enum Failure: Error, Sendable, Equatable {
+    package enum LookupError: Error, Sendable, Equatable {
         case noDestination
         case noFragment(String)
     }
@@ -87,20 +85,20 @@ package struct DestinationLookup: Sendable {
         }
     }
 
-    /// - Throws: `Failure`.
-    package func find(_ wish: Wish) throws(Failure) -> Found {
-        let levels = wish.destination.level.map { [$0] } ?? [.instance, .subaccount]
-        guard let (entry, scope) = entry(.destinations, levels.map(scope), wish.destination.name) else {
+    /// - Throws: `LookupError`.
+    package func find(_ query: Query) throws(LookupError) -> Found {
+        let levels = query.destination.level.map { [$0] } ?? [.instance, .subaccount]
+        guard let (entry, scope) = entry(.destinations, levels.map(scope), query.destination.name) else {
             throw .noDestination
         }
         var found = Found(
             properties: entry.configuration.properties,
-            destination: Owned(name: wish.destination.name, scope: scope)
+            destination: Owned(name: query.destination.name, scope: scope)
         )
-        for name in wish.fragments {
+        for name in query.fragments {
             let scopes = name.level.map { [self.scope($0)] } ?? [scope]
             guard let (fragment, owner) = self.entry(.fragments, scopes, name.name) else {
-                if wish.areFragmentsOptional { continue }
+                if query.areFragmentsOptional { continue }
                 throw .noFragment(name.name)
             }
             merge(fragment.configuration, &found, Owned(name: name.name, scope: owner))

@@ -1,8 +1,9 @@
-internal import TunnelCore
+internal import Cryptography
+internal import TextFormats
 
 /// Entity tags as the destination service writes them: a hash without quotation marks.
 package enum EntityTag {
-    package static func of(_ octets: [UInt8]) -> String { Hexadecimal.text(SHA256.digest(octets)) }
+    package static func of(_ bytes: [UInt8]) -> String { Hexadecimal.text(SHA256.digest(bytes)) }
 
     package enum Verdict: Sendable { case proceed, notModified, failed }
 

@@ -4,12 +4,12 @@ package enum LabelChange: Sendable {
     case add([Label])
     case delete([Label])
 
-    /// Labels of one configuration; values of one label; octets of a key or value.
+    /// Labels of one configuration; values of one label; bytes of a key or value.
     package static let maxLabels = 50
-    package static let maxOctets = 200
+    package static let maxBytes = 200
 
     /// - Throws: where keys or values are too many, too long or missing.
-    package func apply(_ old: [Label]) throws(ConfigurationFault) -> [Label] {
+    package func apply(_ old: [Label]) throws(DestinationError) -> [Label] {
         switch self {
         case .replace(let labels): return try Self.check(Self.merge([], labels))
         case .add(let labels): return try Self.check(Self.merge(old, labels))
@@ -35,13 +35,13 @@ package enum LabelChange: Sendable {
         return result
     }
 
-    private static func check(_ labels: [Label]) throws(ConfigurationFault) -> [Label] {
+    private static func check(_ labels: [Label]) throws(DestinationError) -> [Label] {
         guard labels.count <= maxLabels, labels.allSatisfy({ $0.values.count <= maxLabels }) else {
-            throw ConfigurationFault("At most \(maxLabels) labels, each with at most \(maxLabels) values")
+            throw DestinationError("At most \(maxLabels) labels, each with at most \(maxLabels) values")
         }
         let texts = labels.map(\.key) + labels.flatMap(\.values)
-        guard texts.allSatisfy({ !$0.isEmpty && $0.utf8.count <= maxOctets }) else {
-            throw ConfigurationFault("Keys and values of labels have 1 to \(maxOctets) characters")
+        guard texts.allSatisfy({ !$0.isEmpty && $0.utf8.count <= maxBytes }) else {
+            throw DestinationError("Keys and values of labels have 1 to \(maxBytes) characters")
         }
         return labels
     }

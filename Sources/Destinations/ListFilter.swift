@@ -1,4 +1,4 @@
-internal import ControlProtocol
+internal import TextFormats
 
 /// `$filter` of a list: one condition on names or on the time of the last change, or conditions on labels.
 package enum ListFilter: Sendable, Equatable {
@@ -11,7 +11,7 @@ package enum ListFilter: Sendable, Equatable {
     case labels([Label])
 
     /// - Throws: for anything but the forms that SAP's OpenAPI document names, and the one for labels of SAP's Python SDK.
-    package init(_ text: String) throws(ConfigurationFault) {
+    package init(_ text: String) throws(DestinationError) {
         var scanner = Scanner(text)
         if scanner.take("Name in") {
             self = .names(Set(try scanner.list()))
@@ -23,7 +23,7 @@ package enum ListFilter: Sendable, Equatable {
             let number = try scanner.quoted()
             guard scanner.take(","), try scanner.quoted() == "minutes", scanner.take(")") else { throw Self.fault }
             guard let minutes = Int(number), (1...1440).contains(minutes) else {
-                throw ConfigurationFault("$filter: modifiedwithin takes a number from 1 to 1440")
+                throw DestinationError("$filter: modifiedwithin takes a number from 1 to 1440")
             }
             self = .modifiedWithin(minutes)
         } else {
@@ -39,14 +39,14 @@ package enum ListFilter: Sendable, Equatable {
         guard scanner.isAtEnd else { throw Self.fault }
     }
 
-    private static let fault = ConfigurationFault(
+    private static let fault = DestinationError(
         "$filter must be Name in ('a', 'b'), startswith(Name, 'a'), endswith(Name, 'a'), modifiedwithin('5', 'minutes') "
             + "or Label['key'] HAS ('value')"
     )
 
-    private static func decoded(_ text: String) throws(ConfigurationFault) -> String {
+    private static func decoded(_ text: String) throws(DestinationError) -> String {
         guard let text = PercentText.decode(text) else {
-            throw ConfigurationFault("$filter: each text in the list must be percent-encoded")
+            throw DestinationError("$filter: each text in the list must be percent-encoded")
         }
         return text
     }
@@ -82,7 +82,7 @@ package enum ListFilter: Sendable, Equatable {
         }
 
         /// A text in single quotes; two quotes stand for one.
-        mutating func quoted() throws(ConfigurationFault) -> String {
+        mutating func quoted() throws(DestinationError) -> String {
             guard take("'") else { throw ListFilter.fault }
             var result = ""
             while let character = rest.popFirst() {
@@ -97,7 +97,7 @@ package enum ListFilter: Sendable, Equatable {
         }
 
         /// `('a', 'b')`, each percent-encoded once more.
-        mutating func list() throws(ConfigurationFault) -> [String] {
+        mutating func list() throws(DestinationError) -> [String] {
             guard take("(") else { throw ListFilter.fault }
             var result: [String] = []
             repeat { result.append(try ListFilter.decoded(try quoted())) } while take(",")
@@ -106,7 +106,7 @@ package enum ListFilter: Sendable, Equatable {
         }
 
         /// `Name, 'text')`.
-        mutating func nameArgument() throws(ConfigurationFault) -> String {
+        mutating func nameArgument() throws(DestinationError) -> String {
             guard take("Name"), take(",") else { throw ListFilter.fault }
             let text = try quoted()
             guard take(")") else { throw ListFilter.fault }

@@ -1,42 +1,44 @@
-package import ControlProtocol
+internal import HostSystem
+package import JSON
+internal import TextFormats
 
 /// The names and values after a question mark, decoded.
 package struct QueryItems: Sendable {
     private var items: [String: String] = [:]
 
     /// - Throws: for bad escapes and for a name that comes twice.
-    package init(_ query: String) throws(ConfigurationFault) {
+    package init(_ query: String) throws(DestinationError) {
         for pair in query.utf8.split(separator: UInt8(ascii: "&")) {
             let parts = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
             guard let name = PercentText.decode(parts[0], plusIsSpace: true),
                 let value = PercentText.decode(parts.count > 1 ? parts[1] : pair.prefix(0), plusIsSpace: true)
-            else { throw ConfigurationFault("The query is not well encoded") }
+            else { throw DestinationError("The query is not well encoded") }
             guard items.updateValue(value, forKey: name) == nil else {
-                throw ConfigurationFault("\(name) comes twice in the query")
+                throw DestinationError("\(name) comes twice in the query")
             }
         }
     }
 
     package subscript(_ name: String) -> String? { items[name] }
 
-    package func flag(_ name: String) throws(ConfigurationFault) -> Bool {
+    package func flag(_ name: String) throws(DestinationError) -> Bool {
         switch items[name] {
         case nil, "false": return false
         case "true": return true
-        case .some: throw ConfigurationFault("\(name) must be true or false")
+        case .some: throw DestinationError("\(name) must be true or false")
         }
     }
 
-    package func number(_ name: String, in range: ClosedRange<Int>) throws(ConfigurationFault) -> Int? {
+    package func number(_ name: String, in range: ClosedRange<Int>) throws(DestinationError) -> Int? {
         guard let text = items[name] else { return nil }
         guard let number = Int(text), range.contains(number) else {
-            throw ConfigurationFault("\(name) must be a number from \(range.lowerBound) to \(range.upperBound)")
+            throw DestinationError("\(name) must be a number from \(range.lowerBound) to \(range.upperBound)")
         }
         return number
     }
 }
 
-/// What a list shall show: everything, a page, names only, or what a filter lets through. Only one of these.
+/// What a list should show: everything, a page, names only, or what a filter lets through. Only one of these.
 package struct ListQuery: Sendable {
     package struct Page: Sendable {
         package var number: Int
@@ -51,11 +53,11 @@ package struct ListQuery: Sendable {
     /// `etag`, `modification_time`.
     package var metadata: [String] = []
 
-    package init(_ query: String) throws(ConfigurationFault) {
+    package init(_ query: String) throws(DestinationError) {
         let items = try QueryItems(query)
         if let text = items["$filter"] { filter = try ListFilter(text) }
         if let text = items["$select"] {
-            guard text == "Name" else { throw ConfigurationFault("$select: only Name can be selected") }
+            guard text == "Name" else { throw DestinationError("$select: only Name can be selected") }
             selectsNames = true
         }
         if let number = try items.number("$page", in: 1...1_000_000) {
@@ -66,19 +68,19 @@ package struct ListQuery: Sendable {
                 countsEntities: try items.flag("$entityCount")
             )
         } else if let name = ["$pageSize", "$pageCount", "$entityCount"].first(where: { items[$0] != nil }) {
-            throw ConfigurationFault("\(name) is allowed together with $page only")
+            throw DestinationError("\(name) is allowed together with $page only")
         }
         if let text = items["$includeMetadata"] {
             metadata = text.split(separator: ";").map(String.init)
             guard metadata.allSatisfy({ ["modification_time", "etag"].contains($0) }) else {
-                throw ConfigurationFault("$includeMetadata: only modification_time and etag can be included")
+                throw DestinationError("$includeMetadata: only modification_time and etag can be included")
             }
         }
         guard [filter != nil, page != nil, selectsNames].count(where: { $0 }) <= 1 else {
-            throw ConfigurationFault("Only one of $filter, $select and $page is allowed")
+            throw DestinationError("Only one of $filter, $select and $page is allowed")
         }
         guard metadata.isEmpty || (page == nil && !selectsNames) else {
-            throw ConfigurationFault("$includeMetadata cannot be combined with $select or $page")
+            throw DestinationError("$includeMetadata cannot be combined with $select or $page")
         }
     }
 
@@ -123,7 +125,9 @@ package struct ListQuery: Sendable {
         if !metadata.isEmpty {
             var values: [String: JSONValue] = [:]
             if metadata.contains("etag") { values["etag"] = .string(entry.configuration.entityTag) }
-            if metadata.contains("modification_time") { values["modification_time"] = .integer(entry.modified * 1000) }
+            if metadata.contains("modification_time") {
+                values["modification_time"] = .integer(WallClock.clamped(entry.modified) * 1000)
+            }
             members["$metadata"] = .object(values)
         }
         return .object(members)

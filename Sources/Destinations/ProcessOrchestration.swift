@@ -34,7 +34,7 @@ package struct ProcessOrchestrationSystem: Sendable, Equatable {
     package var repositoryName: String { "PO_\(name)_ESR" }
 
     /// What is stored.
-    package func destinations() throws(ConfigurationFault) -> [NamedConfiguration] {
+    package func destinations() throws(DestinationError) -> [NamedConfiguration] {
         var directory = Self.properties(directoryName, name, self.directory)
         guard let repository else { return [try NamedConfiguration(.destinations, directory)] }
         directory["esrdestination"] = repositoryName
@@ -76,7 +76,7 @@ package struct ProcessOrchestrationSystem: Sendable, Equatable {
                 return Found(name: name, directory: destination, repository: destination)
             }
             guard let repository = destinations.first(where: { $0.name == wanted }) else {
-                let problem = "esrdestination names \(wanted), which is no destination"
+                let problem = "esrdestination names \(wanted), which is not a destination"
                 return Found(name: name, directory: destination, repository: destination, problem: problem)
             }
             return Found(name: name, directory: destination, repository: repository)

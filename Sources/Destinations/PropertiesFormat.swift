@@ -1,12 +1,12 @@
 /// Java's `.properties`, in which the cockpit exports destinations (java.util.Properties, `load` and `store`).
 package enum PropertiesFormat {
     /// - Throws: for a bad escape, and for a key that stands twice, which Java would take silently.
-    package static func parse(_ text: String) throws(FileFault) -> [String: String] {
+    package static func parse(_ text: String) throws(DestinationFileError) -> [String: String] {
         var result: [String: String] = [:]
         var parser = Parser(text)
         while let (line, key, value) = try parser.next() {
             guard result.updateValue(value, forKey: key) == nil else {
-                throw FileFault(line: line, "\"\(key)\" stands here a second time")
+                throw DestinationFileError(line: line, "\"\(key)\" stands here a second time")
             }
         }
         return result
@@ -56,7 +56,7 @@ package enum PropertiesFormat {
         private static func isBlank(_ unit: UInt16) -> Bool { unit == 0x20 || unit == 0x09 || unit == 0x0c }
 
         /// The next pair and the line, from 1, in which it begins.
-        mutating func next() throws(FileFault) -> (line: Int, key: String, value: String)? {
+        mutating func next() throws(DestinationFileError) -> (line: Int, key: String, value: String)? {
             while index < lines.count {
                 var units = Array(lines[index].drop(while: Self.isBlank))
                 let line = index + 1
@@ -79,7 +79,9 @@ package enum PropertiesFormat {
             units.reversed().prefix { $0 == 0x5c }.count % 2 == 1
         }
 
-        private static func split(_ units: [UInt16], _ line: Int) throws(FileFault) -> (key: String, value: String) {
+        private static func split(_ units: [UInt16], _ line: Int) throws(DestinationFileError) -> (
+            key: String, value: String
+        ) {
             var end = 0
             while end < units.count, units[end] != 0x3d, units[end] != 0x3a, !isBlank(units[end]) {
                 end += units[end] == 0x5c ? 2 : 1
@@ -94,7 +96,7 @@ package enum PropertiesFormat {
             return (try unescape(units[..<end], line), try unescape(units[start...], line))
         }
 
-        private static func unescape(_ units: ArraySlice<UInt16>, _ line: Int) throws(FileFault) -> String {
+        private static func unescape(_ units: ArraySlice<UInt16>, _ line: Int) throws(DestinationFileError) -> String {
             var result: [UInt16] = []
             var iterator = units.makeIterator()
             while let unit = iterator.next() {
@@ -110,9 +112,9 @@ package enum PropertiesFormat {
                 case 0x66: result.append(0x0c)
                 case 0x75:
                     let digits = (0..<4).compactMap { _ in iterator.next() }
-                    guard digits.count == 4, digits.allSatisfy({ $0 < 0x80 }),
+                    guard digits.count == 4, digits.allSatisfy({ $0 < 0x80 && $0 != 0x2b && $0 != 0x2d }),
                         let code = UInt16(String(decoding: digits, as: UTF16.self), radix: 16)
-                    else { throw FileFault(line: line, "\\u needs four hexadecimal digits") }
+                    else { throw DestinationFileError(line: line, "\\u needs four hexadecimal digits") }
                     result.append(code)
                 case .some(let other): result.append(other)
                 }

@@ -1,4 +1,5 @@
-package import ControlProtocol
+package import JSON
+internal import TextFormats
 
 /// The request of one operation, ready to go to a destination.
 package struct ActionRequest: Sendable, Equatable {
@@ -17,7 +18,7 @@ package struct ActionRequest: Sendable, Equatable {
         _ document: OpenAPIDocument,
         values: [String: String],
         body: [UInt8]?
-    ) throws(OpenAPIFault) {
+    ) throws(OpenAPIError) {
         method = operation.method
         if let fault = operation.fault { throw fault }
         headers = ["accept": "application/json, */*;q=0.5"]
@@ -30,7 +31,7 @@ package struct ActionRequest: Sendable, Equatable {
             unused.remove(parameter.name)
             guard let value = values[parameter.name] ?? (parameter.isRequired ? parameter.fallback : nil) else {
                 if parameter.isRequired {
-                    throw OpenAPIFault(
+                    throw OpenAPIError(
                         "the \(parameter.place.rawValue) parameter \(parameter.name) has no value; give one with "
                             + "--set \(parameter.name)=…"
                     )
@@ -38,7 +39,7 @@ package struct ActionRequest: Sendable, Equatable {
                 continue
             }
             if let style = parameter.unsupportedStyle {
-                throw OpenAPIFault("the parameter \(parameter.name) has style \(style), which is not supported")
+                throw OpenAPIError("the parameter \(parameter.name) has style \(style), which is not supported")
             }
             let items = parameter.isArray ? Self.items(value) : [value]
             switch parameter.place {
@@ -54,14 +55,14 @@ package struct ActionRequest: Sendable, Equatable {
                 }
             case .header:
                 guard (parameter.name + value).utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7f }) else {
-                    throw OpenAPIFault("the header \(parameter.name) may hold visible ASCII only")
+                    throw OpenAPIError("the header \(parameter.name) may hold visible ASCII only")
                 }
                 headers[parameter.name.lowercased()] = value
             case .cookie: cookies.append("\(parameter.name)=\(PercentText.encode(value))")
             }
         }
         if let open = path.firstRange(of: "{") {
-            throw OpenAPIFault(
+            throw OpenAPIError(
                 "the path has \(path[open.lowerBound...].prefix { $0 != "}" })}, which no parameter describes"
             )
         }
@@ -73,7 +74,7 @@ package struct ActionRequest: Sendable, Equatable {
             let known = try Self.names(operation, document).sorted().joined(separator: ", ")
             let reason = body != nil ? "the body comes from --body, and " : ""
             let list = known.isEmpty ? "none" : known
-            throw OpenAPIFault("\(reason)\(operation.id) has no parameter \(name); it has: \(list)")
+            throw OpenAPIError("\(reason)\(operation.id) has no parameter \(name); it has: \(list)")
         }
     }
 
@@ -81,7 +82,7 @@ package struct ActionRequest: Sendable, Equatable {
     package static func names(
         _ operation: OpenAPIDocument.Operation,
         _ document: OpenAPIDocument
-    ) throws(OpenAPIFault) -> Set<String> {
+    ) throws(OpenAPIError) -> Set<String> {
         var names = Set(operation.parameters.map(\.name))
         if let media = operation.body.first { names.formUnion(try properties(media.schema, document).keys) }
         return names
@@ -96,11 +97,9 @@ package struct ActionRequest: Sendable, Equatable {
 
     /// What a path may not have as it is; what is escaped already stays.
     private static func escaped(_ path: String) -> String {
-        path.utf8.map { octet in
-            octet > 0x20 && octet < 0x7f && octet != UInt8(ascii: "\"") && octet != UInt8(ascii: "#")
-                ? String(UnicodeScalar(octet))
-                : "%" + (octet < 16 ? "0" : "") + String(octet, radix: 16, uppercase: true)
-        }.joined()
+        PercentText.encode(path) { byte, _ in
+            byte > 0x20 && byte < 0x7f && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "#")
+        }
     }
 
     private mutating func setBody(
@@ -109,9 +108,9 @@ package struct ActionRequest: Sendable, Equatable {
         _ values: [String: String],
         _ given: [UInt8]?,
         _ unused: inout Set<String>
-    ) throws(OpenAPIFault) {
+    ) throws(OpenAPIError) {
         guard let (type, schema, mediaExample) = operation.body.first else {
-            if given != nil { throw OpenAPIFault("\(operation.id) takes no body") }
+            if given != nil { throw OpenAPIError("\(operation.id) takes no body") }
             return
         }
         if let given {
@@ -127,7 +126,7 @@ package struct ActionRequest: Sendable, Equatable {
         unused.subtract(fields.keys)
         if fields.isEmpty {
             guard let example, MediaType.isJSON(type) else {
-                throw OpenAPIFault(
+                throw OpenAPIError(
                     "\(operation.id) needs a body; give its fields with --set, or all of it with --body FILE"
                 )
             }
@@ -141,26 +140,42 @@ package struct ActionRequest: Sendable, Equatable {
                 .map { "\(PercentText.encode($0.key))=\(PercentText.encode($0.value))" }
             body = Array(pairs.joined(separator: "&").utf8)
         } else {
-            throw OpenAPIFault("\(operation.id) needs a body of \(type); give one with --body FILE")
+            throw OpenAPIError("\(operation.id) needs a body of \(type); give one with --body FILE")
         }
         headers["content-type"] = type
     }
 
-    private static func example(_ schema: JSONValue, _ document: OpenAPIDocument) throws(OpenAPIFault) -> JSONValue? {
+    private static func example(_ schema: JSONValue, _ document: OpenAPIDocument) throws(OpenAPIError) -> JSONValue? {
         try document.resolved(schema)["example"]
     }
 
     /// Of an object, those within `allOf` included.
     private static func properties(
         _ schema: JSONValue,
+        _ document: OpenAPIDocument
+    ) throws(OpenAPIError) -> [String: JSONValue] {
+        var steps = 0
+        return try properties(schema, document, 0, &steps)
+    }
+
+    /// Schemas that are looked at for one body: parts that lead back to themselves, each several times, would have no end.
+    private static let maxSteps = 10_000
+
+    private static func properties(
+        _ schema: JSONValue,
         _ document: OpenAPIDocument,
-        depth: Int = 0
-    ) throws(OpenAPIFault) -> [String: JSONValue] {
+        _ depth: Int,
+        _ steps: inout Int
+    ) throws(OpenAPIError) -> [String: JSONValue] {
         guard depth < 16 else { return [:] }
+        steps += 1
+        guard steps <= maxSteps else {
+            throw OpenAPIError("the schema of the body has too many parts (more than \(maxSteps))")
+        }
         let schema = try document.resolved(schema)
         var result: [String: JSONValue] = [:]
         if case .array(let parts)? = schema["allOf"] {
-            for part in parts { result.merge(try properties(part, document, depth: depth + 1)) { $1 } }
+            for part in parts { result.merge(try properties(part, document, depth + 1, &steps)) { $1 } }
         }
         if case .object(let own)? = schema["properties"] {
             for (name, value) in own { result[name] = try document.resolved(value) }
@@ -202,7 +217,7 @@ package struct ActionVerdict: Sendable {
         body: [UInt8],
         _ operation: OpenAPIDocument.Operation,
         _ document: OpenAPIDocument
-    ) throws(OpenAPIFault) {
+    ) throws(OpenAPIError) {
         if let contentType, MediaType.isJSON(contentType) {
             payload = try? JSONLines.decode(JSONValue.self, body)
             if payload == nil, !body.isEmpty {

@@ -1,16 +1,17 @@
-package import ControlProtocol
+package import JSON
+internal import TextFormats
 internal import YAMLDocument
 
-/// What is wrong with a specification, or with the wish to use it.
-package struct OpenAPIFault: Error, Sendable, Equatable, CustomStringConvertible {
+/// What is wrong with a specification, or with the request to use it.
+package struct OpenAPIError: Error, Sendable, Equatable, CustomStringConvertible {
     package var description: String
     package init(_ description: String) { self.description = description }
 }
 
 /// An OpenAPI 3.0 or 3.1 document, as JSON or YAML.
 package struct OpenAPIDocument: Sendable {
-    /// Octets; levels of nesting; references that lead to references.
-    package static let maxOctets = 16 << 20
+    /// Bytes; levels of nesting; references that lead to references.
+    package static let maxBytes = 16 << 20
     package static let maxDepth = 200
     static let maxReferences = 32
 
@@ -45,42 +46,49 @@ package struct OpenAPIDocument: Sendable {
         var responses: [String: JSONValue]
 
         /// Why it cannot be used.
-        package var fault: OpenAPIFault?
+        package var fault: OpenAPIError?
 
         /// Changes nothing (RFC 9110 section 9.2.1).
         package var isSafe: Bool { ["GET", "HEAD", "OPTIONS"].contains(method) }
     }
 
-    package init(_ octets: [UInt8], isYAML: Bool) throws(OpenAPIFault) {
-        guard octets.count <= Self.maxOctets else {
-            throw OpenAPIFault("the specification is larger than \(Self.maxOctets >> 20) MiB")
+    package init(_ bytes: [UInt8], isYAML: Bool) throws(OpenAPIError) {
+        guard bytes.count <= Self.maxBytes else {
+            throw OpenAPIError("the specification is larger than \(Self.maxBytes >> 20) MiB")
         }
-        root = isYAML ? try Self.yaml(octets) : try Self.json(octets)
+        let text: [UInt8]
+        do throws(TextFileError) {
+            text = try TextFile.withoutMark(bytes)
+            if let fault = TextFile.fault(text) { throw fault }
+        } catch {
+            throw OpenAPIError("\(error)")
+        }
+        root = isYAML ? try Self.yaml(text) : try Self.json(text)
         if let old = root["swagger"]?.plainText {
-            throw OpenAPIFault("this is Swagger \(old); OpenAPI 3.0 and 3.1 are supported")
+            throw OpenAPIError("this is Swagger \(old); OpenAPI 3.0 and 3.1 are supported")
         }
         guard let version = root["openapi"]?.string, version.hasPrefix("3.0.") || version.hasPrefix("3.1.") else {
             let found = root["openapi"]?.plainText.map { "is \($0)" } ?? "is missing"
-            throw OpenAPIFault("\"openapi\" \(found); it must be a text such as 3.0.3 or 3.1.0")
+            throw OpenAPIError("\"openapi\" \(found); it must be a text such as 3.0.3 or 3.1.0")
         }
         operations = try Self.operations(root)
-        guard !operations.isEmpty else { throw OpenAPIFault("the specification has no operations") }
+        guard !operations.isEmpty else { throw OpenAPIError("the specification has no operations") }
     }
 
-    private static func json(_ octets: [UInt8]) throws(OpenAPIFault) -> JSONValue {
-        do { return try JSONLines.decode(JSONValue.self, octets) } catch { throw OpenAPIFault("not JSON: \(error)") }
+    private static func json(_ bytes: [UInt8]) throws(OpenAPIError) -> JSONValue {
+        do { return try JSONLines.decode(JSONValue.self, bytes) } catch { throw OpenAPIError("not JSON: \(error)") }
     }
 
-    private static func yaml(_ octets: [UInt8]) throws(OpenAPIFault) -> JSONValue {
+    private static func yaml(_ bytes: [UInt8]) throws(OpenAPIError) -> JSONValue {
         do {
-            guard let node = try YAMLReader.read(octets, depthLimit: maxDepth) else {
-                throw OpenAPIFault("the file is empty")
+            guard let node = try YAMLReader.read(bytes, depthLimit: maxDepth) else {
+                throw OpenAPIError("the file is empty")
             }
             return JSONValue(node)
         } catch let error as YAMLError {
-            throw OpenAPIFault("\(error.line):\(error.column): \(error.message)")
+            throw OpenAPIError("\(error.line):\(error.column): \(error.message)")
         } catch {
-            throw OpenAPIFault("\(error)")
+            throw OpenAPIError("\(error)")
         }
     }
 
@@ -90,15 +98,15 @@ package struct OpenAPIDocument: Sendable {
     }
 
     /// Looks whether every schema that a request or an answer of `operation` may need is there, before anything is sent.
-    package func check(_ operation: Operation) throws(OpenAPIFault) {
+    package func check(_ operation: Operation) throws(OpenAPIError) {
         if let fault = operation.fault { throw fault }
         var seen: Set<String> = []
         for media in operation.body { try checkReferences(media.schema, &seen, 0) }
         for response in operation.responses.values { try checkReferences(response, &seen, 0) }
     }
 
-    private func checkReferences(_ value: JSONValue, _ seen: inout Set<String>, _ depth: Int) throws(OpenAPIFault) {
-        guard depth < Self.maxDepth else { throw OpenAPIFault("schemas are nested too deeply") }
+    private func checkReferences(_ value: JSONValue, _ seen: inout Set<String>, _ depth: Int) throws(OpenAPIError) {
+        guard depth < Self.maxDepth else { throw OpenAPIError("schemas are nested too deeply") }
         switch value {
         case .array(let items): for item in items { try checkReferences(item, &seen, depth + 1) }
         case .object(let members):
@@ -116,32 +124,32 @@ package struct OpenAPIDocument: Sendable {
     // MARK: References
 
     /// What a `$ref` within this document leads to; the value itself where it is none.
-    func resolved(_ value: JSONValue) throws(OpenAPIFault) -> JSONValue { try Self.resolved(value, root) }
+    func resolved(_ value: JSONValue) throws(OpenAPIError) -> JSONValue { try Self.resolved(value, root) }
 
-    static func resolved(_ value: JSONValue, _ root: JSONValue) throws(OpenAPIFault) -> JSONValue {
+    static func resolved(_ value: JSONValue, _ root: JSONValue) throws(OpenAPIError) -> JSONValue {
         var value = value
         for _ in 0..<maxReferences {
             guard let reference = value["$ref"]?.string else { return value }
             guard reference.hasPrefix("#/") else {
-                throw OpenAPIFault("$ref \"\(reference)\" leads to another file, which is not supported")
+                throw OpenAPIError("$ref \"\(reference)\" leads to another file, which is not supported")
             }
             var target = root
             for part in reference.dropFirst(2).split(separator: "/", omittingEmptySubsequences: false) {
                 let escaped = PercentText.decode(String(part)) ?? String(part)
                 let name = escaped.replacing("~1", with: "/").replacing("~0", with: "~")
-                guard let next = target[name] else { throw OpenAPIFault("$ref \"\(reference)\" leads nowhere") }
+                guard let next = target[name] else { throw OpenAPIError("$ref \"\(reference)\" leads nowhere") }
                 target = next
             }
             value = target
         }
-        throw OpenAPIFault("a $ref leads to itself")
+        throw OpenAPIError("a $ref leads to itself")
     }
 
     // MARK: Operations
 
     private static let methods = ["get", "put", "post", "delete", "options", "head", "patch", "trace"]
 
-    private static func operations(_ root: JSONValue) throws(OpenAPIFault) -> [Operation] {
+    private static func operations(_ root: JSONValue) throws(OpenAPIError) -> [Operation] {
         guard case .object(let paths)? = root["paths"] else { return [] }
         var result: [Operation] = []
         for (path, item) in paths.sorted(by: { $0.key < $1.key }) where path.hasPrefix("/") {
@@ -176,7 +184,7 @@ package struct OpenAPIDocument: Sendable {
         _ item: JSONValue,
         _ value: JSONValue,
         _ root: JSONValue
-    ) throws(OpenAPIFault) -> Operation {
+    ) throws(OpenAPIError) -> Operation {
         var parameters: [Parameter] = []
         // Those of the operation count more than those of its path.
         for list in [value["parameters"], item["parameters"]] {
@@ -215,11 +223,11 @@ package struct OpenAPIDocument: Sendable {
 
     private static func rank(_ type: String) -> (Int, String) { (MediaType.isJSON(type) ? 0 : 1, type) }
 
-    private static func parameter(_ value: JSONValue, _ root: JSONValue) throws(OpenAPIFault) -> Parameter? {
+    private static func parameter(_ value: JSONValue, _ root: JSONValue) throws(OpenAPIError) -> Parameter? {
         guard let name = value["name"]?.string, let place = value["in"]?.string.flatMap(Parameter.Place.init) else {
             return nil
         }
-        let schema = try value["schema"].map { schema throws(OpenAPIFault) in try resolved(schema, root) }
+        let schema = try value["schema"].map { schema throws(OpenAPIError) in try resolved(schema, root) }
         let candidates = [value["example"], schema?["example"], schema?["default"], single(schema?["enum"])]
         return Parameter(
             name: name,
@@ -258,25 +266,6 @@ enum MediaType {
 }
 
 extension JSONValue {
-    package subscript(_ key: String) -> JSONValue? {
-        switch self {
-        case .object(let members): members[key]
-        case .array(let items): Int(key).flatMap { items.indices.contains($0) ? items[$0] : nil }
-        default: nil
-        }
-    }
-
-    /// As it stands in a path or a query; nil for what is no scalar.
-    package var plainText: String? {
-        switch self {
-        case .string(let text): text
-        case .integer(let number): String(number)
-        case .number(let number): String(number)
-        case .bool(let flag): String(flag)
-        default: nil
-        }
-    }
-
     /// With the types that YAML's core schema gives to plain scalars.
     init(_ node: YAMLNode) {
         switch node.content {

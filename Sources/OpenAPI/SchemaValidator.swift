@@ -1,4 +1,4 @@
-package import ControlProtocol
+package import JSON
 
 /// How a value differs from its schema.
 package struct SchemaFault: Sendable, Equatable, CustomStringConvertible {
@@ -34,7 +34,7 @@ package struct SchemaValidator {
 
     package init(_ document: OpenAPIDocument) { self.document = document }
 
-    package mutating func validate(_ value: JSONValue, _ schema: JSONValue) throws(OpenAPIFault) {
+    package mutating func validate(_ value: JSONValue, _ schema: JSONValue) throws(OpenAPIError) {
         try check(value, schema, "", 0)
     }
 
@@ -49,11 +49,11 @@ package struct SchemaValidator {
         _ schema: JSONValue,
         _ pointer: String,
         _ depth: Int
-    ) throws(OpenAPIFault) {
-        guard depth < Self.maxDepth else { throw OpenAPIFault("the schema is nested too deeply, or leads to itself") }
+    ) throws(OpenAPIError) {
+        guard depth < Self.maxDepth else { throw OpenAPIError("the schema is nested too deeply, or leads to itself") }
         steps += 1
         guard steps <= Self.maxSteps else {
-            throw OpenAPIFault("the schema has too many combinations to be checked (more than \(Self.maxSteps) steps)")
+            throw OpenAPIError("the schema has too many combinations to be checked (more than \(Self.maxSteps) steps)")
         }
         if case .bool(let isAllowed) = schema {
             if !isAllowed { fault(pointer, "nothing", value.described) }
@@ -94,7 +94,7 @@ package struct SchemaValidator {
         _ keywords: [String: JSONValue],
         _ pointer: String,
         _ depth: Int
-    ) throws(OpenAPIFault) {
+    ) throws(OpenAPIError) {
         switch keyword {
         case "type", "$ref": break
         case "enum":
@@ -110,10 +110,10 @@ package struct SchemaValidator {
             if case .string(let text) = value, let limit = rule.double {
                 let count = text.unicodeScalars.count
                 let isGood = keyword == "minLength" ? Double(count) >= limit : Double(count) <= limit
-                if !isGood { fault(pointer, "\(keyword) \(Int(limit))", "\(count) characters") }
+                if !isGood { fault(pointer, "\(keyword) \(rule.shortNumber)", "\(count) characters") }
             }
         case "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf":
-            if let number = value.double { checkNumber(keyword, rule, number, keywords, pointer) }
+            checkNumber(keyword, rule, value, keywords, pointer)
         case "allOf", "anyOf", "oneOf", "not": try checkCombination(keyword, rule, value, pointer, depth)
         default:
             if !Self.annotations.contains(keyword), !keyword.hasPrefix("x-") { unchecked.insert(keyword) }
@@ -127,7 +127,7 @@ package struct SchemaValidator {
         _ keywords: [String: JSONValue],
         _ pointer: String,
         _ depth: Int
-    ) throws(OpenAPIFault) {
+    ) throws(OpenAPIError) {
         switch keyword {
         case "properties":
             guard case .object(let properties) = rule else { return }
@@ -158,7 +158,7 @@ package struct SchemaValidator {
         default:
             guard let limit = rule.double else { return }
             let isGood = keyword == "minProperties" ? Double(members.count) >= limit : Double(members.count) <= limit
-            if !isGood { fault(pointer, "\(keyword) \(Int(limit))", "\(members.count) fields") }
+            if !isGood { fault(pointer, "\(keyword) \(rule.shortNumber)", "\(members.count) fields") }
         }
     }
 
@@ -169,7 +169,7 @@ package struct SchemaValidator {
         _ keywords: [String: JSONValue],
         _ pointer: String,
         _ depth: Int
-    ) throws(OpenAPIFault) {
+    ) throws(OpenAPIError) {
         switch keyword {
         case "items":
             let first: Int = if case .array(let prefix)? = keywords["prefixItems"] { prefix.count } else { 0 }
@@ -192,30 +192,30 @@ package struct SchemaValidator {
         default:
             guard let limit = rule.double else { return }
             let isGood = keyword == "minItems" ? Double(items.count) >= limit : Double(items.count) <= limit
-            if !isGood { fault(pointer, "\(keyword) \(Int(limit))", "\(items.count) items") }
+            if !isGood { fault(pointer, "\(keyword) \(rule.shortNumber)", "\(items.count) items") }
         }
     }
 
     private mutating func checkNumber(
         _ keyword: String,
         _ rule: JSONValue,
-        _ number: Double,
+        _ value: JSONValue,
         _ keywords: [String: JSONValue],
         _ pointer: String
     ) {
         // In 3.0 "exclusive…" is a flag beside the limit, in 3.1 a limit.
-        guard let limit = rule.double else { return }
+        guard let number = DecimalNumber(value), let limit = DecimalNumber(rule) else { return }
         let isGood: Bool
         switch keyword {
         case "minimum": isGood = keywords["exclusiveMinimum"] == .bool(true) ? number > limit : number >= limit
         case "maximum": isGood = keywords["exclusiveMaximum"] == .bool(true) ? number < limit : number <= limit
         case "exclusiveMinimum": isGood = number > limit
         case "exclusiveMaximum": isGood = number < limit
-        default: isGood = limit <= 0 || (number / limit).rounded() * limit == number
+        default: isGood = (rule.double ?? 0) <= 0 || number.isMultiple(of: limit)
         }
         let isExclusive = keywords["exclusive\(keyword.prefix(1).uppercased())\(keyword.dropFirst())"] == .bool(true)
         let text = isExclusive ? "\(keyword) (exclusive)" : keyword
-        if !isGood { fault(pointer, "\(text) \(rule.plainText ?? "")", JSONValue.number(number).shortNumber) }
+        if !isGood { fault(pointer, "\(text) \(rule.plainText ?? "")", value.shortNumber) }
     }
 
     private mutating func checkCombination(
@@ -224,7 +224,7 @@ package struct SchemaValidator {
         _ value: JSONValue,
         _ pointer: String,
         _ depth: Int
-    ) throws(OpenAPIFault) {
+    ) throws(OpenAPIError) {
         if keyword == "not" {
             if try attempt(value, rule, pointer, depth).isEmpty { fault(pointer, "not that", value.described) }
             return
@@ -252,7 +252,7 @@ package struct SchemaValidator {
         _ schema: JSONValue,
         _ pointer: String,
         _ depth: Int
-    ) throws(OpenAPIFault) -> [SchemaFault] {
+    ) throws(OpenAPIError) -> [SchemaFault] {
         var other = SchemaValidator(document)
         other.steps = steps
         try other.check(value, schema, pointer, depth + 1)
@@ -287,7 +287,7 @@ extension JSONValue {
 
     /// 1 and 1.0 are the same.
     fileprivate func equals(_ other: JSONValue) -> Bool {
-        if let one = double, let two = other.double { return one == two }
+        if let one = DecimalNumber(self), let two = DecimalNumber(other) { return one == two }
         return self == other
     }
 

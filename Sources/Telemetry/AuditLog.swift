@@ -1,9 +1,8 @@
-internal import ControlProtocol
 internal import Dispatch
 internal import Glibc
+internal import HostSystem
 package import Logging
 internal import Synchronization
-internal import TunnelCore
 
 /// Who was refused what, and who changed what: records in files that are chained by hashes and sealed with a key, so
 /// that `connectord audit verify` finds what was edited, cut or put in another order.
@@ -25,7 +24,7 @@ package final class AuditLog: Sendable {
     package struct Configuration: Sendable, Equatable {
         package var level = Level.security
         package var directory = ""
-        /// Octets after which a new file begins.
+        /// Bytes after which a new file begins.
         package var fileSize = 16 << 20
         /// Days after which a file is removed; 0 for never.
         package var maxAge = 0

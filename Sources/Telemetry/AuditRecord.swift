@@ -1,5 +1,5 @@
-internal import ControlProtocol
-internal import TunnelCore
+internal import Cryptography
+internal import TextFormats
 
 /// What an audit record is about. The names are those of SAP's product where it has one.
 package enum AuditCategory: String, Sendable, CaseIterable {
@@ -12,6 +12,8 @@ package enum AuditCategory: String, Sendable, CaseIterable {
     case connectionOpened = "CONNECTION_OPENED"
     case connectionClosed = "CONNECTION_CLOSED"
     case connectionRefused = "CONNECTION_REFUSED"
+    /// A peer was cut because it kept us busy for nothing.
+    case floodStopped = "FLOOD_STOPPED"
     case enrolmentCreated = "ENROLMENT_CREATED"
     case certificateIssued = "CERTIFICATE_ISSUED"
     case certificateRevoked = "CERTIFICATE_REVOKED"

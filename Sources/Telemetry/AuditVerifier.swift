@@ -1,6 +1,8 @@
-internal import ControlProtocol
+internal import Cryptography
 internal import Glibc
-internal import TunnelCore
+internal import HostSystem
+internal import JSON
+internal import TextFormats
 
 /// The audit files of a folder.
 enum AuditFiles {
@@ -16,28 +18,28 @@ enum AuditFiles {
     }
 
     static func lines(_ path: String) throws -> [[UInt8]] {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw AuditError("read", path) }
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw FileError("read", path) }
         defer { close(descriptor) }
-        var octets: [UInt8] = []
+        var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 1 << 16)
         while true {
-            let count = read(descriptor, &chunk, chunk.count)
-            guard count >= 0 else { throw AuditError("read", path) }
+            let count = unsafe read(descriptor, &chunk, chunk.count)
+            guard count >= 0 else { throw FileError("read", path) }
             if count == 0 { break }
-            octets += chunk[..<count]
+            bytes += chunk[..<count]
         }
-        return octets.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map { Array($0) }
+        return bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map { Array($0) }
     }
 
     /// Number and hash of the last complete line.
     static func end(_ path: String) throws -> (Int, String) {
         for line in try lines(path).dropLast().reversed() {
-            if let record = try? JSONLines.decode(AuditRecord.self, line) {
+            if let record = try? JSONLines.decode(AuditRecord.self, line), (0..<1 << 62).contains(record.seq) {
                 return (record.seq, AuditRecord.hash(line))
             }
         }
-        throw AuditError("\(path) holds no readable record; move it away to begin a new chain")
+        throw FileError("\(path) holds no readable record; move it away to begin a new chain")
     }
 }
 
@@ -73,7 +75,7 @@ package struct AuditVerifier {
 
     package consuming func verify() throws -> Result {
         let files = AuditFiles.list(folder)
-        guard !files.isEmpty else { throw AuditError("there are no audit files in \(folder)") }
+        guard !files.isEmpty else { throw FileError("there are no audit files in \(folder)") }
         result.files = files.count
         for file in files { try verify(file) }
         if !firstPrevious.isEmpty, !removedThrough.contains(firstPrevious) {
@@ -117,7 +119,7 @@ package struct AuditVerifier {
         switch record.type {
         case AuditCategory.seal.rawValue:
             unsealed = 0
-            let signature = Hexadecimal.octets(record.sig ?? "") ?? []
+            let signature = Hexadecimal.bytes(record.sig ?? "") ?? []
             let signed = AuditRecord.sealed(record.seq, record.prev)
             if !SigningKey.isValid(signature, over: signed, publicKeyPEM: publicKey) {
                 result.findings.append("\(place): the seal was not made with this key")
@@ -127,7 +129,8 @@ package struct AuditVerifier {
             removedThrough.formUnion(record.text.split(separator: " ").map(String.init))
         default: unsealed += 1
         }
-        expectedSeq = record.seq + 1
+        // Whatever number somebody has written there.
+        expectedSeq = record.seq &+ 1
         expectedHash = AuditRecord.hash(line)
         hashes[record.seq] = expectedHash
     }
@@ -140,7 +143,7 @@ package struct AuditVerifier {
             return
         }
         let signed = AuditRecord.sealed(head.seq, head.hash)
-        guard SigningKey.isValid(Hexadecimal.octets(head.sig) ?? [], over: signed, publicKeyPEM: publicKey) else {
+        guard SigningKey.isValid(Hexadecimal.bytes(head.sig) ?? [], over: signed, publicKeyPEM: publicKey) else {
             result.findings.append("audit.head: was not signed with this key")
             return
         }

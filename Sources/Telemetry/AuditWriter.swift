@@ -1,18 +1,8 @@
-internal import ControlProtocol
+internal import Cryptography
 internal import Glibc
-internal import TunnelCore
-
-/// Why an audit file cannot be written or read.
-package struct AuditError: Error, CustomStringConvertible {
-    package var description: String
-    /// Whether there was no room, which passes.
-    let isFull: Bool
-    init(_ action: String, _ path: String) {
-        isFull = errno == ENOSPC || errno == EDQUOT
-        description = "cannot \(action) \(path): \(String(cString: strerror(errno)))"
-    }
-    init(_ text: String) { (description, isFull) = (text, false) }
-}
+internal import HostSystem
+internal import JSON
+internal import TextFormats
 
 /// Appends to the chain: the files `audit-*.jsonl` of one folder, the key `audit.key`, its public half `audit.pub` and
 /// the head `audit.head`.
@@ -28,7 +18,7 @@ final class AuditWriter {
     init(_ configuration: AuditLog.Configuration) throws {
         self.configuration = configuration
         let folder = configuration.directory
-        guard Folder.make(folder, mode: 0o750) == nil else { throw AuditError("make", folder) }
+        try Folder.make(folder, mode: 0o750)
         key = try Self.loadKey(folder)
         (seq, hash) = (0, AuditRecord.origin)
         if let last = AuditFiles.list(folder).last {
@@ -39,7 +29,7 @@ final class AuditWriter {
         }
         do {
             try startFile()
-        } catch let error as AuditError where error.isFull {
+        } catch let error as FileError where error.isFull {
             startFailure = error.description
         }
     }
@@ -51,7 +41,7 @@ final class AuditWriter {
 
     private static func loadKey(_ folder: String) throws -> SigningKey {
         let path = "\(folder)/audit.key"
-        if access(path, F_OK) == 0 { return try SigningKey(.file(path)) }
+        if unsafe access(path, F_OK) == 0 { return try SigningKey(.file(path)) }
         let key = try SigningKey()
         try AtomicFile.write(key.pem, to: path, mode: 0o600)
         try AtomicFile.write(key.publicKeyPEM, to: "\(folder)/audit.pub", mode: 0o644)
@@ -68,10 +58,10 @@ final class AuditWriter {
         let previous = file
         file = "audit-\(WallClock.fileStamp())-\(String(seq + 1_000_000_000).dropFirst()).jsonl"
         let path = "\(configuration.directory)/\(file)"
-        descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
+        descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
         guard descriptor >= 0 else {
             file = previous
-            throw AuditError("open", path)
+            throw FileError("open", path)
         }
         size = 0
         var records = [
@@ -88,7 +78,7 @@ final class AuditWriter {
             if size == 0 {
                 close(descriptor)
                 descriptor = -1
-                unlink(path)
+                unsafe unlink(path)
                 file = previous
             }
             throw error
@@ -104,7 +94,8 @@ final class AuditWriter {
         for name in AuditFiles.list(configuration.directory) where name != file {
             var information = stat()
             let path = "\(configuration.directory)/\(name)"
-            guard stat(path, &information) == 0, information.st_mtim.tv_sec < limit, unlink(path) == 0 else { break }
+            guard unsafe stat(path, &information) == 0, information.st_mtim.tv_sec < limit, unsafe unlink(path) == 0
+            else { break }
             removed.append(name)
         }
         return removed
@@ -113,10 +104,10 @@ final class AuditWriter {
     /// Writes records and a seal, and syncs. Leaves the file as it was if it cannot.
     private func write(_ records: [(AuditCategory, String, String)]) throws {
         var (seq, hash) = (self.seq, self.hash)
-        var octets: [UInt8] = []
+        var bytes: [UInt8] = []
         func add(_ record: AuditRecord) {
             let line = JSONLines.encode(record)
-            octets += line
+            bytes += line
             hash = AuditRecord.hash(line.dropLast())
         }
         for (category, text, time) in records {
@@ -135,9 +126,9 @@ final class AuditWriter {
                 sig: signature
             )
         )
-        try writeAll(octets)
+        try writeAll(bytes)
         (self.seq, self.hash) = (seq, hash)
-        size += octets.count
+        size += bytes.count
         let head = AuditHead(
             seq: seq,
             hash: hash,
@@ -147,20 +138,20 @@ final class AuditWriter {
         try AtomicFile.write(JSONLines.encode(head), to: "\(configuration.directory)/audit.head", mode: 0o640)
     }
 
-    private func writeAll(_ octets: [UInt8]) throws {
+    private func writeAll(_ bytes: [UInt8]) throws {
         var written = 0
-        while written < octets.count {
-            let count = octets.withUnsafeBytes {
-                Glibc.write(descriptor, $0.baseAddress! + written, octets.count - written)
+        while written < bytes.count {
+            let count = unsafe bytes.withUnsafeBytes {
+                unsafe Glibc.write(descriptor, $0.baseAddress! + written, bytes.count - written)
             }
             if count < 0, errno == EINTR { continue }
             guard count > 0 else {
-                let error = AuditError("write", "\(configuration.directory)/\(file)")
+                let error = FileError("write", "\(configuration.directory)/\(file)")
                 ftruncate(descriptor, off_t(size))
                 throw error
             }
             written += count
         }
-        guard fdatasync(descriptor) == 0 else { throw AuditError("sync", "\(configuration.directory)/\(file)") }
+        guard fdatasync(descriptor) == 0 else { throw FileError("sync", "\(configuration.directory)/\(file)") }
     }
 }

@@ -1,3 +1,5 @@
+package import TextFormats
+
 /// Durations in buckets. A plain value: each event loop counts for itself, and reading adds the loops up.
 package struct Histogram: Sendable, Equatable {
     /// Upper bounds in seconds, for `le`; the last bucket has none.
@@ -43,15 +45,33 @@ package struct Histogram: Sendable, Equatable {
     }
 }
 
+/// What refusals are counted by: who is at fault, what was being done, and the cause as a token of RFC 9209 section 2.3, which
+/// answers and log lines carry too.
+package struct RefusalKey: Sendable, Hashable, Comparable {
+    package var source: RefusalSource
+    package var phase: RefusalPhase
+    package var error: String
+
+    package init(_ source: RefusalSource, _ phase: RefusalPhase, _ error: StaticString) {
+        (self.source, self.phase, self.error) = (source, phase, "\(error)")
+    }
+
+    package static func < (left: RefusalKey, right: RefusalKey) -> Bool {
+        (left.source.rawValue, left.phase.rawValue, left.error) < (
+            right.source.rawValue, right.phase.rawValue, right.error
+        )
+    }
+}
+
 /// What is counted of requests, for one virtual host or one connector.
 package struct RequestCounts: Sendable, Equatable {
     /// Answers by status class; index 0 is for those without any: the client left, or the transfer broke.
     package var statusClasses = [Int](repeating: 0, count: 6)
-    /// Octets of bodies.
-    package var requestOctets = 0
-    package var responseOctets = 0
-    /// Refused or failed, by source.
-    package var refusals: [String: Int] = [:]
+    /// Bytes of bodies.
+    package var requestBytes = 0
+    package var responseBytes = 0
+    /// Refused or failed.
+    package var refusals: [RefusalKey: Int] = [:]
 
     package init() {}
 
@@ -61,8 +81,8 @@ package struct RequestCounts: Sendable, Equatable {
 
     package mutating func add(_ other: RequestCounts) {
         for index in statusClasses.indices { statusClasses[index] += other.statusClasses[index] }
-        requestOctets += other.requestOctets
-        responseOctets += other.responseOctets
+        requestBytes += other.requestBytes
+        responseBytes += other.responseBytes
         refusals.merge(other.refusals, uniquingKeysWith: +)
     }
 }

@@ -1,8 +1,8 @@
-internal import ControlProtocol
 internal import Glibc
+internal import HostSystem
+internal import JSON
 package import Logging
 internal import Synchronization
-internal import TunnelCore
 
 /// How log events are written.
 package enum LogFormat: String, Sendable, CaseIterable {
@@ -60,7 +60,7 @@ package struct ConnectorLogHandler: LogHandler {
         if let journal, journal.send(label, event.level, event.message.description, pairs) { return }
         var line = format == .json ? json(event, pairs) : text(event, pairs)
         // One write(2), so that lines of several threads and processes do not mix.
-        line.withUTF8 { octets in _ = Glibc.write(STDERR_FILENO, octets.baseAddress, octets.count) }
+        line.withUTF8 { bytes in _ = unsafe Glibc.write(STDERR_FILENO, bytes.baseAddress, bytes.count) }
     }
 
     private func text(_ event: LogEvent, _ pairs: [(String, String)]) -> String {
@@ -102,9 +102,9 @@ package final class Journal: Sendable {
 
     /// Whether standard error goes to the journal: systemd says so with the stream's device and inode.
     package static var isConnected: Bool {
-        guard let text = getenv("JOURNAL_STREAM").map({ String(cString: $0) }) else { return false }
+        guard let text = unsafe getenv("JOURNAL_STREAM").map({ unsafe String(cString: $0) }) else { return false }
         var information = stat()
-        guard fstat(STDERR_FILENO, &information) == 0 else { return false }
+        guard unsafe fstat(STDERR_FILENO, &information) == 0 else { return false }
         return text == "\(information.st_dev):\(information.st_ino)"
     }
 
@@ -129,11 +129,11 @@ package final class Journal: Sendable {
 
     /// A field whose value may hold anything: name, line end, length as 64 bits little-endian, value, line end.
     static func append(_ name: String, _ value: String, _ datagram: inout [UInt8]) {
-        let octets = Array(value.utf8)
+        let bytes = Array(value.utf8)
         datagram += Array(name.utf8)
         datagram.append(UInt8(ascii: "\n"))
-        withUnsafeBytes(of: UInt64(octets.count).littleEndian) { datagram += $0 }
-        datagram += octets
+        unsafe withUnsafeBytes(of: UInt64(bytes.count).littleEndian) { unsafe datagram += $0 }
+        datagram += bytes
         datagram.append(UInt8(ascii: "\n"))
     }
 

@@ -1,9 +1,9 @@
-internal import ControlProtocol
 internal import Dispatch
 internal import Glibc
+internal import JSON
 internal import Synchronization
+internal import TextFormats
 package import Tracing
-internal import TunnelCore
 
 /// A tracer that appends each span to a file, one line of OTLP/JSON each, as the file receivers of OpenTelemetry
 /// collectors read it. Spans are only recorded for requests whose `traceparent` says that they are sampled.
@@ -23,7 +23,7 @@ package final class SpanFile: Tracer {
 
     /// Lines that wait for the disk.
     private static let queueLimit = 10_000
-    /// Octets after which the file becomes `PATH.1`.
+    /// Bytes after which the file becomes `PATH.1`.
     private static let sizeLimit = 64 << 20
 
     package init(path: String, serviceName: String) {
@@ -54,7 +54,7 @@ package final class SpanFile: Tracer {
         using extractor: Extract
     ) where Extract.Carrier == Carrier {
         guard var text = extractor.extract(key: "traceparent", from: carrier) else { return }
-        context[TraceParentKey.self] = text.withUTF8 { TraceParent(UnsafeRawBufferPointer($0)) }
+        context[TraceParentKey.self] = text.withUTF8 { unsafe TraceParent(UnsafeRawBufferPointer($0)) }
     }
 
     package func inject<Carrier, Inject: Injector>(
@@ -90,13 +90,15 @@ package final class SpanFile: Tracer {
         }
         guard !lines.isEmpty else { return }
         var information = stat()
-        if stat(path, &information) == 0, information.st_size > Self.sizeLimit { rename(path, path + ".1") }
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
+        if unsafe stat(path, &information) == 0, information.st_size > Self.sizeLimit {
+            unsafe rename(path, path + ".1")
+        }
+        let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
         guard descriptor >= 0 else { return }
         defer { close(descriptor) }
-        let octets = Array(lines.joined())
+        let bytes = Array(lines.joined())
         // What does not fit on the disk is lost: spans are samples.
-        _ = Glibc.write(descriptor, octets, octets.count)
+        _ = unsafe Glibc.write(descriptor, bytes, bytes.count)
     }
 }
 

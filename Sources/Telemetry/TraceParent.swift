@@ -1,5 +1,5 @@
+internal import TextFormats
 internal import Tracing
-internal import TunnelCore
 
 /// The `traceparent` of a request (W3C Trace Context section 3.2), as far as it says where a span belongs.
 package struct TraceParent: Sendable, Equatable {
@@ -9,22 +9,23 @@ package struct TraceParent: Sendable, Equatable {
     package var isSampled: Bool
 
     /// - Returns: nil for anything but version 00 as the standard has it, or a later one that begins like it.
-    package init?(_ octets: UnsafeRawBufferPointer) {
-        guard octets.count >= 55, octets.count == 55 || octets[55] == UInt8(ascii: "-") else { return nil }
-        for (index, octet) in octets.prefix(55).enumerated() {
+    package init?(_ bytes: UnsafeRawBufferPointer) {
+        guard bytes.count >= 55, unsafe bytes.count == 55 || bytes[55] == UInt8(ascii: "-") else { return nil }
+        for index in 0..<55 {
+            let byte = unsafe bytes[index]
             switch index {
-            case 2, 35, 52: guard octet == UInt8(ascii: "-") else { return nil }
+            case 2, 35, 52: guard byte == UInt8(ascii: "-") else { return nil }
             default:
-                let isDigit = octet >= UInt8(ascii: "0") && octet <= UInt8(ascii: "9")
-                guard isDigit || octet >= UInt8(ascii: "a") && octet <= UInt8(ascii: "f") else { return nil }
+                let isDigit = byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9")
+                guard isDigit || byte >= UInt8(ascii: "a") && byte <= UInt8(ascii: "f") else { return nil }
             }
         }
-        let text = String(decoding: octets.prefix(55), as: UTF8.self)
-        guard !text.hasPrefix("ff"), octets.count == 55 || !text.hasPrefix("00") else { return nil }
+        let text = unsafe String(decoding: bytes.prefix(55), as: UTF8.self)
+        guard !text.hasPrefix("ff"), bytes.count == 55 || !text.hasPrefix("00") else { return nil }
         traceID = String(text.dropFirst(3).prefix(32))
         spanID = String(text.dropFirst(36).prefix(16))
         guard traceID.contains(where: { $0 != "0" }), spanID.contains(where: { $0 != "0" }) else { return nil }
-        isSampled = (Hexadecimal.octets(String(text.suffix(2)))?.first ?? 0) & 1 == 1
+        isSampled = (Hexadecimal.bytes(String(text.suffix(2)))?.first ?? 0) & 1 == 1
     }
 }
 

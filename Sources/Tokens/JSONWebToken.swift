@@ -1,5 +1,5 @@
-internal import ControlProtocol
-internal import TunnelCore
+internal import Cryptography
+internal import JSON
 
 /// A token in the compact form of RFC 7515 section 3.1, taken apart but not yet believed.
 package struct JSONWebToken: Sendable {
@@ -10,8 +10,21 @@ package struct JSONWebToken: Sendable {
         var jku: String?
     }
 
-    /// Octets of a whole token.
-    package static let maxOctets = 16384
+    /// Extensions that change how a token is to be read. Whoever does not know them must not take it (RFC 7515
+    /// section 4.1.11, RFC 7797 section 6); none is known here, whatever the value.
+    private struct Extensions: Decodable {
+        let isUsed: Bool
+
+        private enum Name: String, CodingKey { case crit, b64 }
+
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.container(keyedBy: Name.self)
+            isUsed = container.contains(.crit) || container.contains(.b64)
+        }
+    }
+
+    /// Bytes of a whole token.
+    package static let maxBytes = 16384
 
     package let algorithm: String
     package let keyID: String?
@@ -19,13 +32,16 @@ package struct JSONWebToken: Sendable {
     private let signed: [UInt8]
     private let signature: [UInt8]
 
-    package init(_ octets: some Collection<UInt8>) throws(TokenError) {
-        guard octets.count <= Self.maxOctets else { throw .tooLong }
-        let parts = octets.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+    package init(_ bytes: some Collection<UInt8>) throws(TokenError) {
+        guard bytes.count <= Self.maxBytes else { throw .tooLong }
+        let parts = bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         guard parts.count == 3, let head = Base64.decodeURL(parts[0]), let payload = Base64.decodeURL(parts[1]),
             let signature = Base64.decodeURL(parts[2]), !signature.isEmpty
         else { throw .notCompact }
-        guard let header = try? JSONLines.decode(Header.self, head) else { throw .badHeader }
+        guard let header = try? JSONLines.decode(Header.self, head),
+            let extensions = try? JSONLines.decode(Extensions.self, head)
+        else { throw .badHeader }
+        guard !extensions.isUsed else { throw .unknownExtension }
         guard let claims = try? JSONLines.decode(TokenClaims.self, payload) else { throw .badClaims }
         algorithm = header.alg
         keyID = header.kid
@@ -50,5 +66,5 @@ package struct JSONWebToken: Sendable {
 }
 
 extension Base64 {
-    fileprivate static func encodeURL(_ octets: some Sequence<UInt8>) -> String { encodeURL(Array(octets)) }
+    fileprivate static func encodeURL(_ bytes: some Sequence<UInt8>) -> String { encodeURL(Array(bytes)) }
 }

@@ -1,16 +1,12 @@
-internal import ControlProtocol
-internal import Telemetry
-internal import TunnelCore
+package import AdminProtocol
+internal import Cryptography
+internal import HostSystem
+internal import JSON
+internal import TextFormats
 
 /// An application's way into one of the services: what a service binding holds.
 package struct ServiceClient: Codable, Sendable, Equatable {
-    package enum Service: String, Codable, Sendable, CaseIterable {
-        case connectivity, destination
-        /// The program's own: for the tokens of its users.
-        case xsuaa
-    }
-
-    package var service: Service
+    package var service: BoundService
     package var id: String
     package var secret: String
     /// The service's name in scopes and audiences.
@@ -34,32 +30,32 @@ package struct ServiceClients: Sendable {
 
     /// Reads the file (mode 0600), and makes it if there is none.
     package init(path: String) throws {
-        if let octets = try PrivateFile.read(path) {
-            guard let clients = try? JSONLines.decode([ServiceClient].self, octets), !clients.isEmpty else {
-                throw PrivateFileError("\(path) holds no clients; move it away, and the next start makes new ones")
+        if let bytes = try PrivateFile.read(path) {
+            guard let clients = try? JSONLines.decode([ServiceClient].self, bytes), !clients.isEmpty else {
+                throw FileError("\(path) holds no clients; move it away, and the next start makes new ones")
             }
             all = clients
         } else {
-            all = try ServiceClient.Service.allCases.map(Self.make)
+            all = try BoundService.allCases.map(Self.make)
             try AtomicFile.write(JSONLines.encode(all), to: path, mode: 0o600)
         }
     }
 
     package init(_ all: [ServiceClient]) { self.all = all }
 
-    private static func make(_ service: ServiceClient.Service) throws -> ServiceClient {
+    private static func make(_ service: BoundService) throws -> ServiceClient {
         let instance = try UUIDText.random()
         let application = "\(service.rawValue)-\(instance.prefix(8))!b1"
         return ServiceClient(
             service: service,
             id: "sb-\(application)",
-            secret: Base64.encodeURL(try SecureRandom.octets(32)),
+            secret: Base64.encodeURL(try SecureRandom.bytes(32)),
             application: application,
             instance: instance
         )
     }
 
-    package func first(_ service: ServiceClient.Service) -> ServiceClient? { all.first { $0.service == service } }
+    package func first(_ service: BoundService) -> ServiceClient? { all.first { $0.service == service } }
 
     /// - Returns: nil for an unknown client or a wrong secret; both take the same time.
     func authenticate(_ id: String, _ secret: String) -> ServiceClient? {
@@ -72,10 +68,10 @@ package struct ServiceClients: Sendable {
 /// Random identifiers in the form of RFC 9562, version 4.
 package enum UUIDText {
     package static func random() throws -> String {
-        var octets = try SecureRandom.octets(16)
-        octets[6] = octets[6] & 0x0f | 0x40
-        octets[8] = octets[8] & 0x3f | 0x80
-        let digits = Hexadecimal.text(octets)
+        var bytes = try SecureRandom.bytes(16)
+        bytes[6] = bytes[6] & 0x0f | 0x40
+        bytes[8] = bytes[8] & 0x3f | 0x80
+        let digits = Hexadecimal.text(bytes)
         var text = ""
         for (index, digit) in digits.enumerated() {
             if [8, 12, 16, 20].contains(index) { text.append("-") }

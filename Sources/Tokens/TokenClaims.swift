@@ -53,9 +53,10 @@ package struct TokenClaims: Codable, Sendable, Equatable {
 
 /// Why a token does not count. The texts end up in answers and in the log.
 package enum TokenError: String, Error, Sendable {
-    case tooLong = "the token is longer than 16384 octets"
+    case tooLong = "the token is longer than 16384 bytes"
     case notCompact = "it is no JSON Web Token: three parts in base64url, separated by dots, are expected"
     case badHeader = "the token's header is no JSON object with alg and kid"
+    case unknownExtension = "the token's header has an extension (crit or b64), and none is known here"
     case badAlgorithm = "the token is not signed with RS256"
     case unknownKey = "the token is signed with a key that this service does not know"
     case badSignature = "the token's signature is wrong"

@@ -1,7 +1,8 @@
-internal import ControlProtocol
+internal import Cryptography
+internal import HostSystem
+internal import JSON
 internal import Synchronization
-internal import Telemetry
-internal import TunnelCore
+internal import TextFormats
 
 /// A key that signs tokens.
 package struct TokenKey: Sendable {
@@ -14,7 +15,8 @@ package struct TokenKey: Sendable {
     package var lifetime: Int
     let signingKey: SigningKey
 
-    func isBelieved(_ now: Int) -> Bool { (retired ?? now) + lifetime >= now }
+    /// Times come from a file.
+    func isBelieved(_ now: Int) -> Bool { (retired.map(WallClock.clamped) ?? now) + WallClock.clamped(lifetime) >= now }
 }
 
 /// The keys of the token service: the newest one signs, those before it are believed until their last token has ended.
@@ -41,8 +43,8 @@ package final class TokenKeys: Sendable {
     package init(path: String, lifetime: Int, now: Int) throws {
         self.path = path
         self.lifetime = lifetime
-        if let octets = try PrivateFile.read(path) {
-            var known = try Self.decode(octets, path, lifetime)
+        if let bytes = try PrivateFile.read(path) {
+            var known = try Self.decode(bytes, path, lifetime)
             let last = known.count - 1
             if known[last].lifetime < lifetime {
                 known[last].lifetime = lifetime
@@ -56,13 +58,13 @@ package final class TokenKeys: Sendable {
         }
     }
 
-    private static func decode(_ octets: [UInt8], _ path: String, _ lifetime: Int) throws -> [TokenKey] {
-        guard let entries = try? JSONLines.decode([Entry].self, octets), !entries.isEmpty else {
-            throw PrivateFileError("\(path) holds no token keys; move it away, and the next start makes new ones")
+    private static func decode(_ bytes: [UInt8], _ path: String, _ lifetime: Int) throws -> [TokenKey] {
+        guard let entries = try? JSONLines.decode([Entry].self, bytes), !entries.isEmpty else {
+            throw FileError("\(path) holds no token keys; move it away, and the next start makes new ones")
         }
         return try entries.map { entry in
             let key = try SigningKey(.pem(entry.key))
-            guard key.rsaParameters != nil else { throw PrivateFileError("\(path): key \(entry.kid) is no RSA key") }
+            guard key.rsaParameters != nil else { throw FileError("\(path): key \(entry.kid) is not an RSA key") }
             return TokenKey(
                 id: entry.kid,
                 created: entry.created,
@@ -87,7 +89,7 @@ package final class TokenKeys: Sendable {
     }
 
     private static func make(_ now: Int, _ lifetime: Int) throws -> TokenKey {
-        let id = "key-" + Hexadecimal.text(try SecureRandom.octets(8))
+        let id = "key-" + Hexadecimal.text(try SecureRandom.bytes(8))
         return TokenKey(id: id, created: now, lifetime: lifetime, signingKey: try SigningKey.rsa())
     }
 

@@ -1,4 +1,6 @@
-internal import ControlProtocol
+package import AdminProtocol
+internal import JSON
+internal import TextFormats
 
 /// A subaccount that tokens can be issued for.
 package struct Tenant: Sendable, Equatable {
@@ -13,9 +15,11 @@ package struct Tenant: Sendable, Equatable {
     }
 }
 
-/// What came to `POST /oauth/token`.
+/// What came to `/oauth/token`: parameters in the body, in the URL, or in both, as SAP's pages ask for tokens.
 package struct TokenRequest: Sendable {
     package var body: [UInt8]
+    /// Of the URL, without the question mark.
+    package var query: String
     /// `Authorization`, if there was one.
     package var authorization: String?
     /// Without a port.
@@ -23,8 +27,9 @@ package struct TokenRequest: Sendable {
     /// `x-zid`: a tenant by its ID.
     package var tenant: String?
 
-    package init(body: [UInt8], authorization: String?, host: String, tenant: String?) {
+    package init(body: [UInt8], query: String = "", authorization: String?, host: String, tenant: String?) {
         self.body = body
+        self.query = query
         self.authorization = authorization
         self.host = host
         self.tenant = tenant
@@ -79,11 +84,11 @@ package struct TokenService: Sendable {
 
     /// - Parameter now: seconds since 1970.
     package func issue(_ request: TokenRequest, now: Int) throws -> Answer {
-        guard let form = FormData(request.body) else {
+        guard let form = FormData(request.body, query: request.query) else {
             throw TokenRefusal(
                 status: 400,
                 error: "invalid_request",
-                description: "The body is no form of name=value pairs"
+                description: "The body is not a form of name=value pairs"
             )
         }
         let client = try authenticate(form, request.authorization)
@@ -107,7 +112,7 @@ package struct TokenService: Sendable {
 
     /// A token without a client's secret: for who may ask the service itself.
     package func token(
-        for service: ServiceClient.Service,
+        for service: BoundService,
         user: String?,
         tenant: Tenant,
         now: Int
@@ -132,7 +137,7 @@ package struct TokenService: Sendable {
     }
 
     /// What checks the tokens of now.
-    package func verifier(_ services: Set<ServiceClient.Service>, now: Int) throws -> TokenVerifier {
+    package func verifier(_ services: Set<BoundService>, now: Int) throws -> TokenVerifier {
         try keys.verifier(clients: Set(clients.all.filter { services.contains($0.service) }.map(\.id)), now: now)
     }
 
@@ -143,11 +148,11 @@ package struct TokenService: Sendable {
         var credentials: (id: String, secret: String)?
         if let authorization {
             guard authorization.prefix(6).lowercased() == "basic ",
-                let octets = Base64.decode(String(authorization.dropFirst(6))),
-                let colon = octets.firstIndex(of: UInt8(ascii: ":")),
+                let bytes = Base64.decode(String(authorization.dropFirst(6))),
+                let colon = bytes.firstIndex(of: UInt8(ascii: ":")),
                 // RFC 6749 has both form-encoded inside; many clients send them plainly.
-                let id = PercentText.decode(octets[..<colon]),
-                let secret = PercentText.decode(octets[(colon + 1)...])
+                let id = PercentText.decode(bytes[..<colon]),
+                let secret = PercentText.decode(bytes[(colon + 1)...])
             else { throw .badCredentials }
             credentials = (id, secret)
         } else if let id = form["client_id"] {

@@ -1,5 +1,5 @@
-internal import ControlProtocol
-internal import TunnelCore
+internal import Cryptography
+internal import JSON
 
 /// Who stands behind a token that was found good.
 package struct VerifiedToken: Sendable, Equatable {
@@ -28,8 +28,8 @@ package final class TokenVerifier: Sendable {
     }
 
     /// - Parameter now: seconds since 1970.
-    package func verify(_ octets: some Collection<UInt8>, now: Int) throws(TokenError) -> VerifiedToken {
-        let token = try JSONWebToken(octets)
+    package func verify(_ bytes: some Collection<UInt8>, now: Int) throws(TokenError) -> VerifiedToken {
+        let token = try JSONWebToken(bytes)
         guard token.algorithm == "RS256" else { throw .badAlgorithm }
         guard let id = token.keyID, let key = keys[id] else { throw .unknownKey }
         guard token.isSigned(by: key) else { throw .badSignature }
@@ -51,13 +51,13 @@ package final class TokenVerifier: Sendable {
     /// Who a user's token stands for, as it says itself: to tell two users apart, never to trust one. Tokens of other
     /// issuers are judged by the connector.
     ///
-    /// - Returns: the octets themselves for what is no JSON Web Token.
-    package static func principal(of octets: some Collection<UInt8>) -> String {
-        let parts = octets.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+    /// - Returns: the bytes themselves for what is no JSON Web Token.
+    package static func principal(of bytes: some Collection<UInt8>) -> String {
+        let parts = bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         guard parts.count == 3, let payload = Base64.decodeURL(parts[1]),
             let claims = try? JSONLines.decode(Subject.self, payload),
             let name = claims.user_name ?? claims.email ?? claims.user_uuid ?? claims.user_id ?? claims.sub
-        else { return String(decoding: octets, as: UTF8.self) }
+        else { return String(decoding: bytes, as: UTF8.self) }
         return "\(claims.origin ?? claims.iss ?? "")/\(name)"
     }
 

@@ -45,13 +45,13 @@ package struct YAMLError: Error, Equatable {
 }
 
 /// Reads one YAML document.
-package struct YAMLReader: ~Copyable {
+@safe package struct YAMLReader: ~Copyable {
     /// Of configurations, which are flat.
     package static let depthLimit = 16
     package static let sizeLimit = 128 << 20
 
     private var parser: UnsafeMutablePointer<yaml_parser_t>
-    private var event = yaml_event_t()
+    private var event = unsafe yaml_event_t()
     private let limit: Int
 
     package static func read(_ text: [UInt8], depthLimit: Int = depthLimit) throws(YAMLError) -> YAMLNode? {
@@ -59,35 +59,35 @@ package struct YAMLReader: ~Copyable {
             throw YAMLError(message: "the file is larger than \(sizeLimit >> 20) MiB", line: 1, column: 1)
         }
         var result: Result<YAMLNode?, YAMLError> = .success(nil)
-        text.withUnsafeBufferPointer { octets in
-            var reader = YAMLReader(octets, depthLimit)
+        unsafe text.withUnsafeBufferPointer { bytes in
+            var reader = unsafe YAMLReader(bytes, depthLimit)
             result = Result { () throws(YAMLError) in try reader.document() }
         }
         return try result.get()
     }
 
-    private init(_ octets: UnsafeBufferPointer<UInt8>, _ depthLimit: Int) {
+    private init(_ bytes: UnsafeBufferPointer<UInt8>, _ depthLimit: Int) {
         limit = depthLimit
-        parser = .allocate(capacity: 1)
-        yaml_parser_initialize(parser)
-        yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING)
-        yaml_parser_set_input_string(parser, octets.baseAddress, octets.count)
+        unsafe parser = .allocate(capacity: 1)
+        unsafe yaml_parser_initialize(parser)
+        unsafe yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING)
+        unsafe yaml_parser_set_input_string(parser, bytes.baseAddress, bytes.count)
     }
 
     deinit {
-        yaml_parser_delete(parser)
-        parser.deallocate()
+        unsafe yaml_parser_delete(parser)
+        unsafe parser.deallocate()
     }
 
     private mutating func next() throws(YAMLError) -> yaml_event_type_t {
-        yaml_event_delete(&event)
-        guard yaml_parser_parse(parser, &event) == 1 else {
-            let mark = parser.pointee.problem_mark
-            let problem = parser.pointee.problem.map { String(cString: $0) } ?? "not YAML"
-            // Octets that are no UTF-8 have an offset instead of a mark.
+        unsafe yaml_event_delete(&event)
+        guard unsafe yaml_parser_parse(parser, &event) == 1 else {
+            let mark = unsafe parser.pointee.problem_mark
+            let problem = unsafe parser.pointee.problem.map { unsafe String(cString: $0) } ?? "not YAML"
+            // Bytes that are no UTF-8 have an offset instead of a mark.
             throw YAMLError(message: problem, line: Int(mark.line) + 1, column: Int(mark.column) + 1)
         }
-        return event.type
+        return unsafe event.type
     }
 
     private mutating func document() throws(YAMLError) -> YAMLNode? {
@@ -100,7 +100,7 @@ package struct YAMLReader: ~Copyable {
                 guard try next() == YAML_DOCUMENT_END_EVENT, try next() == YAML_STREAM_END_EVENT else {
                     throw error("a second document; one file holds one")
                 }
-                yaml_event_delete(&event)
+                unsafe yaml_event_delete(&event)
                 return root
             }
         }
@@ -109,13 +109,16 @@ package struct YAMLReader: ~Copyable {
     /// The node that the current event begins.
     private mutating func node(depth: Int) throws(YAMLError) -> YAMLNode {
         guard depth < limit else { throw error("nested too deeply") }
-        let line = Int(event.start_mark.line) + 1
-        let column = Int(event.start_mark.column) + 1
-        switch event.type {
+        let line = unsafe Int(event.start_mark.line) + 1
+        let column = unsafe Int(event.start_mark.column) + 1
+        switch unsafe event.type {
         case YAML_SCALAR_EVENT:
-            let scalar = event.data.scalar
-            let text = String(decoding: UnsafeBufferPointer(start: scalar.value, count: scalar.length), as: UTF8.self)
-            let isPlain = scalar.style == YAML_PLAIN_SCALAR_STYLE
+            let scalar = unsafe event.data.scalar
+            let text = unsafe String(
+                decoding: UnsafeBufferPointer(start: scalar.value, count: scalar.length),
+                as: UTF8.self
+            )
+            let isPlain = unsafe scalar.style == YAML_PLAIN_SCALAR_STYLE
             return YAMLNode(content: .scalar(text, isPlain: isPlain), line: line, column: column)
         case YAML_SEQUENCE_START_EVENT:
             var items: [YAMLNode] = []
@@ -135,6 +138,10 @@ package struct YAMLReader: ~Copyable {
     }
 
     private func error(_ message: String) -> YAMLError {
-        YAMLError(message: message, line: Int(event.start_mark.line) + 1, column: Int(event.start_mark.column) + 1)
+        unsafe YAMLError(
+            message: message,
+            line: Int(event.start_mark.line) + 1,
+            column: Int(event.start_mark.column) + 1
+        )
     }
 }

@@ -13,30 +13,30 @@ struct PathPropertyTests {
 
     /// The ways in which servers are known to read a path.
     static func readings(of path: [UInt8]) -> [[String]] {
-        var octets = path
+        var bytes = path
         var readings: [[String]] = []
         for _ in 0..<3 {
             for cutsParameters in [false, true] {
                 for trims in [false, true] {
-                    readings.append(resolve(octets, cutsParameters: cutsParameters, trims: trims))
+                    readings.append(resolve(bytes, cutsParameters: cutsParameters, trims: trims))
                 }
             }
-            octets = unescape(octets)
+            bytes = unescape(bytes)
         }
         return readings
     }
 
-    private static func unescape(_ octets: [UInt8]) -> [UInt8] {
+    private static func unescape(_ bytes: [UInt8]) -> [UInt8] {
         var result: [UInt8] = []
         var index = 0
-        while index < octets.count {
-            if octets[index] == UInt8(ascii: "%"), index + 2 < octets.count,
-                let value = UInt8(String(decoding: octets[(index + 1)...(index + 2)], as: UTF8.self), radix: 16)
+        while index < bytes.count {
+            if bytes[index] == UInt8(ascii: "%"), index + 2 < bytes.count,
+                let value = UInt8(String(decoding: bytes[(index + 1)...(index + 2)], as: UTF8.self), radix: 16)
             {
                 result.append(value)
                 index += 3
             } else {
-                result.append(octets[index])
+                result.append(bytes[index])
                 index += 1
             }
         }
@@ -44,9 +44,9 @@ struct PathPropertyTests {
     }
 
     /// Segments after dot segments are resolved and empty ones merged.
-    private static func resolve(_ octets: [UInt8], cutsParameters: Bool, trims: Bool) -> [String] {
+    private static func resolve(_ bytes: [UInt8], cutsParameters: Bool, trims: Bool) -> [String] {
         var stack: [String] = []
-        for segment in octets.split(whereSeparator: { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\") }) {
+        for segment in bytes.split(whereSeparator: { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\") }) {
             var name = String(decoding: segment, as: Unicode.ASCII.self)
             if cutsParameters { name = String(name.prefix { $0 != ";" }) }
             if trims { while name.count > 2, name.hasSuffix(" ") || name.hasSuffix(".") { name.removeLast() } }
@@ -59,7 +59,7 @@ struct PathPropertyTests {
         return stack
     }
 
-    @Test("No reading of an allowed path leaves the resource, and the forwarded octets are those that came")
+    @Test("No reading of an allowed path leaves the resource, and the forwarded bytes are those that came")
     func noEscape() throws {
         let system = SystemMapping(
             virtualHost: "backend.test",
@@ -79,12 +79,12 @@ struct PathPropertyTests {
             for _ in 0..<Int.random(in: 0...6, using: &generator) {
                 text += Self.pieces.randomElement(using: &generator)!
             }
-            let octets = Array(text.utf8)
-            guard let target = try? RequestTarget(octets.span) else { continue }
-            #expect(target.octets == octets || text.hasPrefix("http://"))
+            let bytes = Array(text.utf8)
+            guard let target = try? RequestTarget(bytes.span) else { continue }
+            #expect(target.bytes == bytes || text.hasPrefix("http://"))
             guard case .allow(let permit) = policy.evaluate(system: system, target: target) else { continue }
             allowed += 1
-            #expect(permit.target.octets == octets, "\(text)")
+            #expect(permit.target.bytes == bytes, "\(text)")
             for reading in Self.readings(of: Array(permit.target.path)) {
                 let first = reading.first?.split(separator: ";").first.map(String.init) ?? ""
                 #expect(

@@ -4,10 +4,10 @@ import Testing
 
 struct RequestAuthorityTests {
     static func parse(_ text: String) -> Result<String, RequestTargetError> {
-        let octets = Array(text.utf8)
+        let bytes = Array(text.utf8)
         return Result { () throws(RequestTargetError) in
-            let authority = try RequestAuthority(octets.span, in: 0..<octets.count)
-            return "\(String(decoding: octets[authority.host], as: UTF8.self)) \(authority.port)"
+            let authority = try RequestAuthority(bytes.span, in: 0..<bytes.count)
+            return "\(String(decoding: bytes[authority.host], as: UTF8.self)) \(authority.port)"
         }
     }
 

@@ -108,9 +108,15 @@ try:
         driver.set_window_size(420, 900)
         narrow = driver.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
         check("a narrow window needs no sideways scrolling", narrow)
+        inside = """
+            return [...document.querySelectorAll("td")].filter((cell) => cell.getBoundingClientRect().right > window.innerWidth).length
+        """
+        check("and shows every column", driver.execute_script(inside) == 0)
+        check("each with its name", driver.execute_script(
+            "return getComputedStyle(document.querySelector('td[data-label]'), '::before').content !== 'none'"))
         picture("narrow")
     elif step == "unreachable":
-        until("not reachable: refused")
+        until("not reachable: connection_refused")
         press("Check connection of HELLO")
         until("Backend is not reachable from Cloud Connector.", "connection refused")
         picture("unreachable")

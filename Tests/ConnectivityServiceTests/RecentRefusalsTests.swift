@@ -1,6 +1,8 @@
-import ConnectivityService
 import Testing
+import TextFormats
 import TunnelCore
+
+@testable import ConnectivityService
 
 struct RecentRefusalsTests {
     private func entry(_ target: String, time: Int = 0) -> RecentRefusals.Entry {
@@ -11,8 +13,8 @@ struct RecentRefusalsTests {
             method: "GET",
             target: target,
             status: 403,
-            source: "policy",
-            phase: "system",
+            source: .policy,
+            phase: .system,
             cause: "system not exposed",
             side: "cloud-connector"
         )
@@ -41,7 +43,7 @@ struct RecentRefusalsTests {
             )
             let report = RefusalReport(proxyStatus: refusal.proxyStatusField(by: "cloud-connector"))
             #expect(
-                report?.side == "cloud-connector" && report?.source == "backend" && report?.phase == "response-head"
+                report?.side == "cloud-connector" && report?.source == .backend && report?.phase == .responseHead
             )
             #expect(report?.cause == cause)
         }

@@ -1,7 +1,25 @@
-import ConnectivityService
 import Testing
 
+@testable import ConnectivityService
+
 struct SocksHandshakeTests {
+    @Test("What a program sends while the connection is being opened is kept in order, whenever it comes")
+    func earlyData() throws {
+        var handshake = SocksHandshake()
+        handshake.receive([5, 1, 0x80])
+        #expect(handshake.next() == .send([5, 0x80]))
+        handshake.receive([1, 0, 0, 0, 1, 0x61, 0])
+        #expect(handshake.next() == .authenticate(token: [0x61], locationID: ""))
+        _ = handshake.admit(true)
+        handshake.receive([5, 1, 0, 3, 1, 0x68, 0, 80] + Array("one ".utf8))
+        #expect(!handshake.isDone)
+        #expect(handshake.next() == .connect(.init(host: [0x68], port: 80)))
+        #expect(handshake.isDone)
+        handshake.receive(Array("two".utf8))
+        #expect(handshake.next() == nil)
+        #expect(String(decoding: handshake.rest, as: UTF8.self) == "one two")
+    }
+
     typealias Event = SocksHandshake.Event
 
     /// Greeting, token "tok", location ID "loc-1" and a request for virtual-tcp:3333, as SAP's Python client sends them.
@@ -9,13 +27,13 @@ struct SocksHandshakeTests {
     static let authentication: [UInt8] = [1, 0, 0, 0, 3] + Array("tok".utf8) + [8] + Array("bG9jLTE=".utf8)
     static let request: [UInt8] = [5, 1, 0, 3, 11] + Array("virtual-tcp".utf8) + [0x0d, 0x05]
 
-    @Test("The handshake of SAP's clients is understood, in one piece and octet by octet", arguments: [1, 2, 7, 100])
+    @Test("The handshake of SAP's clients is understood, in one piece and byte by byte", arguments: [1, 2, 7, 100])
     func whole(_ size: Int) {
         var handshake = SocksHandshake()
         var events: [Event] = []
-        let octets = Self.greeting + Self.authentication + Self.request + Array("early".utf8)
-        for start in stride(from: 0, to: octets.count, by: size) {
-            handshake.receive(octets[start..<min(start + size, octets.count)])
+        let bytes = Self.greeting + Self.authentication + Self.request + Array("early".utf8)
+        for start in stride(from: 0, to: bytes.count, by: size) {
+            handshake.receive(bytes[start..<min(start + size, bytes.count)])
             while let event = handshake.next() {
                 events.append(event)
                 if case .authenticate = event { #expect(handshake.admit(true) == [1, 0]) }
@@ -50,9 +68,9 @@ struct SocksHandshakeTests {
             (greeting + [1, 0, 0, 0, 0, 1, 0x3f], [1, 5]),
         ] as [([UInt8], [UInt8])]
     )
-    func refused(_ octets: [UInt8], _ answer: [UInt8]) {
+    func refused(_ bytes: [UInt8], _ answer: [UInt8]) {
         var handshake = SocksHandshake()
-        handshake.receive(octets)
+        handshake.receive(bytes)
         var last: Event?
         while let event = handshake.next() { last = event }
         guard case .refuse(let sent, _)? = last else {
@@ -71,12 +89,12 @@ struct SocksHandshakeTests {
             ([5, 1, 0, 3, 3, 0x61, 0x0d, 0x0a, 0, 80], 2),
         ] as [([UInt8], UInt8)]
     )
-    func requests(_ octets: [UInt8], _ reply: UInt8) {
+    func requests(_ bytes: [UInt8], _ reply: UInt8) {
         var handshake = SocksHandshake()
         handshake.receive(Self.greeting + Self.authentication)
         while handshake.next() != nil {}
         _ = handshake.admit(true)
-        handshake.receive(octets)
+        handshake.receive(bytes)
         guard case .refuse(let sent, _)? = handshake.next() else {
             Issue.record("not refused")
             return

@@ -15,10 +15,10 @@ package struct SimpleResponse: Sendable {
 
 package enum SimpleHTTP {
     /// The position after the first empty line.
-    package static func headEnd(_ octets: ArraySlice<UInt8>) -> Int? {
+    package static func headEnd(_ bytes: ArraySlice<UInt8>) -> Int? {
         let end = Array("\r\n\r\n".utf8)
-        guard octets.count >= 4 else { return nil }
-        for index in octets.startIndex...(octets.endIndex - 4) where octets[index..<(index + 4)].elementsEqual(end) {
+        guard bytes.count >= 4 else { return nil }
+        for index in bytes.startIndex...(bytes.endIndex - 4) where bytes[index..<(index + 4)].elementsEqual(end) {
             return index + 4
         }
         return nil
@@ -39,26 +39,26 @@ package enum SimpleHTTP {
     }
 
     /// Where the message that begins at `start` ends; nil if it is not complete.
-    package static func messageEnd(_ octets: [UInt8], from start: Int, hasBody: Bool = true) -> Int? {
-        guard let bodyStart = headEnd(octets[start...]) else { return nil }
-        let fields = fields(octets[start..<bodyStart])
+    package static func messageEnd(_ bytes: [UInt8], from start: Int, hasBody: Bool = true) -> Int? {
+        guard let bodyStart = headEnd(bytes[start...]) else { return nil }
+        let fields = fields(bytes[start..<bodyStart])
         let value = { (name: String) in fields.first { $0.name.lowercased() == name }?.value }
         guard hasBody else { return bodyStart }
-        if value("transfer-encoding")?.lowercased() == "chunked" { return chunkedEnd(octets, bodyStart)?.end }
+        if value("transfer-encoding")?.lowercased() == "chunked" { return chunkedEnd(bytes, bodyStart)?.end }
         let end = bodyStart + (value("content-length").flatMap { Int($0) } ?? 0)
-        return end <= octets.count ? end : nil
+        return end <= bytes.count ? end : nil
     }
 
     /// The end of a chunked body, and its content.
-    package static func chunkedEnd(_ octets: [UInt8], _ start: Int) -> (end: Int, content: [UInt8])? {
+    package static func chunkedEnd(_ bytes: [UInt8], _ start: Int) -> (end: Int, content: [UInt8])? {
         var index = start
         var content: [UInt8] = []
         func line() -> ArraySlice<UInt8>? {
             var end = index
-            while end + 1 < octets.count, !(octets[end] == 13 && octets[end + 1] == 10) { end += 1 }
-            guard end + 1 < octets.count else { return nil }
+            while end + 1 < bytes.count, !(bytes[end] == 13 && bytes[end + 1] == 10) { end += 1 }
+            guard end + 1 < bytes.count else { return nil }
             defer { index = end + 2 }
-            return octets[index..<end]
+            return bytes[index..<end]
         }
         while let size = line() {
             guard let count = Int(String(decoding: size.prefix { $0 != 59 }, as: UTF8.self), radix: 16) else {
@@ -68,22 +68,22 @@ package enum SimpleHTTP {
                 while let trailer = line() { if trailer.isEmpty { return (index, content) } }
                 return nil
             }
-            guard octets.count >= index + count + 2 else { return nil }
-            content += octets[index..<(index + count)]
+            guard bytes.count >= index + count + 2 else { return nil }
+            content += bytes[index..<(index + count)]
             index += count + 2
         }
         return nil
     }
 
-    /// All responses in `octets`, interim ones included.
+    /// All responses in `bytes`, interim ones included.
     ///
     /// - Parameter isHead: the first final response has no body.
-    package static func responses(_ octets: [UInt8], isHead: Bool = false) -> [SimpleResponse] {
+    package static func responses(_ bytes: [UInt8], isHead: Bool = false) -> [SimpleResponse] {
         var responses: [SimpleResponse] = []
         var start = 0
         var isHead = isHead
-        while start < octets.count, let bodyStart = headEnd(octets[start...]) {
-            let head = octets[start..<bodyStart]
+        while start < bytes.count, let bodyStart = headEnd(bytes[start...]) {
+            let head = bytes[start..<bodyStart]
             guard let status = Int(String(decoding: head.dropFirst(9).prefix(3), as: UTF8.self)) else { break }
             let fields = fields(head)
             let value = { (name: String) in fields.first { $0.name.lowercased() == name }?.value }
@@ -92,14 +92,14 @@ package enum SimpleHTTP {
             // Our own errors have no body either for HEAD.
             let hasBody = status >= 200 && status != 204 && status != 304 && !isHead
             if hasBody, value("transfer-encoding") != nil {
-                guard let chunked = chunkedEnd(octets, bodyStart) else { break }
+                guard let chunked = chunkedEnd(bytes, bodyStart) else { break }
                 (end, body) = chunked
             } else if hasBody, let length = value("content-length").flatMap({ Int($0) }) {
-                end = min(octets.count, bodyStart + length)
-                body = Array(octets[bodyStart..<end])
+                end = min(bytes.count, bodyStart + length)
+                body = Array(bytes[bodyStart..<end])
             } else if hasBody {
-                end = octets.count
-                body = Array(octets[bodyStart...])
+                end = bytes.count
+                body = Array(bytes[bodyStart...])
             }
             if status >= 200 { isHead = false }
             responses.append(SimpleResponse(status: status, fields: fields, body: body))
@@ -123,16 +123,16 @@ extension TestServer {
         _ respond: @escaping @Sendable (_ request: String, _ body: [UInt8]) -> String
     ) -> TestServer {
         TestServer(port: port) { socket, _ in
-            var octets: [UInt8] = []
+            var bytes: [UInt8] = []
             while let piece = socket.receive(), !piece.isEmpty {
-                octets += piece
-                while let end = SimpleHTTP.messageEnd(octets, from: 0) {
-                    let headEnd = SimpleHTTP.headEnd(octets[...])!
+                bytes += piece
+                while let end = SimpleHTTP.messageEnd(bytes, from: 0) {
+                    let headEnd = SimpleHTTP.headEnd(bytes[...])!
                     let response = respond(
-                        String(decoding: octets[..<headEnd], as: UTF8.self),
-                        Array(octets[headEnd..<end])
+                        String(decoding: bytes[..<headEnd], as: UTF8.self),
+                        Array(bytes[headEnd..<end])
                     )
-                    octets.removeFirst(end)
+                    bytes.removeFirst(end)
                     guard socket.send(response) else { return }
                     if response.contains("Connection: close") { return socket.close() }
                 }

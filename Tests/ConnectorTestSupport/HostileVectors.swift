@@ -39,11 +39,11 @@ package struct HostileVector: Decodable, Sendable, CustomStringConvertible {
 
     package static let all = Vectors.load("http1-hostile.json", as: Document.self).vectors
 
-    /// The octets to send.
+    /// The bytes to send.
     ///
     /// - Parameter isAbsolute: with the request target in absolute form.
-    package func octets(host: String = "backend.test", isAbsolute: Bool) -> [UInt8] {
-        Vectors.octets(expand(raw, host: host, isAbsolute: isAbsolute))
+    package func bytes(host: String = "backend.test", isAbsolute: Bool) -> [UInt8] {
+        Vectors.bytes(expand(raw, host: host, isAbsolute: isAbsolute))
     }
 
     package func expand(_ text: String, host: String = "backend.test", isAbsolute: Bool) -> String {
@@ -65,7 +65,7 @@ package struct HostileVector: Decodable, Sendable, CustomStringConvertible {
     /// `{REP:s:n}` and `{REPN:s:n}`, innermost first.
     private static func repeated(_ text: String) -> String {
         var text = text
-        // Octets, not characters: in a Swift string CRLF is one of them.
+        // Bytes, not characters: in a Swift string CRLF is one of them.
         let pattern =
             (try? NSRegularExpression(
                 pattern: "\\{REP(N?):([^{}]*):([0-9]+)\\}",

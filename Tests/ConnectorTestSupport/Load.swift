@@ -74,13 +74,13 @@ package final class Load: Sendable {
     private func exchange(_ socket: Socket, _ request: String, expect text: String) -> Bool {
         result.withLock { $0.sent += 1 }
         let isSent = socket.send(request)
-        var octets: [UInt8] = []
+        var bytes: [UInt8] = []
         while true {
-            if let end = SimpleHTTP.headEnd(octets[...]) {
-                let head = String(decoding: octets[..<end], as: UTF8.self).lowercased()
+            if let end = SimpleHTTP.headEnd(bytes[...]) {
+                let head = String(decoding: bytes[..<end], as: UTF8.self).lowercased()
                 let length = SimpleHTTP.contentLength(head)
-                if octets.count >= end + length {
-                    let answer = String(decoding: octets[end..<(end + length)], as: UTF8.self)
+                if bytes.count >= end + length {
+                    let answer = String(decoding: bytes[end..<(end + length)], as: UTF8.self)
                     record(head, answer, text)
                     return isSent && !head.contains("connection: close")
                 }
@@ -89,11 +89,11 @@ package final class Load: Sendable {
                 // A connection that ends between two requests, before anything was answered, is HTTP's to retry.
                 result.withLock { result in
                     result.lost += 1
-                    result.details.append("no answer after \(octets.count) octets to \(text)")
+                    result.details.append("no answer after \(bytes.count) bytes to \(text)")
                 }
                 return false
             }
-            octets += piece
+            bytes += piece
         }
     }
 

@@ -66,6 +66,22 @@ package final class LoggedProcess: Sendable {
 
     package func signal(_ number: Int32) { kill(pid, number) }
 
+    /// Makes it stand still, and waits until each of its threads does: a signal says only that it will.
+    package func freeze() {
+        kill(pid, SIGSTOP)
+        while !isFrozen {}
+    }
+
+    private var isFrozen: Bool {
+        let tasks = "/proc/\(pid)/task"
+        let threads = (try? FileManager.default.contentsOfDirectory(atPath: tasks)) ?? []
+        return threads.allSatisfy { thread in
+            let text = (try? String(contentsOfFile: "\(tasks)/\(thread)/stat", encoding: .utf8)) ?? ""
+            // What follows the name in brackets; a thread that has ended meanwhile has no file.
+            return text.isEmpty || text.split(separator: ")").last?.hasPrefix(" T") == true
+        }
+    }
+
     /// Ends it and waits for its end.
     ///
     /// - Returns: its exit status.
@@ -270,6 +286,15 @@ package final class Rig {
             ["-s", "-S", "-i", "-m", "\(Socket.timeout)", "-x", "127.0.0.1:\(proxyPort)"] + arguments,
             folder
         ).output
+    }
+
+    /// The value of VCAP_SERVICES, without what is noted beside it.
+    package func bindings() throws -> Data {
+        let output = try Self.run(["env", "--format", "vcap", "--config", "cloud.conf"], folder).output
+        guard let line = output.split(separator: "\n").first(where: { $0.hasPrefix("{") }) else {
+            throw RigError(output)
+        }
+        return Data(line.utf8)
     }
 
     /// connectord against a daemon of this rig.

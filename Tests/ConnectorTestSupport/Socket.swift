@@ -30,8 +30,18 @@ package final class Socket: Sendable {
 
     deinit { close() }
 
-    package convenience init(connectingTo port: Int) throws {
+    /// - Parameter source: an address of loopback to come from; several of them stand for several clients.
+    package convenience init(connectingTo port: Int, from source: String = "127.0.0.1") throws {
         self.init(descriptor: socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0))
+        var own = sockaddr_in()
+        own.sin_family = sa_family_t(AF_INET)
+        inet_pton(AF_INET, source, &own.sin_addr)
+        let isBound = withUnsafePointer(to: &own) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                source == "127.0.0.1" || bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+            }
+        }
+        guard isBound else { throw SocketError("bind to \(source)") }
         var address = Self.loopback(port)
         let result = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
@@ -84,19 +94,19 @@ package final class Socket: Sendable {
 
     package func finishSending() { _ = use { shutdown(descriptor, Int32(SHUT_WR)) } }
 
-    package func limitReceiveBuffer(_ octets: Int32) {
-        var octets = octets
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &octets, 4)
+    package func limitReceiveBuffer(_ bytes: Int32) {
+        var bytes = bytes
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &bytes, 4)
     }
 
     /// - Returns: whether all was sent.
     @discardableResult
-    package func send(_ octets: [UInt8]) -> Bool {
+    package func send(_ bytes: [UInt8]) -> Bool {
         var sent = 0
-        while sent < octets.count {
+        while sent < bytes.count {
             let count = use {
-                octets.withUnsafeBytes {
-                    Glibc.send(descriptor, $0.baseAddress! + sent, octets.count - sent, Int32(MSG_NOSIGNAL))
+                bytes.withUnsafeBytes {
+                    Glibc.send(descriptor, $0.baseAddress! + sent, bytes.count - sent, Int32(MSG_NOSIGNAL))
                 }
             }
             guard let count, count > 0 else { return false }
@@ -105,10 +115,34 @@ package final class Socket: Sendable {
         return true
     }
 
+    /// Sends as much as the peer takes, and gives up when it has taken nothing for so many seconds.
+    ///
+    /// - Returns: bytes that were taken.
+    package func sendWithoutWaiting(_ bytes: [UInt8], for seconds: Int) -> Int {
+        var sent = 0
+        while sent < bytes.count {
+            var poller = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+            guard (use { poll(&poller, 1, Int32(seconds * 1000)) } ?? -1) > 0 else { break }
+            let count = use {
+                bytes.withUnsafeBytes {
+                    Glibc.send(
+                        descriptor,
+                        $0.baseAddress! + sent,
+                        min(bytes.count - sent, 65536),
+                        Int32(MSG_NOSIGNAL | MSG_DONTWAIT)
+                    )
+                }
+            }
+            guard let count, count > 0 else { break }
+            sent += count
+        }
+        return sent
+    }
+
     @discardableResult
     package func send(_ text: String) -> Bool { send(Array(text.utf8)) }
 
-    /// - Returns: at most `limit` octets; empty at the end; nil for a reset or after the time limit.
+    /// - Returns: at most `limit` bytes; empty at the end; nil for a reset or after the time limit.
     package func receive(_ limit: Int = 65536) -> [UInt8]? {
         var buffer = [UInt8](repeating: 0, count: limit)
         let count = use { buffer.withUnsafeMutableBytes { recv(descriptor, $0.baseAddress, limit, 0) } }
@@ -122,7 +156,7 @@ package final class Socket: Sendable {
         return (use { poll(&poller, 1, Int32(milliseconds)) } ?? -1) > 0
     }
 
-    package func receiveToEnd() -> (octets: [UInt8], isReset: Bool) {
+    package func receiveToEnd() -> (bytes: [UInt8], isReset: Bool) {
         var all: [UInt8] = []
         while let piece = receive() {
             if piece.isEmpty { return (all, false) }
@@ -131,7 +165,7 @@ package final class Socket: Sendable {
         return (all, true)
     }
 
-    /// Reads until the octets end with what `isComplete` wants, or the peer is done.
+    /// Reads until the bytes end with what `isComplete` wants, or the peer is done.
     package func receive(until isComplete: ([UInt8]) -> Bool) -> [UInt8] {
         var all: [UInt8] = []
         while !isComplete(all), let piece = receive(), !piece.isEmpty { all += piece }

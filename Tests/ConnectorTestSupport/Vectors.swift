@@ -12,8 +12,8 @@ package enum Vectors {
         }
     }
 
-    /// One octet per character.
-    package static func octets(_ text: String) -> [UInt8] {
+    /// One byte per character.
+    package static func bytes(_ text: String) -> [UInt8] {
         text.unicodeScalars.map { UInt8(truncatingIfNeeded: $0.value) }
     }
 }
@@ -22,12 +22,15 @@ package enum Repository {
     package static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
 
-    /// The program that was built together with these tests.
-    package static var connectord: URL {
+    /// The program with everything.
+    package static var connectord: URL { program("connectord") }
+
+    /// A program that was built together with these tests.
+    package static func program(_ name: String) -> URL {
         let own = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-        let beside = own.deletingLastPathComponent().appending(path: "connectord")
+        let beside = own.deletingLastPathComponent().appending(path: name)
         if FileManager.default.isExecutableFile(atPath: beside.path) { return beside }
-        let bundle = Bundle.allBundles.map { $0.bundleURL.deletingLastPathComponent().appending(path: "connectord") }
+        let bundle = Bundle.allBundles.map { $0.bundleURL.deletingLastPathComponent().appending(path: name) }
         return bundle.first { FileManager.default.isExecutableFile(atPath: $0.path) } ?? beside
     }
 }

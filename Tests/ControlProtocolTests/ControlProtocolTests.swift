@@ -1,27 +1,7 @@
-import ControlProtocol
+import JSON
 import Testing
 
-struct LineBufferTests {
-    @Test("Lines come out whole, however their octets arrive", arguments: 1...7)
-    func pieces(_ size: Int) throws {
-        let octets = Array("one\n\ntwo two\nthree".utf8)
-        var buffer = LineBuffer(limit: 100)
-        var lines: [String] = []
-        for start in stride(from: 0, to: octets.count, by: size) {
-            let piece = Array(octets[start..<min(start + size, octets.count)])
-            lines += try piece.withUnsafeBytes { try buffer.append($0) }.map { String(decoding: $0, as: UTF8.self) }
-        }
-        #expect(lines == ["one", "", "two two"])
-    }
-
-    @Test("A line that does not end is refused at the limit")
-    func limit() throws {
-        var buffer = LineBuffer(limit: 10)
-        let piece = Array("0123456789".utf8)
-        #expect(try piece.withUnsafeBytes { try buffer.append($0) }.isEmpty)
-        #expect(throws: LineBuffer.TooLong.self) { try piece.withUnsafeBytes { try buffer.append($0) } }
-    }
-}
+@testable import ControlProtocol
 
 struct EnrolmentTokenTests {
     static let token = EnrolmentToken(
@@ -42,7 +22,7 @@ struct EnrolmentTokenTests {
     }
 
     @Test(
-        "What is no token is none",
+        "What is not a token is none",
         arguments: ["", "cce1_", "cce1_e30", "cce1_%%%", "cce2_e30", "cce1_" + String(repeating: "A", count: 5000)]
     )
     func garbage(_ text: String) { #expect(EnrolmentToken(text: text) == nil) }
@@ -74,38 +54,6 @@ struct ControlMessageTests {
     )
     func broken(_ text: String) {
         #expect(throws: (any Error).self) { try JSONLines.decode(ControlMessage.self, Array(text.utf8)) }
-    }
-
-    @Test(
-        "JSON in which a name appears twice is refused by that name",
-        arguments: [
-            (#"{"a":1,"a":1}"#, "a"), (#"[{"x":{"b":[],"c":"b","b":{}}}]"#, "b"), (#"{"\u0061":1,"b":"}","a":2}"#, "a"),
-            (#"{"a\"":1,"a\"":2}"#, "a\""), (#"{"a":[{"c":1},{"c":2}],"d":{"a":1},"a":0}"#, "a"),
-        ]
-    )
-    func repeated(_ text: String, _ name: String) {
-        #expect {
-            try JSONLines.decode(JSONValue.self, Array(text.utf8))
-        } throws: {
-            "\($0)" == "\"\(name)\" appears twice in one object"
-        }
-    }
-
-    @Test(
-        "Names may come again in other objects, and as values",
-        arguments: [
-            #"{"a":{"a":{"a":"a"}},"b":["a","a",{"a":1},{"a":1}]}"#, #"[[],{},"a","a"]"#, #""a""#, "5", #"{"":1}"#,
-            #"{"a\\":1,"a":2,"\\":3}"#,
-        ]
-    )
-    func notRepeated(_ text: String) throws {
-        _ = try JSONLines.decode(JSONValue.self, Array(text.utf8))
-    }
-
-    @Test("JSON that is not UTF-8 is refused")
-    func encoding() {
-        let octets: [UInt8] = Array(#"{"a":1}"#.utf8).reduce(into: []) { $0 += [$1, 0] }
-        #expect(throws: JSONAmbiguity.self) { try JSONLines.decode(JSONValue.self, octets) }
     }
 
     @Test("What a connector says of itself is cut at what may be remembered")

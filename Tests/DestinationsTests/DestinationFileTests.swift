@@ -1,9 +1,9 @@
-internal import ConnectorTestSupport
-internal import Foundation
-internal import Glibc
-internal import Testing
+import ConnectorTestSupport
+import Foundation
+import Glibc
+import Testing
 
-@testable internal import Destinations
+@testable import Destinations
 
 struct DestinationFileTests {
     static let seed = """
@@ -42,10 +42,10 @@ struct DestinationFileTests {
 
     @Test("A bad escape and a key that stands twice are refused with their line")
     func badProperties() {
-        #expect(throws: FileFault(line: 2, "\\u needs four hexadecimal digits")) {
+        #expect(throws: DestinationFileError(line: 2, "\\u needs four hexadecimal digits")) {
             try PropertiesFormat.parse("a=b\nb=\\u12")
         }
-        #expect(throws: FileFault(line: 3, "\"a\" stands here a second time")) {
+        #expect(throws: DestinationFileError(line: 3, "\"a\" stands here a second time")) {
             try PropertiesFormat.parse("a=1\n\na=2")
         }
     }
@@ -59,8 +59,8 @@ struct DestinationFileTests {
         ]
         for value in values {
             let properties = ["Name": "A", "Type": "HTTP", "key with space": value, "k=\\:": value]
-            let octets = DestinationFile.write(properties, format)
-            #expect(try DestinationFile.read(octets, format, .destinations).properties == properties)
+            let bytes = DestinationFile.write(properties, format)
+            #expect(try DestinationFile.read(bytes, format, .destinations).properties == properties)
         }
     }
 
@@ -81,7 +81,7 @@ struct DestinationFileTests {
         ]
     )
     func refused(_ text: String, _ expected: String) {
-        let fault = #expect(throws: FileFault.self) {
+        let fault = #expect(throws: DestinationFileError.self) {
             try DestinationFile.read(Array(text.utf8), .json, .destinations)
         }
         #expect(fault?.message.hasPrefix(expected) == true, "\(fault?.message ?? "")")
@@ -91,7 +91,7 @@ struct DestinationFileTests {
     func yaml() throws {
         let good = try DestinationFile.read(Array("Name: A\nType: HTTP\nTrustAll: true\n".utf8), .yaml, .destinations)
         #expect(good["TrustAll"] == "true")
-        let fault = #expect(throws: FileFault.self) {
+        let fault = #expect(throws: DestinationFileError.self) {
             try DestinationFile.read(Array("Name: A\nType: [HTTP]\n".utf8), .yaml, .destinations)
         }
         #expect(fault?.line == 2)
@@ -125,6 +125,21 @@ struct ConfigurationFolderTests {
         folder.refresh()
         #expect(folder["A"]?.configuration["URL"] == "http://two")
         #expect(folder.findings.isEmpty)
+    }
+
+    @Test("A certificate whose name no file can have is refused before anything is written")
+    func impossibleNames() throws {
+        var folder = ConfigurationFolder(path: directory.path, kind: .certificates)
+        for name in ["a.new-b", String(repeating: "ä", count: 100), String(repeating: "\u{1F511}", count: 50)] {
+            let certificate = try NamedConfiguration(.certificates, ["Name": name, "Content": "YQ=="])
+            #expect(throws: DestinationError.self) { try folder.store(certificate) }
+        }
+        folder.refresh()
+        #expect(folder.all.isEmpty && folder.findings.isEmpty)
+        for name in ["ä ö.pem", ".hidden", "a~", "b.new"] {
+            try folder.store(try NamedConfiguration(.certificates, ["Name": name, "Content": "YQ=="]))
+            #expect(folder[name] != nil, "\(name)")
+        }
     }
 
     @Test("Secrets that others may read do not count, and two files with one name neither")
@@ -197,7 +212,7 @@ struct ConfigurationFolderTests {
         try write(".metadata.json", "garbage")
         folder.refresh()
         #expect(folder["A"]?.labels == label && folder.findings.count == 1)
-        #expect(throws: ConfigurationFault.self) { try folder.setLabels([], of: "B") }
+        #expect(throws: DestinationError.self) { try folder.setLabels([], of: "B") }
         unlink(directory.path + "/.metadata.json")
         folder.refresh()
         try folder.setLabels(label, of: "A")

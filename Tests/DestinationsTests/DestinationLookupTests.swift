@@ -1,8 +1,8 @@
-internal import ConnectorTestSupport
-internal import ControlProtocol
-internal import Testing
+import ConnectorTestSupport
+import JSON
+import Testing
 
-@testable internal import Destinations
+@testable import Destinations
 
 struct DestinationLookupTests {
     private let directory = TemporaryDirectory()
@@ -16,10 +16,10 @@ struct DestinationLookupTests {
         -> DestinationLookup.Found
     {
         let lookup = DestinationLookup(store, tenant: "tenant1", provider: "provider", instance: "i")
-        var wish = DestinationLookup.Wish(try LevelledName(name))
-        wish.fragments = try fragments.map(LevelledName.init)
-        wish.areFragmentsOptional = optional
-        return try lookup.find(wish)
+        var wanted = DestinationLookup.Query(try LevelledName(name))
+        wanted.fragments = try fragments.map(LevelledName.init)
+        wanted.areFragmentsOptional = optional
+        return try lookup.find(wanted)
     }
 
     @Test("Without a level the instance comes before the subaccount; with one there is no other place")
@@ -32,10 +32,10 @@ struct DestinationLookupTests {
         #expect(try find("A").properties["URL"] == "i")
         #expect(try find("A@subaccount").properties["URL"] == "s")
         #expect(try find("B").destination.scope == subaccount)
-        #expect(throws: DestinationLookup.Failure.noDestination) { try find("B@instance") }
-        #expect(throws: DestinationLookup.Failure.noDestination) { try find("C") }
+        #expect(throws: DestinationLookup.LookupError.noDestination) { try find("B@instance") }
+        #expect(throws: DestinationLookup.LookupError.noDestination) { try find("C") }
         #expect(try find("C@provider_subaccount").properties["URL"] == "p")
-        #expect(throws: ConfigurationFault.self) { try find("C@nowhere") }
+        #expect(throws: DestinationError.self) { try find("C@nowhere") }
     }
 
     @Test("Fragments are merged in their order and win; one that is missing is refused unless it is optional")
@@ -50,7 +50,7 @@ struct DestinationLookupTests {
                 "Name": "A", "Type": "HTTP", "URL": "f2", "User": "u", "x": "1", "FragmentName": "f1,f2",
             ]
         )
-        #expect(throws: DestinationLookup.Failure.noFragment("f3")) { try find("A", fragments: ["f3"]) }
+        #expect(throws: DestinationLookup.LookupError.noFragment("f3")) { try find("A", fragments: ["f3"]) }
         #expect(try find("A", fragments: ["f3"], optional: true).properties["FragmentName"] == nil)
     }
 
@@ -86,10 +86,10 @@ struct DestinationLookupTests {
         }
         #expect(retrieval.body == "client_id=a%26b&client_secret=s&grant_type=client_credentials")
         #expect(retrieval.headers["authorization"] == "Basic \(Base64.encode("a&b:s"))")
-        #expect(throws: ConfigurationFault.self) { try of(oauth, tenant: "t1") }
+        #expect(throws: DestinationError.self) { try of(oauth, tenant: "t1") }
         oauth["tokenServiceURLType"] = "Common"
-        #expect(throws: ConfigurationFault.self) { try of(oauth) }
-        #expect(throws: ConfigurationFault.self) { try of(oauth, tenant: "evil.example.com/") }
+        #expect(throws: DestinationError.self) { try of(oauth) }
+        #expect(throws: DestinationError.self) { try of(oauth, tenant: "evil.example.com/") }
         guard case .retrieval(let common) = try of(oauth, tenant: "t1") else { return }
         #expect(common.url == "https://t1.t.example.com/oauth/token")
         oauth["tokenServiceURL"] = "https://{tenant}.example.com/oauth/token"
@@ -158,7 +158,7 @@ struct ListQueryTests {
         ]
     )
     func refused(_ query: String) {
-        #expect(throws: ConfigurationFault.self) { try ListQuery(query) }
+        #expect(throws: DestinationError.self) { try ListQuery(query) }
     }
 
     @Test("Labels are replaced, added value by value and deleted the same way")
@@ -170,6 +170,6 @@ struct ListQueryTests {
         #expect(try LabelChange.delete([Label(key: "env", values: ["prod"])]).apply(both)[0].values == ["eu"])
         #expect(try LabelChange.delete([Label(key: "env", values: [])]).apply(both).map(\.key) == ["team"])
         #expect(try LabelChange.replace([]).apply(both).isEmpty)
-        #expect(throws: ConfigurationFault.self) { try LabelChange.add([Label(key: "", values: ["x"])]).apply([]) }
+        #expect(throws: DestinationError.self) { try LabelChange.add([Label(key: "", values: ["x"])]).apply([]) }
     }
 }

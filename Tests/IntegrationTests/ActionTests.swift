@@ -1,6 +1,6 @@
-internal import ConnectorTestSupport
-internal import Foundation
-internal import Testing
+import ConnectorTestSupport
+import Foundation
+import Testing
 
 /// Actions from an OpenAPI description, and SAP Process Orchestration systems, as their users run them.
 @Suite struct ActionTests {
@@ -308,7 +308,10 @@ internal import Testing
         )
         #expect(try control(rig, "destination", "import", "PO_P02_DIR.json").status == 0)
         let list = try control(rig, "po-system", "list")
-        #expect(list.output.contains("P02: esrdestination names PO_P02_ESR, which is no destination"), "\(list.output)")
+        #expect(
+            list.output.contains("P02: esrdestination names PO_P02_ESR, which is not a destination"),
+            "\(list.output)"
+        )
         #expect(try control(rig, "po-system", "test", "P03").output.contains("there is no PO system P03"))
     }
 }

@@ -1,6 +1,6 @@
-internal import ConnectorTestSupport
-internal import Foundation
-internal import Testing
+import ConnectorTestSupport
+import Foundation
+import Testing
 
 /// The destination service, Check Connection and the command line, as developers and administrators use them.
 @Suite struct DestinationTests {
@@ -175,8 +175,7 @@ internal import Testing
         let rig = try rig()
         defer { rig.stop() }
         let api = try API(rig)
-        let bindings = try Rig.run(["env", "--format", "vcap", "--config", "cloud.conf"], rig.folder).output
-        let object = try JSONSerialization.jsonObject(with: Data(bindings.utf8)) as? [String: [[String: Any]]]
+        let object = try JSONSerialization.jsonObject(with: rig.bindings()) as? [String: [[String: Any]]]
         let credentials = try #require(object?["xsuaa"]?.first?["credentials"] as? [String: String])
         func destination(_ name: String, _ secret: String) -> String {
             #"{"Name":"\#(name)","Type":"HTTP","URL":"http://a","Authentication":"OAuth2ClientCredentials","#
@@ -328,7 +327,10 @@ internal import Testing
         let bad = try control(rig, "import", "a.json", "bad.properties")
         #expect(bad.status == 1 && bad.output.contains("bad.properties:3: \"Name\" stands here a second time"))
         #expect(try !control(rig, "list").output.contains("http://a"))
-        #expect(try control(rig, "import", "a.json", "c.yaml").output == "A created\nB created\nC created\n")
+        let imported = try control(rig, "import", "a.json", "c.yaml").output
+        for line in ["A created", "B created", "C created"] { #expect(imported.contains("\(line)\n")) }
+        #expect(imported.contains("a.json: warning: B: URL is missing"))
+        #expect(imported.contains("a.json: warning: A: ProxyType is missing: OnPremise or Internet"))
         let again = try control(rig, "import", "c.yaml")
         #expect(again.status == 1 && again.output.contains("C is there already"))
         #expect(try control(rig, "import", "c.yaml", "--replace").output == "C replaced\n")
@@ -401,9 +403,7 @@ internal import Testing
         }
         #expect(try ask("/").status == 401)
         #expect(try ask("/", "-u", "x:wrong").status == 401)
-        #expect(try ask("/", "-u", "x:long password").status == 429)
-        // A client that was wrong waits for a second.
-        #expect(try Rig.eventually { try ask("/", "-u", "x:long password").status == 200 })
+        // Nobody is locked out by a wrong one.
         let page = try ask("/", "-u", "x:long password")
         #expect(page.status == 200 && page.headers.contains("content-security-policy: default-src 'none'"))
         let token = try #require(page.body.split(separator: "change-token\" content=\"").last?.prefix { $0 != "\"" })

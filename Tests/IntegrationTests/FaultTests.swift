@@ -6,7 +6,7 @@ import Testing
 /// Large transfers, slow peers and processes that die.
 @Suite(.serialized)
 struct FaultTests {
-    /// Octets that differ from place to place, without keeping them all.
+    /// Bytes that differ from place to place, without keeping them all.
     static func pattern(_ count: Int, from offset: Int) -> [UInt8] {
         (0..<count).map { UInt8(truncatingIfNeeded: (offset + $0) &* 31 >> 5) }
     }
@@ -16,17 +16,17 @@ struct FaultTests {
         let block = pattern(1 << 20, from: 0)
         return TestServer { socket, _ in
             while true {
-                var octets = socket.receive { SimpleHTTP.headEnd($0[...]) != nil }
-                guard let end = SimpleHTTP.headEnd(octets[...]) else { break }
-                let head = String(decoding: octets[..<end], as: UTF8.self)
+                var bytes = socket.receive { SimpleHTTP.headEnd($0[...]) != nil }
+                guard let end = SimpleHTTP.headEnd(bytes[...]) else { break }
+                let head = String(decoding: bytes[..<end], as: UTF8.self)
                 if head.hasPrefix("POST") {
                     let length =
-                        SimpleHTTP.fields(octets[..<end]).first { $0.name == "content-length" }.flatMap {
+                        SimpleHTTP.fields(bytes[..<end]).first { $0.name == "content-length" }.flatMap {
                             Int($0.value)
                         } ?? 0
-                    octets.removeFirst(end)
+                    bytes.removeFirst(end)
                     var sum = Checksum()
-                    sum.add(octets[...])
+                    sum.add(bytes[...])
                     while sum.count < length, let piece = socket.receive(1 << 18), !piece.isEmpty {
                         sum.add(piece[...])
                     }
@@ -44,10 +44,10 @@ struct FaultTests {
     struct Checksum {
         var count = 0
         var value: UInt64 = 14_695_981_039_346_656_037
-        mutating func add(_ octets: ArraySlice<UInt8>) {
-            count += octets.count
-            octets.withUnsafeBytes { bytes in
-                for octet in bytes { value = (value ^ UInt64(octet)) &* 1_099_511_628_211 }
+        mutating func add(_ bytes: ArraySlice<UInt8>) {
+            count += bytes.count
+            bytes.withUnsafeBytes { bytes in
+                for byte in bytes { value = (value ^ UInt64(byte)) &* 1_099_511_628_211 }
             }
         }
     }
@@ -69,10 +69,10 @@ struct FaultTests {
 
         let socket = try rig.connect()
         socket.send("GET http://backend.test/\(Self.mebibytes) HTTP/1.1\r\nHost: backend.test\r\n\r\n")
-        var octets = socket.receive { SimpleHTTP.headEnd($0[...]) != nil }
-        octets.removeFirst(SimpleHTTP.headEnd(octets[...])!)
+        var bytes = socket.receive { SimpleHTTP.headEnd($0[...]) != nil }
+        bytes.removeFirst(SimpleHTTP.headEnd(bytes[...])!)
         var received = Checksum()
-        received.add(octets[...])
+        received.add(bytes[...])
         while received.count < expected.count, let piece = socket.receive(1 << 18), !piece.isEmpty {
             received.add(piece[...])
         }
@@ -143,8 +143,8 @@ struct FaultTests {
         let connector = try rig.startConnector(systems: Rig.system(port: backend.port))
         let socket = try rig.connect()
         socket.send("GET http://backend.test/ HTTP/1.1\r\nHost: backend.test\r\n\r\n")
-        let (octets, _) = socket.receiveToEnd()
-        #expect(!String(decoding: octets, as: UTF8.self).contains("0\r\n\r\n"))
+        let (bytes, _) = socket.receiveToEnd()
+        #expect(!String(decoding: bytes, as: UTF8.self).contains("0\r\n\r\n"))
         try connector.wait(for: "the internal host closed the connection within the response")
         #expect(try rig.curl("http://backend.test/").hasSuffix("hello"))
     }
@@ -221,10 +221,10 @@ struct FaultTests {
         for _ in 0..<6 {
             let socket = try rig.connect()
             socket.send("GET http://backend.test/3 HTTP/1.1\r\nHost: backend.test\r\nConnection: close\r\n\r\n")
-            var octets = socket.receiveToEnd().octets
-            octets.removeFirst(SimpleHTTP.headEnd(octets[...])!)
+            var bytes = socket.receiveToEnd().bytes
+            bytes.removeFirst(SimpleHTTP.headEnd(bytes[...])!)
             var received = Checksum()
-            received.add(octets[...])
+            received.add(bytes[...])
             #expect(received.count == sum.count && received.value == sum.value)
             let upload = try rig.connect()
             upload.send(
@@ -244,14 +244,14 @@ struct FaultTests {
         try rig.startConnector(systems: Rig.system(port: backend.port), extra: "times: {response-head: 1s}")
         let slow = try rig.connect()
         slow.send("GET http://backend.test/ HTTP/1.1\r\nHost: ")
-        #expect(SimpleHTTP.responses(slow.receiveToEnd().octets).map(\.status) == [408])
+        #expect(SimpleHTTP.responses(slow.receiveToEnd().bytes).map(\.status) == [408])
         let body = try rig.connect()
         body.send("POST http://backend.test/ HTTP/1.1\r\nHost: backend.test\r\nContent-Length: 10\r\n\r\nabc")
-        #expect(SimpleHTTP.responses(body.receiveToEnd().octets).map(\.status) == [408])
+        #expect(SimpleHTTP.responses(body.receiveToEnd().bytes).map(\.status) == [408])
         let unanswered = try rig.curl("http://backend.test/")
         #expect(unanswered.hasPrefix("HTTP/1.1 504 ") && unanswered.contains("http_response_timeout"))
         let idle = try rig.connect()
-        #expect(idle.receiveToEnd().octets.isEmpty)
+        #expect(idle.receiveToEnd().bytes.isEmpty)
     }
 
     @Test("Ten clients that come and go a hundred times leave no descriptor behind")
@@ -294,4 +294,41 @@ struct FaultTests {
 /// Whether this build watches itself.
 enum Sanitizer {
     static let isOn = ProcessInfo.processInfo.environment["CONNECTOR_SANITIZER"] != nil
+}
+
+/// A tunnel whose other end is there but says nothing, as behind a firewall that has forgotten it.
+@Suite(.serialized) struct SilenceTests {
+    @Test(
+        "A connector that stands still is said to be silent, and is given up after two intervals; so is the request that waits for it"
+    )
+    func frozen() throws {
+        let backend = TestServer.http { _, _ in TestServer.ok("") }
+        defer { backend.stop() }
+        let rig = try Rig(cloud: "proxy: {listen: \"127.0.0.1:0\"}")
+        defer { rig.stop() }
+        try rig.rewrite("cloud.conf") {
+            $0.replacingOccurrences(
+                of: "  certificate: service.pem",
+                with: "  ping-interval: 2s\n  certificate: service.pem"
+            )
+        }
+        let reloaded = try rig.control("reload", "--config", "cloud.conf")
+        #expect(reloaded.status == 0, "\(reloaded.output)")
+        let connector = try rig.startConnector(systems: Rig.system(port: backend.port))
+        #expect(try rig.curl("http://backend.test/").hasPrefix("HTTP/1.1 200"))
+        let start = DispatchTime.now().uptimeNanoseconds
+        connector.freeze()
+        defer { connector.signal(SIGCONT) }
+        let client = try rig.connect()
+        client.send("GET http://backend.test/ HTTP/1.1\r\nHost: backend.test\r\nConnection: close\r\n\r\n")
+        let isSaid = try Rig.eventually {
+            try rig.control("status", "--cloud", "--config", "cloud.conf").output.contains("silent for ")
+        }
+        #expect(isSaid)
+        let answer = String(decoding: client.receiveToEnd().bytes, as: UTF8.self)
+        let seconds = Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9
+        #expect(answer.hasPrefix("HTTP/1.1 502") && answer.contains("silent for two ping intervals"), "\(answer)")
+        // Less than the 20 s of the default interval.
+        #expect(seconds > 2 && seconds < 18, "\(seconds)")
+    }
 }

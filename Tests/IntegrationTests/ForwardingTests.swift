@@ -115,8 +115,8 @@ struct ForwardingTests {
         try rig.startConnector(systems: Rig.system(port: backend.port))
         let socket = try rig.connect()
         socket.send("GET http://backend.test/ HTTP/1.0\r\n\r\n")
-        let (octets, isReset) = socket.receiveToEnd()
-        let text = String(decoding: octets, as: UTF8.self)
+        let (bytes, isReset) = socket.receiveToEnd()
+        let text = String(decoding: bytes, as: UTF8.self)
         #expect(!isReset && text.hasSuffix("\r\n\r\nhello") && !text.contains("chunked"))
     }
 
@@ -161,8 +161,8 @@ struct ForwardingTests {
         let socket = try rig.connect()
         socket.send("POST http://backend.test/ HTTP/1.1\r\nHost: backend.test\r\nContent-Length: 1000000\r\n\r\n")
         socket.send([UInt8](repeating: 97, count: 1000))
-        let (octets, _) = socket.receiveToEnd()
-        #expect(SimpleHTTP.responses(octets).map(\.status) == [413])
+        let (bytes, _) = socket.receiveToEnd()
+        #expect(SimpleHTTP.responses(bytes).map(\.status) == [413])
     }
 
     @Test("A client that has sent its request and closed its side still gets the answer")
@@ -175,7 +175,7 @@ struct ForwardingTests {
         let socket = try rig.connect()
         socket.send("GET http://backend.test/ HTTP/1.1\r\nHost: backend.test\r\n\r\n")
         socket.finishSending()
-        #expect(SimpleHTTP.responses(socket.receiveToEnd().octets).first?.text == "late")
+        #expect(SimpleHTTP.responses(socket.receiveToEnd().bytes).first?.text == "late")
     }
 
     @Test("When the client goes away, the internal host hears of it")
@@ -215,7 +215,7 @@ struct ForwardingTests {
         for _ in 0..<30 {
             let socket = try rig.connect()
             socket.send("GET http://backend.test/ HTTP/1.1\r\nHost: backend.test\r\nConnection: close\r\n\r\n")
-            #expect(SimpleHTTP.responses(socket.receiveToEnd().octets).first?.status == 200)
+            #expect(SimpleHTTP.responses(socket.receiveToEnd().bytes).first?.status == 200)
         }
         #expect(backend.connectionCount < 30)
     }
@@ -239,11 +239,11 @@ struct ForwardingTests {
         try rig.startConnector(systems: Rig.system(port: backend.port))
         func ask(_ socket: Socket, _ authorization: String) -> SimpleResponse {
             socket.send("GET http://backend.test/ HTTP/1.1\r\nHost: backend.test\r\n\(authorization)\r\n")
-            var octets: [UInt8] = []
-            while SimpleHTTP.messageEnd(octets, from: 0) == nil, let piece = socket.receive(), !piece.isEmpty {
-                octets += piece
+            var bytes: [UInt8] = []
+            while SimpleHTTP.messageEnd(bytes, from: 0) == nil, let piece = socket.receive(), !piece.isEmpty {
+                bytes += piece
             }
-            return SimpleHTTP.responses(octets)[0]
+            return SimpleHTTP.responses(bytes)[0]
         }
         let (first, second) = (try rig.connect(), try rig.connect())
         let challenge = ask(first, "Authorization: NTLM type1\r\n")
@@ -260,9 +260,9 @@ struct ForwardingTests {
     @Test(
         "A malformed response of the internal host becomes 502, and nothing of it reaches the next request",
         arguments: [
-            "NONSENSE\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "NONSENSE\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\nx\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
-            "HTTP/1.1 200 OK\r\nA : b\r\n\r\n", "HTTP/1.1 200 OK\nA: b\n\n",
+            "HTTP/1.1 200 OK\r\nA b: c\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n 2\r\n\r\n",
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", "HTTP/1.1 200 OK\r\nX: a\rY: b\r\n\r\n", "",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
             String(repeating: "HTTP/1.1 102 Processing\r\n\r\n", count: 50),
@@ -282,12 +282,75 @@ struct ForwardingTests {
         let socket = try rig.connect()
         socket.send("POST http://backend.test/ HTTP/1.1\r\nHost: backend.test\r\nContent-Length: 0\r\n\r\n")
         socket.send("GET http://backend.test/ HTTP/1.1\r\nHost: backend.test\r\nConnection: close\r\n\r\n")
-        let responses = SimpleHTTP.responses(socket.receiveToEnd().octets).filter { $0.status >= 200 }
+        let responses = SimpleHTTP.responses(socket.receiveToEnd().bytes).filter { $0.status >= 200 }
         #expect(responses.map(\.status) == [502, 200])
         #expect(responses.last?.text == "good")
     }
 
-    @Test("Octets after a response are not taken for the next one")
+    @Test(
+        "What an internal host should not write, and other proxies take, reaches the client; its connection is used once",
+        arguments: [
+            ("HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nok", 204, ""),
+            ("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", 204, ""),
+            (
+                "HTTP/1.1 103 Early\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 200,
+                "ok"
+            ),
+            ("HTTP/1.1 200 OK\r\nA : b\r\nContent-Length: 2\r\n\r\nok", 200, "ok"),
+            ("HTTP/1.1 200 OK\nA: b\nContent-Length: 2\n\nok", 200, "ok"),
+            ("HTTP/1.1 200 OK\r\nA: b\r\n c\r\nContent-Length: 2\r\n\r\nok", 200, "ok"),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok", 200, "ok"),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", 200,
+                "ok"
+            ),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 2\r\n\r\nok", 200, "ok"),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2 \r\nok\r\n0\r\n\r\n", 200, "ok"),
+            ("\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 200, "ok"),
+        ]
+    )
+    func lenientResponse(_ text: String, _ status: Int, _ body: String) throws {
+        let backend = TestServer { socket, number in
+            while !socket.receive(through: "\r\n\r\n").isEmpty {
+                socket.send(number == 1 ? text : TestServer.ok("good"))
+            }
+            socket.close()
+        }
+        defer { backend.stop() }
+        let rig = try Rig()
+        defer { rig.stop() }
+        try rig.startConnector(systems: Rig.system(port: backend.port))
+        let socket = try rig.connect()
+        socket.send("GET http://backend.test/ HTTP/1.1\r\nHost: backend.test\r\n\r\n")
+        socket.send("GET http://backend.test/ HTTP/1.1\r\nHost: backend.test\r\nConnection: close\r\n\r\n")
+        let responses = SimpleHTTP.responses(socket.receiveToEnd().bytes).filter { $0.status >= 200 }
+        #expect(responses.map(\.status).first == status && responses.first?.text == body)
+        #expect(responses.count == 2 && (responses.last?.text == "good" || responses.last?.text == body))
+    }
+
+    @Test(
+        "A reason that is not the usual one reaches the client, and known statuses have theirs",
+        arguments: [
+            ("428 Precondition Required", "428 Precondition Required"), ("207", "207 Multi-Status"),
+            ("299 Look Out", "299 Look Out"), ("200 Fine", "200 Fine"), ("404 ", "404 Not Found"),
+            ("507 \t", "507 Insufficient Storage"),
+        ]
+    )
+    func reasons(_ sent: String, _ expected: String) throws {
+        let backend = TestServer { socket, _ in
+            _ = socket.receive(through: "\r\n\r\n")
+            socket.send("HTTP/1.1 \(sent)\r\nContent-Length: 0\r\nsap-connectivity-reason: Mine\r\n\r\n")
+            socket.close()
+        }
+        defer { backend.stop() }
+        let rig = try Rig()
+        defer { rig.stop() }
+        try rig.startConnector(systems: Rig.system(port: backend.port))
+        let answer = try rig.curl("http://backend.test/")
+        #expect(answer.hasPrefix("HTTP/1.1 \(expected)\r\n") && !answer.contains("Mine"), "\(answer)")
+    }
+
+    @Test("Bytes after a response are not taken for the next one")
     func surplus() throws {
         let backend = TestServer { socket, number in
             while !socket.receive(through: "\r\n\r\n").isEmpty {

@@ -42,7 +42,10 @@ struct OperationTests {
         let unknown = try rig.control("check", "up.tset:80", "--config", "connector0.conf")
         #expect(unknown.status == 1 && unknown.output.contains("did you mean up.test:80?"), "\(unknown.output)")
         let cloud = try rig.control("status", "--cloud", "--config", "cloud.conf")
-        #expect(cloud.output.contains("not reachable: refused") && cloud.output.contains("not reachable: name"))
+        #expect(
+            cloud.output.contains("not reachable: connection_refused")
+                && cloud.output.contains("not reachable: dns_error")
+        )
         // Never what is inside.
         #expect(!cloud.output.contains(String(closed.port)) && !cloud.output.contains("no-such-name"))
         let metrics = try Self.curl(rig, "/metrics")
@@ -78,7 +81,7 @@ struct OperationTests {
         let port = backend.port
         backend.stop()
         #expect(try Rig.eventually { try rig.control("check", "--config", "connector0.conf").status == 2 })
-        #expect(try isShown("not reachable: refused"))
+        #expect(try isShown("not reachable: connection_refused"))
         let again = TestServer.http(port: port) { _, _ in TestServer.ok("") }
         defer { again.stop() }
         #expect(try Rig.eventually { try rig.control("check", "--config", "connector0.conf").status == 0 })
@@ -269,12 +272,12 @@ struct OperationTests {
         let metrics = try Self.curl(rig, "/metrics")
         #expect(
             metrics.contains(
-                "connector_refusals_total{subaccount=\"test\",location_id=\"\",virtual_host=\"backend.test:80\",source=\"policy\"} 5"
+                "connector_refusals_total{subaccount=\"test\",location_id=\"\",virtual_host=\"backend.test:80\",source=\"policy\",phase=\"resource\",error=\"http_request_denied\"} 5"
             )
         )
         #expect(
             metrics.contains(
-                "connector_refusals_total{subaccount=\"test\",location_id=\"\",virtual_host=\"\",source=\"policy\"} 3"
+                "connector_refusals_total{subaccount=\"test\",location_id=\"\",virtual_host=\"\",source=\"policy\",phase=\"system\",error=\"http_request_denied\"} 3"
             )
         )
         #expect(rig.connectors[0].stop() == 0)
@@ -405,7 +408,7 @@ struct OperationTests {
         #expect(socket.wait(for: "RELOADING=1\nMONOTONIC_USEC="))
         #expect(socket.wait(for: "READY=1"))
         // A stopped process sends nothing; one that goes on does.
-        connector.signal(SIGSTOP)
+        connector.freeze()
         socket.drain()
         #expect(!socket.wait(for: "WATCHDOG=1", seconds: 1))
         connector.signal(SIGCONT)

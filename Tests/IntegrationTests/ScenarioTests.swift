@@ -19,6 +19,10 @@ struct ScenarioTests {
             "403 Forbidden: Access denied to resource /admin on system internalhost:3333.",
             "502 Bad Gateway: Unable to open connection to backend system",
             "503 Service Unavailable: There is no SAP Cloud Connector (SCC) connected to your subaccount",
+            "Connection to \"ON_PREM_HELLO_WORLD\" established. Response returned: \"200: OK\"",
+            "Backend is not available in the list of defined system mappings in Cloud Connector.",
+            "Resource is not accessible in Cloud Connector or backend is not reachable.",
+            "Backend is not reachable from Cloud Connector.", "subject='Hello World'",
         ] {
             #expect(output.contains(text))
         }
@@ -145,7 +149,7 @@ struct ScenarioTests {
         #expect(output.contains("HTTP/1.1 405 ") && output.contains("allow: "), "\(output)")
         let socket = try rig.connect()
         socket.send("GET https://internalhost:3333/ HTTP/1.1\r\nHost: internalhost:3333\r\n\r\n")
-        #expect(SimpleHTTP.responses(socket.receiveToEnd().octets)[0].text.contains("HTTPS proxying is not supported"))
+        #expect(SimpleHTTP.responses(socket.receiveToEnd().bytes)[0].text.contains("HTTPS proxying is not supported"))
     }
 
     @Test("check-config and explain tell their verdict by their exit status")

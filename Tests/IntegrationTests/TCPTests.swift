@@ -1,7 +1,7 @@
-internal import ConnectorTestSupport
-internal import Foundation
-internal import Synchronization
-internal import Testing
+import ConnectorTestSupport
+import Foundation
+import Synchronization
+import Testing
 
 /// TCP systems over SOCKS5, as clients of SAP's service speak it.
 @Suite(.serialized) struct TCPTests {
@@ -44,11 +44,11 @@ internal import Testing
         }
 
         func exactly(_ count: Int, _ socket: Socket) -> [UInt8] {
-            var octets: [UInt8] = []
-            while octets.count < count, let piece = socket.receive(count - octets.count), !piece.isEmpty {
-                octets += piece
+            var bytes: [UInt8] = []
+            while bytes.count < count, let piece = socket.receive(count - bytes.count), !piece.isEmpty {
+                bytes += piece
             }
-            return octets
+            return bytes
         }
     }
 
@@ -64,7 +64,7 @@ internal import Testing
         }
     }
 
-    @Test("Octets go both ways, a half-close arrives as such, and a reset as a reset")
+    @Test("Bytes go both ways, a half-close arrives as such, and a reset as a reset")
     func bothWays() throws {
         let echo = Self.echo()
         defer { echo.stop() }

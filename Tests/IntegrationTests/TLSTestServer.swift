@@ -1,6 +1,6 @@
+import Cryptography
 import NIOCore
 import NIOPosix
-import TunnelCore
 
 /// An HTTPS server of one answer, for tests.
 struct TLSTestServer {

@@ -1,6 +1,6 @@
-internal import ConnectorTestSupport
-internal import Foundation
-internal import Testing
+import ConnectorTestSupport
+import Foundation
+import Testing
 
 /// The cloud side with tokens: what a program does that was written for SAP's.
 @Suite struct TokenTests {
@@ -65,9 +65,24 @@ internal import Testing
 
     func ask(_ socket: Socket, _ request: String) -> String {
         socket.send(request)
-        var octets: [UInt8] = []
-        while SimpleHTTP.responses(octets).isEmpty, let piece = socket.receive(), !piece.isEmpty { octets += piece }
-        return String(decoding: octets, as: UTF8.self)
+        var bytes: [UInt8] = []
+        while SimpleHTTP.responses(bytes).isEmpty, let piece = socket.receive(), !piece.isEmpty { bytes += piece }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    @Test(
+        "Where SDKs would stay with the provider, env says what to do, and does not where the address has its subdomain"
+    )
+    func tenantNote() throws {
+        let port = 20080
+        for (url, isNoted) in [("http://localhost:\(port)", true), ("http://provider.localhost:\(port)", false)] {
+            let tenants = "tenants: [{subaccount: other, subdomain: tenant1}]"
+            let rig = try Rig(cloud: "api: {listen: \"127.0.0.1:0\", directory: api, url: \"\(url)\", \(tenants)}")
+            defer { rig.stop() }
+            let output = try rig.control("env", "--config", "cloud.conf").output
+            #expect(output.contains("write its destinations. Set api.url") == isNoted, "\(output)")
+            #expect(output.contains("http://provider.localhost:\(port)"))
+        }
     }
 
     @Test("A program with nothing but its binding gets a token and an answer through the proxy")
@@ -77,9 +92,7 @@ internal import Testing
             rig.stop()
             backend.stop()
         }
-        let printed = try Rig.run(["env", "--format", "vcap", "--config", "cloud.conf"], rig.folder)
-        #expect(printed.status == 0, "\(printed.output)")
-        let bindings = try JSONDecoder().decode(Bindings.self, from: Data(printed.output.utf8))
+        let bindings = try JSONDecoder().decode(Bindings.self, from: rig.bindings())
         let credentials = try #require(bindings.connectivity.first).credentials
         #expect(credentials["onpremise_proxy_http_port"] == String(rig.proxyPort))
         let url = try #require(credentials["token_service_url"])

@@ -123,7 +123,7 @@ struct AuditTests {
         #expect(try AuditVerifier(folder: folder.path).verify().findings.isEmpty)
     }
 
-    @Test("Octets of a text cannot break out of their record")
+    @Test("Bytes of a text cannot break out of their record")
     func injection() throws {
         let folder = Folder()
         let log = try Self.log(folder)

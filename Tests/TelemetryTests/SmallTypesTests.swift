@@ -28,13 +28,6 @@ struct SmallTypesTests {
         #expect(exposition.text.hasSuffix("a_seconds_count{x=\"q\\\"\\\\\\n\"} 1\n"))
     }
 
-    @Test("Time is written as in ISO 8601, and file stamps sort by age")
-    func time() {
-        #expect(WallClock.text(0) == "1970-01-01T00:00:00Z")
-        #expect(WallClock.text(1_795_256_151) == "2026-11-21T10:15:51Z")
-        #expect(WallClock.fileStamp().wholeMatch(of: /\d{8}-\d{6}/) != nil)
-    }
-
     @Test("A journal field may hold line ends: its length says where it stops")
     func journal() {
         var datagram: [UInt8] = []
@@ -42,13 +35,4 @@ struct SmallTypesTests {
         #expect(datagram == Array("A\n".utf8) + [5, 0, 0, 0, 0, 0, 0, 0] + Array("b\nC=d\n".utf8))
     }
 
-    @Test("A file is the old one or the new one")
-    func atomicFile() throws {
-        let path = NSTemporaryDirectory() + "atomic-\(UUID().uuidString)"
-        defer { try? FileManager.default.removeItem(atPath: path) }
-        try AtomicFile.write("old", to: path, mode: 0o600)
-        try AtomicFile.write("new", to: path, mode: 0o644)
-        #expect(try String(contentsOfFile: path, encoding: .utf8) == "new")
-        #expect(throws: AuditError.self) { try AtomicFile.write("x", to: "/nonexistent/x", mode: 0o600) }
-    }
 }

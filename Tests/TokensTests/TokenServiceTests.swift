@@ -1,10 +1,11 @@
-internal import ControlProtocol
-internal import Foundation
-internal import Telemetry
-internal import Testing
-internal import TunnelCore
+internal import AdminProtocol
+internal import Cryptography
+import Foundation
+import HostSystem
+import JSON
+import Testing
 
-@testable internal import Tokens
+@testable import Tokens
 
 /// Tokens as SAP's clients ask for them, and as the proxy entry believes them.
 @Suite final class TokenServiceTests {
@@ -27,7 +28,7 @@ internal import TunnelCore
 
     deinit { try? FileManager.default.removeItem(at: folder) }
 
-    func client(_ kind: ServiceClient.Service) -> ServiceClient { service.clients.first(kind)! }
+    func client(_ kind: BoundService) -> ServiceClient { service.clients.first(kind)! }
 
     func request(
         _ form: [String: String],
@@ -168,6 +169,22 @@ internal import TunnelCore
         #expect(reason(other) == .wrongClient)
     }
 
+    @Test(
+        "A token with an extension in its header is refused, also when it is signed with the right key",
+        arguments: [
+            #""crit":["b64"],"b64":false"#, #""crit":["exp"]"#, #""b64":true"#, #""crit":null"#, #""b64":null"#,
+        ]
+    )
+    func extensions(_ members: String) throws {
+        let token = try service.issue(request(credentials(client(.connectivity))), now: Self.now).access_token
+        let parts = token.split(separator: ".")
+        let head = String(decoding: Base64.decodeURL(parts[0].utf8)!, as: UTF8.self)
+        let changed = Base64.encodeURL(Array(("{\(members)," + head.dropFirst()).utf8))
+        let signed = "\(changed).\(parts[1])"
+        let signature = Base64.encodeURL(try service.keys.current.signingKey.sign(Array(signed.utf8)))
+        #expect(throws: TokenError.unknownExtension) { try verified("\(signed).\(signature)") }
+    }
+
     @Test("After a rotation both keys are believed, the new one signs, and the old one goes with its last token")
     func rotation() throws {
         let path = folder.path + "/keys.json"
@@ -216,18 +233,18 @@ internal import TunnelCore
         }
         #expect(try ServiceClients(path: folder.path + "/clients.json").all == service.clients.all)
         chmod(folder.path + "/clients.json", 0o644)
-        #expect(throws: PrivateFileError.self) { try ServiceClients(path: self.folder.path + "/clients.json") }
+        #expect(throws: FileError.self) { try ServiceClients(path: self.folder.path + "/clients.json") }
         try Data("[]".utf8).write(to: folder.appending(path: "keys.json"))
-        #expect(throws: PrivateFileError.self) {
+        #expect(throws: FileError.self) {
             try TokenKeys(path: self.folder.path + "/keys.json", lifetime: 1, now: Self.now)
         }
     }
 
-    @Test("Base64 in URLs has one spelling for each octets", arguments: 0...70)
+    @Test("Base64 in URLs has one spelling for each bytes", arguments: 0...70)
     func base64(count: Int) throws {
-        let octets = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 37 &+ count) }
-        let text = Base64.encodeURL(octets)
-        #expect(Base64.decodeURL(text.utf8) == octets)
+        let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 37 &+ count) }
+        let text = Base64.encodeURL(bytes)
+        #expect(Base64.decodeURL(text.utf8) == bytes)
         #expect(Base64.decodeURL((text + "=").utf8) == nil && Base64.decodeURL((text + "\n").utf8) == nil)
         if count % 3 == 1 {
             // The last character has four bits too many; only one of sixteen is right.

@@ -12,14 +12,14 @@ struct ChunkedDecoderTests {
     }
 
     static func decode(_ text: String, pieceLength: Int) throws(HTTP1Error) -> Decoded {
-        var decoder = ChunkedDecoder()
+        var decoder = ChunkedDecoder(.request)
         var decoded = Decoded()
-        let octets = Array(text.utf8)
+        let bytes = Array(text.utf8)
         var start = 0
-        while start < octets.count, !decoded.isFinished {
-            let end = min(octets.count, start + pieceLength)
+        while start < bytes.count, !decoded.isFinished {
+            let end = min(bytes.count, start + pieceLength)
             var failure: HTTP1Error?
-            octets[start..<end].withUnsafeBytes { piece in
+            bytes[start..<end].withUnsafeBytes { piece in
                 decoder.consumed = 0
                 do throws(HTTP1Error) {
                     loop: while true {
@@ -42,7 +42,7 @@ struct ChunkedDecoderTests {
             if let failure { throw failure }
             start += decoder.consumed
         }
-        decoded.rest = octets.count - start
+        decoded.rest = bytes.count - start
         return decoded
     }
 

@@ -6,7 +6,7 @@ import Testing
 
 @testable import TunnelCore
 
-/// Our HTTP/1.1 codec against NIOHTTP1's (llhttp) on the same octets. Every difference has its reason here.
+/// Our HTTP/1.1 codec against NIOHTTP1's (llhttp) on the same bytes. Every difference has its reason here.
 struct DifferentialTests {
     /// We refuse, NIOHTTP1 takes it.
     static let stricter: [HTTP1Error: String] = [
@@ -14,12 +14,12 @@ struct DifferentialTests {
         .invalidContentLength: "2^63 and above would not fit our counters; llhttp counts to 2^64",
         .missingHost: "RFC 9112 section 3.2 demands Host; a parser leaves that to the server",
         .repeatedHost: "two Host fields let two servers choose differently (RFC 9112 section 3.2)",
-        .invalidStartLine: "more than one space, or octets that no target may have, before the version",
+        .invalidStartLine: "more than one space, or bytes that no target may have, before the version",
         .invalidMethod: "a method must be a token",
         .invalidVersion: "llhttp also reads RTSP and ICE, and lets space trail",
         .methodTooLong: "a limit of ours",
-        .startLineTooLong: "SAP's limit of 8192 octets; NIOHTTP1 takes 80 KiB",
-        .fieldLineTooLong: "SAP's limit of 8192 octets; NIOHTTP1 takes 80 KiB",
+        .startLineTooLong: "SAP's limit of 8192 bytes; NIOHTTP1 takes 80 KiB",
+        .fieldLineTooLong: "SAP's limit of 8192 bytes; NIOHTTP1 takes 80 KiB",
         .headTooLarge: "64 KiB in all; NIOHTTP1 takes 2 MiB",
         .tooManyFields: "a hundred; NIOHTTP1 takes 256",
         .tooManyEmptyLines: "two at most; llhttp skips any number",
@@ -29,7 +29,7 @@ struct DifferentialTests {
         .repeatedContentLength: "equal values too: whoever sends two did not mean one",
         .bareCarriageReturn: "llhttp skips a CR before the request line",
         .chunkExtensionTooLong: "a limit of ours",
-        .invalidChunkSize: "a size line of at most 256 octets and no blanks in it",
+        .invalidChunkSize: "a size line of at most 256 bytes and no blanks in it",
         .trailersTooLarge: "a limit of ours",
         .foldedField: "in a trailer",
         .unsupportedExpectation: "RFC 9110 section 10.1.1: 417",
@@ -42,20 +42,20 @@ struct DifferentialTests {
     static let laxer: [String: String] = [
         "RL-29": "as RL-30; the entry itself refuses methods in lower case",
         "CH-35": "a trailer that looks like framing is dropped, not refused; RFC 9110 section 6.5.1 allows both",
-        "CS-03": "NIOHTTP1 complains of octets after the last request; we never read them",
+        "CS-03": "NIOHTTP1 complains of bytes after the last request; we never read them",
         "RL-30": "llhttp knows a fixed list of methods; the policy does not look at methods",
     ]
 
     enum NIOVerdict: Equatable { case accepts, refuses }
 
-    static func nio(_ octets: [UInt8]) -> NIOVerdict {
+    static func nio(_ bytes: [UInt8]) -> NIOVerdict {
         let channel = EmbeddedChannel()
         defer { _ = try? channel.finish(acceptAlreadyClosed: true) }
         do {
             try channel.pipeline.syncOperations.addHandler(
                 ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes))
             )
-            try channel.writeInbound(ByteBuffer(bytes: octets))
+            try channel.writeInbound(ByteBuffer(bytes: bytes))
             return .accepts
         } catch {
             return .refuses
@@ -64,9 +64,9 @@ struct DifferentialTests {
 
     @Test("Each difference between the two parsers is known and has a reason", arguments: HostileVector.all)
     func verdicts(_ vector: HostileVector) {
-        let octets = vector.octets(isAbsolute: true)
-        let ours = HTTP1Verdict(octets)
-        switch (ours.error, Self.nio(octets)) {
+        let bytes = vector.bytes(isAbsolute: true)
+        let ours = HTTP1Verdict(bytes)
+        switch (ours.error, Self.nio(bytes)) {
         case (nil, .accepts), (.some, .refuses): break
         case (let error?, .accepts):
             #expect(Self.stricter[error] != nil, "\(vector.id): we refuse (\(error)), NIOHTTP1 does not")
@@ -83,15 +83,15 @@ struct DifferentialTests {
             "POST http://h/ok HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhelloGET /x HTTP/1.1\r\nHost: h\r\n\r\n",
             "POST http://h/ok HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nT: v\r\n\r\n",
         ].map { Array($0.utf8) }
-        let octets: [UInt8] = Array("\r\n\t :;,+-0159afgGx\0\u{7F}".utf8)
+        let bytes: [UInt8] = Array("\r\n\t :;,+-0159afgGx\0\u{7F}".utf8)
         var taken = 0
         for _ in 0..<20_000 {
             var request = seeds.randomElement(using: &generator)!
             for _ in 0..<Int.random(in: 1...2, using: &generator) {
                 let index = Int.random(in: 0..<request.count, using: &generator)
                 switch Int.random(in: 0..<3, using: &generator) {
-                case 0: request[index] = octets.randomElement(using: &generator)!
-                case 1: request.insert(octets.randomElement(using: &generator)!, at: index)
+                case 0: request[index] = bytes.randomElement(using: &generator)!
+                case 1: request.insert(bytes.randomElement(using: &generator)!, at: index)
                 default: request.remove(at: index)
                 }
             }

@@ -4,15 +4,26 @@ import Testing
 @testable import TunnelCore
 
 struct HTTP1HeadParserTests {
-    static func error(_ text: String) -> HTTP1Error? { HTTP1Verdict(Vectors.octets(text)).error }
+    @Test("A reason phrase in Latin-1 is taken, however the bytes arrive")
+    func reasonInPieces() throws {
+        let head = Array("HTTP/1.1 404 Nicht gef".utf8) + [0xfc] + Array("nden\tx\r\n\r\n".utf8)
+        var parser = HTTP1HeadParser(.response)
+        for end in 1...head.count {
+            let isComplete = try head.prefix(end).withUnsafeBytes { try parser.parse($0) }
+            #expect(isComplete == (end == head.count))
+        }
+        #expect(parser.status == 404)
+    }
+
+    static func error(_ text: String) -> HTTP1Error? { HTTP1Verdict(Vectors.bytes(text)).error }
 
     @Test("A head is read into offsets of its parts")
     func parts() throws {
         var parser = HTTP1HeadParser(.request)
-        let octets = Array("POST /a?b HTTP/1.1\r\nHost: h:1\r\nX-Empty:\r\nContent-Length:  5 \r\n\r\nhello".utf8)
-        let isComplete = try octets.withUnsafeBytes { (octets) throws(HTTP1Error) in try parser.parse(octets) }
+        let bytes = Array("POST /a?b HTTP/1.1\r\nHost: h:1\r\nX-Empty:\r\nContent-Length:  5 \r\n\r\nhello".utf8)
+        let isComplete = try bytes.withUnsafeBytes { (bytes) throws(HTTP1Error) in try parser.parse(bytes) }
         #expect(isComplete)
-        let text = { (range: Range<Int>) in String(decoding: octets[range], as: UTF8.self) }
+        let text = { (range: Range<Int>) in String(decoding: bytes[range], as: UTF8.self) }
         #expect(text(parser.method) == "POST")
         #expect(text(parser.target) == "/a?b")
         #expect(parser.minorVersion == 1)
@@ -22,7 +33,7 @@ struct HTTP1HeadParserTests {
         #expect(text(parser[1].value) == "")
         #expect(text(parser[2].value) == "5")
         #expect(parser[2].known == .contentLength)
-        #expect(parser.headLength == octets.count - 5)
+        #expect(parser.headLength == bytes.count - 5)
     }
 
     @Test("A response head is read, with or without a reason")
@@ -32,11 +43,11 @@ struct HTTP1HeadParserTests {
             ("HTTP/1.1 599", 599, ""),
         ] as [(String, UInt16, String)] {
             var parser = HTTP1HeadParser(.response)
-            let octets = Array("\(line)\r\nA: b\r\n\r\n".utf8)
-            let isComplete = try octets.withUnsafeBytes { (octets) throws(HTTP1Error) in try parser.parse(octets) }
+            let bytes = Array("\(line)\r\nA: b\r\n\r\n".utf8)
+            let isComplete = try bytes.withUnsafeBytes { (bytes) throws(HTTP1Error) in try parser.parse(bytes) }
             #expect(isComplete)
             #expect(parser.status == status)
-            #expect(String(decoding: octets[parser.reason], as: UTF8.self) == reason)
+            #expect(String(decoding: bytes[parser.reason], as: UTF8.self) == reason)
         }
     }
 
@@ -49,8 +60,8 @@ struct HTTP1HeadParserTests {
     )
     func malformedStatusLine(_ line: String) {
         var parser = HTTP1HeadParser(.response)
-        let octets = Array("\(line)\r\n\r\n".utf8)
-        let result = octets.withUnsafeBytes { octets in Result { () throws(HTTP1Error) in try parser.parse(octets) } }
+        let bytes = Array("\(line)\r\n\r\n".utf8)
+        let result = bytes.withUnsafeBytes { bytes in Result { () throws(HTTP1Error) in try parser.parse(bytes) } }
         #expect(throws: HTTP1Error.self) { try result.get() }
     }
 
@@ -93,7 +104,7 @@ struct HTTP1HeadParserTests {
     @Test("Limits hold at their exact value")
     func limits() {
         func request(target: Int = 1, field: Int = 1, fields: Int = 1) -> String {
-            // "GET " and " HTTP/1.1" are thirteen octets, "X: " is three.
+            // "GET " and " HTTP/1.1" are thirteen bytes, "X: " is three.
             "GET /" + String(repeating: "a", count: target - 14) + " HTTP/1.1\r\nHost: h\r\n"
                 + (0..<fields).map { _ in "X: " + String(repeating: "a", count: field - 3) + "\r\n" }.joined() + "\r\n"
         }
@@ -106,15 +117,15 @@ struct HTTP1HeadParserTests {
         #expect(Self.error(request(target: 14, field: 8000, fields: 9)) == .headTooLarge)
     }
 
-    @Test("How octets are cut into pieces makes no difference", arguments: HostileVector.all)
+    @Test("How bytes are cut into pieces makes no difference", arguments: HostileVector.all)
     func splitInvariance(_ vector: HostileVector) {
         for isAbsolute in [true, false] {
-            let octets = vector.octets(isAbsolute: isAbsolute)
-            // Sent octet by octet, a long message costs its square.
-            guard octets.count < 4000 else { continue }
-            let whole = HTTP1Verdict(octets)
+            let bytes = vector.bytes(isAbsolute: isAbsolute)
+            // Sent byte by byte, a long message costs its square.
+            guard bytes.count < 4000 else { continue }
+            let whole = HTTP1Verdict(bytes)
             for length in [1, 2, 7] {
-                let pieces = HTTP1Verdict(octets, pieceLength: length)
+                let pieces = HTTP1Verdict(bytes, pieceLength: length)
                 #expect(pieces.requests == whole.requests)
                 #expect((pieces.error == nil) == (whole.error == nil), "\(vector.id) \(length)")
             }

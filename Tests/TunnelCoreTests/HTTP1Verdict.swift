@@ -2,7 +2,7 @@ import AccessPolicy
 
 @testable import TunnelCore
 
-/// What our codec says about a client's octets: for each message, how its head and body were read, or why not.
+/// What our codec says about a client's bytes: for each message, how its head and body were read, or why not.
 struct HTTP1Verdict: Equatable {
     var requests: [String] = []
     var error: HTTP1Error?
@@ -11,29 +11,29 @@ struct HTTP1Verdict: Equatable {
     /// The last message has begun and not ended.
     var isIncomplete = false
 
-    /// - Parameter pieceLength: how many octets arrive at a time.
-    init(_ octets: [UInt8], pieceLength: Int = .max) {
+    /// - Parameter pieceLength: how many bytes arrive at a time.
+    init(_ bytes: [UInt8], pieceLength: Int = .max) {
         var parser = HTTP1HeadParser(.request)
         var reader = MessageReader()
         var received = 0
         do throws(HTTP1Error) {
-            while received < octets.count {
-                received = min(octets.count, received + min(pieceLength, octets.count))
-                try reader.take(octets, upTo: received, &parser)
+            while received < bytes.count {
+                received = min(bytes.count, received + min(pieceLength, bytes.count))
+                try reader.take(bytes, upTo: received, &parser)
             }
         } catch {
             self.error = error
         }
         requests = reader.requests
         badTarget = reader.badTarget
-        isIncomplete = reader.start < octets.count || reader.body != nil
+        isIncomplete = reader.start < bytes.count || reader.body != nil
     }
 
     private struct MessageReader {
         var requests: [String] = []
         var start = 0
         var body: BodyFraming?
-        var chunks = ChunkedDecoder()
+        var chunks = ChunkedDecoder(.request)
         var line = ""
         var content: [UInt8] = []
         var badTarget: RequestTargetError?
@@ -41,13 +41,13 @@ struct HTTP1Verdict: Equatable {
         var isKeptAlive = true
 
         mutating func take(
-            _ octets: [UInt8],
+            _ bytes: [UInt8],
             upTo end: Int,
             _ parser: inout HTTP1HeadParser
         ) throws(HTTP1Error) {
             // After the last message of a connection nothing is read any more.
             while start < end, isKeptAlive || body != nil {
-                let result: Result<Bool, HTTP1Error> = octets.withUnsafeBytes { all in
+                let result: Result<Bool, HTTP1Error> = bytes.withUnsafeBytes { all in
                     let piece = UnsafeRawBufferPointer(rebasing: all[start..<end])
                     do throws(HTTP1Error) {
                         return .success(try step(piece, &parser))
@@ -59,7 +59,7 @@ struct HTTP1Verdict: Equatable {
             }
         }
 
-        /// - Returns: whether there may be more to do with the octets at hand.
+        /// - Returns: whether there may be more to do with the bytes at hand.
         private mutating func step(
             _ piece: UnsafeRawBufferPointer,
             _ parser: inout HTTP1HeadParser
@@ -78,7 +78,7 @@ struct HTTP1Verdict: Equatable {
                 }
                 body = framing.body
                 isKeptAlive = framing.isKeptAlive
-                chunks = ChunkedDecoder()
+                chunks = ChunkedDecoder(.request)
                 content = []
                 start += parser.headLength
                 parser.reset()

@@ -1,5 +1,6 @@
 internal import AccessPolicy
-internal import Telemetry
+internal import HostSystem
+internal import TextFormats
 internal import Tokens
 internal import TunnelCore
 
@@ -14,8 +15,8 @@ extension ProxyConnection {
 
     /// Checks who sends the request, and adds what the connector is to know of it.
     func authorize(_ credentials: RequestCredentials) throws(Refusal) {
-        if !principal.isSame(credentials) || principal.token == nil && loop.configuration.tokens != nil {
-            principal = try identify(credentials)
+        if unsafe !principal.isSame(credentials) || principal.token == nil && loop.configuration.tokens != nil {
+            principal = try unsafe identify(credentials)
         } else if let token = principal.token, token.token.expires <= WallClock.seconds() {
             throw TokenCache.refusal(
                 "Invalid header: proxy-authorization. Expected: Bearer <valid JWT token>",
@@ -27,12 +28,12 @@ extension ProxyConnection {
         if loop.configuration.isStrict, let binding, binding.principal != principal.name {
             throw Self.bound("another principal", "was already used for another principal")
         }
-        if let user = credentials.user { loop.fields.append(Self.userField, user, known: .userToken) }
-        if let user = credentials.technicalUser {
-            loop.fields.append(Self.technicalUserField, user, known: .technicalUserToken)
+        if let user = unsafe credentials.user { unsafe loop.fields.append(Self.userField, user, known: .userToken) }
+        if let user = unsafe credentials.technicalUser {
+            unsafe loop.fields.append(Self.technicalUserField, user, known: .technicalUserToken)
         }
         if let token = principal.token, !token.carried.isEmpty {
-            token.carried.withUnsafeBytes { loop.fields.append(Self.userField, $0, known: .userToken) }
+            unsafe token.carried.withUnsafeBytes { unsafe loop.fields.append(Self.userField, $0, known: .userToken) }
         }
     }
 
@@ -41,15 +42,15 @@ extension ProxyConnection {
 
     private func identify(_ credentials: RequestCredentials) throws(Refusal) -> ConnectionPrincipal {
         var new = ConnectionPrincipal()
-        new.authorization = credentials.authorization.map { Array($0) } ?? []
-        new.user = credentials.user.map { Array($0) } ?? []
-        new.technicalUser = credentials.technicalUser.map { Array($0) } ?? []
+        new.authorization = unsafe credentials.authorization.map { unsafe Array($0) } ?? []
+        new.user = unsafe credentials.user.map { unsafe Array($0) } ?? []
+        new.technicalUser = unsafe credentials.technicalUser.map { unsafe Array($0) } ?? []
         if let verifier = loop.configuration.tokens {
-            guard let value = credentials.authorization, !value.isEmpty else {
+            guard let value = unsafe credentials.authorization, unsafe !value.isEmpty else {
                 throw TokenCache.refusal("Missing or empty header: proxy-authorization", nil)
             }
-            let token = try loop.tokens.admit(value, verifier, now: WallClock.seconds())
-            guard token.carried.isEmpty || credentials.user == nil else {
+            let token = try unsafe loop.tokens.admit(value, verifier, now: WallClock.seconds())
+            guard unsafe token.carried.isEmpty || credentials.user == nil else {
                 throw Refusal(
                     badRequest: "SAP-Connectivity-Authentication beside a Proxy-Authorization that stands for a user"
                 )
@@ -57,9 +58,9 @@ extension ProxyConnection {
             new.token = token
             new.name = token.principal
         }
-        for value in [credentials.user, credentials.technicalUser] {
-            guard let value else { continue }
-            let token = TokenCache.octets(value, after: "bearer ") ?? Array(value)
+        unsafe [credentials.user, credentials.technicalUser].forEach { value in
+            guard let value = unsafe value else { return }
+            let token = unsafe TokenCache.bytes(value, after: "bearer ") ?? Array(value)
             new.name += " \(TokenVerifier.principal(of: token))"
         }
         return new
@@ -74,10 +75,10 @@ extension ProxyConnection {
     func checkBinding(_ authority: UnsafeRawBufferPointer) throws(Refusal) {
         guard loop.configuration.isStrict else { return binding = nil }
         guard let binding else {
-            return binding = Binding(authority: Array(authority), principal: principal.name)
+            return binding = unsafe Binding(authority: Array(authority), principal: principal.name)
         }
-        let isSame = binding.authority.withUnsafeBytes { bound in
-            Octets.isEqual(bound, authority) || Self.sameSystem(bound, authority)
+        let isSame = unsafe binding.authority.withUnsafeBytes { bound in
+            unsafe Bytes.isEqual(bound, authority) || Self.sameSystem(bound, authority)
         }
         guard isSame else {
             throw Self.bound(
@@ -88,7 +89,7 @@ extension ProxyConnection {
     }
 
     private static func sameSystem(_ one: UnsafeRawBufferPointer, _ other: UnsafeRawBufferPointer) -> Bool {
-        let (one, other) = (
+        let (one, other) = unsafe (
             one.assumingMemoryBound(to: UInt8.self).span, other.assumingMemoryBound(to: UInt8.self).span
         )
         guard let first = try? RequestAuthority(one, in: 0..<one.count),

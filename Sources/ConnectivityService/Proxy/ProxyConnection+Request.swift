@@ -1,6 +1,8 @@
 internal import AccessPolicy
+internal import Cryptography
 internal import NIOCore
 internal import Telemetry
+internal import TextFormats
 internal import TunnelCore
 
 extension ProxyConnection {
@@ -11,14 +13,14 @@ extension ProxyConnection {
         isProcessing = true
         defer { isProcessing = false }
         while true {
-            switch phase {
+            switch machine.phase {
             case .head:
                 guard inbound.readableBytes > 0 else { return }
                 guard readHead() else { return }
             case .body:
                 guard inbound.readableBytes > 0 else { return }
                 readBody()
-                if phase == .body { return }
+                if machine.phase == .body { return }
             case .waiting:
                 return updateReading()
             case .lingering, .closed:
@@ -31,8 +33,8 @@ extension ProxyConnection {
     private func readHead() -> Bool {
         do throws(HTTP1Error) {
             let wasIdle = parser.isIdle
-            let isComplete = try inbound.withUnsafeReadableBytes { (octets) throws(HTTP1Error) in
-                try parser.parse(octets)
+            let isComplete = try unsafe inbound.withUnsafeReadableBytes { (bytes) throws(HTTP1Error) in
+                try unsafe parser.parse(bytes)
             }
             guard isComplete else {
                 if wasIdle { deadline = loop.sweeper.tick + loop.ticks.requestHead }
@@ -41,7 +43,9 @@ extension ProxyConnection {
         } catch {
             // Nothing of the request before counts any more, not even that it was a HEAD.
             exchange = Exchange()
-            refuse(Refusal(error))
+            exchange.started = .now()
+            listAsRecent()
+            refuse(Refusal(error, loop.configuration.limits))
             return true
         }
         exchange = Exchange()
@@ -49,26 +53,21 @@ extension ProxyConnection {
         exchange.headLength = parser.headLength
         exchange.isOpen = true
         exchange.started = .now()
+        listAsRecent()
         if loop.configuration.accessLog { rare.access = accessText }
         sendRequest()
         return true
     }
 
-    private var accessText: String {
-        inbound.withUnsafeReadableBytes { octets in
-            LogText.escaped(slice(octets, parser.method)) + " " + LogText.target(slice(octets, parser.target))
-        }
-    }
-
     /// Sends the request whose head is parsed, or answers it.
     func sendRequest() {
-        let octets = inbound
+        let bytes = inbound
         let wasBound = binding != nil
         do throws(Refusal) {
-            try octets.withUnsafeReadableBytes { (octets) throws(Refusal) in
-                let framing = try prepareRequest(octets)
+            try unsafe bytes.withUnsafeReadableBytes { (bytes) throws(Refusal) in
+                let framing = try unsafe prepareRequest(bytes)
                 try openStream(loop.fields, framing.body == .none)
-                // The octets of the head make room for the body; should the tunnel refuse, it must go out again.
+                // The bytes of the head make room for the body; should the tunnel refuse, it must go out again.
                 if framing.body != .none { rare.head = loop.fields.copy() }
                 begin(framing)
             }
@@ -79,26 +78,18 @@ extension ProxyConnection {
     }
 
     private func begin(_ framing: HTTP1HeadParser.RequestFraming) {
-        deadline = loop.sweeper.tick + loop.ticks.requestBody
-        switch framing.body {
-        case .none:
-            exchange.isRequestComplete = true
-            phase = .waiting
-            deadline = loop.sweeper.tick + loop.ticks.exchange
-        case .length(let length):
-            exchange.requestRemaining = length
-            dropHead()
-            phase = .body
-        case .chunked:
-            exchange.chunks = ChunkedDecoder()
-            dropHead()
-            phase = .body
-        case .untilClose:
-            preconditionFailure("a request body never ends with the connection")
+        deadline = loop.sweeper.tick + loop.ticks.bodyGrace
+        bodyRemainder = 0
+        machine.requestOpened(hasBody: framing.body != .none)
+        guard framing.body != .none else {
+            deadline = loop.sweeper.tick + loop.ticks.responseHead
+            return
         }
+        body = HTTP1BodyReader(framing.body, of: .request)
+        dropHead()
     }
 
-    /// The head's octets are no longer needed.
+    /// The head's bytes are no longer needed.
     func dropHead() {
         guard exchange.headLength > 0 else { return }
         inbound.moveReaderIndex(forwardBy: exchange.headLength)
@@ -109,41 +100,51 @@ extension ProxyConnection {
     // MARK: Head
 
     /// Checks the head and fills `loop.fields` with the request as it travels through the tunnel.
-    private func prepareRequest(_ octets: UnsafeRawBufferPointer) throws(Refusal) -> HTTP1HeadParser.RequestFraming {
+    private func prepareRequest(_ bytes: UnsafeRawBufferPointer) throws(Refusal) -> HTTP1HeadParser.RequestFraming {
         if loop.audit.isBlocking { throw Self.auditFailed }
-        let method = slice(octets, parser.method)
-        exchange.isHead = Octets.isExactly(method, "HEAD")
-        if let refusal = refusal(forMethod: method) { throw refusal }
-        let target = slice(octets, parser.target)
+        if loop.memory.isShort { throw Self.noMemory }
+        let method = unsafe slice(bytes, parser.method)
+        exchange.isHead = unsafe Bytes.isExactly(method, "HEAD")
+        if let refusal = unsafe refusal(forMethod: method) { throw refusal }
+        let target = unsafe slice(bytes, parser.target)
         let parts: RequestTarget.Parts
         do throws(RequestTargetError) {
-            parts = try RequestTarget.Parts(target.assumingMemoryBound(to: UInt8.self).span)
+            parts = try unsafe RequestTarget.Parts(target.assumingMemoryBound(to: UInt8.self).span)
         } catch {
-            throw error == .unsupportedScheme && target.starts(with: "https".utf8)
+            throw unsafe error == .unsupportedScheme && target.starts(with: "https".utf8)
                 ? Self.httpsRefusal : Refusal(badRequest: error.rawValue)
         }
         let framing: HTTP1HeadParser.RequestFraming
-        do throws(HTTP1Error) { framing = try parser.requestFraming(octets) } catch { throw Refusal(error) }
+        do throws(HTTP1Error) { framing = try unsafe parser.requestFraming(bytes) } catch {
+            throw Refusal(error, loop.configuration.limits)
+        }
         exchange.isKeptAlive = framing.isKeptAlive
 
         let fields = loop.fields
         fields.removeAll()
-        fields.append(":method", method)
+        unsafe fields.append(":method", method)
         fields.append(":scheme", "http")
-        let authority = try authority(parts, target, framing, octets)
-        fields.append(":authority", authority)
-        if parts.needsLeadingSlash {
-            let rest = slice(target, parts.originForm)
-            withUnsafeTemporaryAllocation(byteCount: rest.count + 1, alignment: 1) { path in
-                path[0] = UInt8(ascii: "/")
-                UnsafeMutableRawBufferPointer(rebasing: path[1...]).copyMemory(from: rest)
-                fields.append(":path", UnsafeRawBufferPointer(path))
+        let authority = try unsafe authority(parts, target, framing, bytes)
+        unsafe fields.append(":authority", authority)
+        let isOptions = unsafe Bytes.isExactly(method, "OPTIONS")
+        if parts.isAsterisk, !isOptions {
+            throw Refusal(badRequest: RequestTargetError.asteriskWithoutOptions.rawValue)
+        }
+        if isOptions, parts.authority != nil, parts.originForm.isEmpty {
+            // The last proxy sends "*" (RFC 9112 section 3.2.4).
+            fields.append(":path", "*")
+        } else if parts.needsLeadingSlash {
+            let rest = unsafe slice(target, parts.originForm)
+            unsafe withUnsafeTemporaryAllocation(byteCount: rest.count + 1, alignment: 1) { path in
+                unsafe path[0] = UInt8(ascii: "/")
+                unsafe UnsafeMutableRawBufferPointer(rebasing: path[1...]).copyMemory(from: rest)
+                unsafe fields.append(":path", UnsafeRawBufferPointer(path))
             }
         } else {
-            fields.append(":path", slice(target, parts.originForm))
+            unsafe fields.append(":path", slice(target, parts.originForm))
         }
-        try appendFields(octets, framing)
-        try checkBinding(authority)
+        try unsafe appendFields(bytes, framing)
+        try unsafe checkBinding(authority)
         return framing
     }
 
@@ -157,15 +158,38 @@ extension ProxyConnection {
         retryAfter: 5
     )
 
+    static let noMemory = Refusal(
+        status: 503,
+        source: .internal,
+        phase: .request,
+        cause: "the service is short of memory",
+        proxyStatus: "connection_limit_reached",
+        text: "The connectivity service is short of memory and takes no new requests. Try again shortly.",
+        retryAfter: 5
+    )
+
     private func refusal(forMethod method: UnsafeRawBufferPointer) -> Refusal? {
-        if Octets.isExactly(method, "CONNECT") { return Self.httpsRefusal }
-        // TRACE would echo what other hops added; methods in lower case are no registered ones, only misread ones.
-        let hasLowerCase = method.contains { $0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z") }
-        if hasLowerCase || Octets.isExactly(method, "TRACE") || Octets.isExactly(method, "TRACK") {
-            return Refusal(HTTP1Error.unsupportedMethod)
+        if unsafe Bytes.isExactly(method, "CONNECT") { return Self.connectRefusal }
+        // TRACE would echo what other hops added; methods in lower case are not registered ones, only misread ones.
+        let hasLowerCase = unsafe method.contains { $0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z") }
+        if unsafe hasLowerCase || Bytes.isExactly(method, "TRACE") || Bytes.isExactly(method, "TRACK") {
+            return Refusal(HTTP1Error.unsupportedMethod, loop.configuration.limits)
         }
         return nil
     }
+
+    /// WebSocket clients ask for CONNECT also where the URL begins with ws:// (RFC 6455 section 4.1).
+    static let connectRefusal = Refusal(
+        status: 405,
+        source: .client,
+        phase: .request,
+        cause: "CONNECT is not supported, neither for HTTPS nor for WebSocket",
+        proxyStatus: "http_request_denied",
+        text:
+            "CONNECT is not supported. HTTPS proxying: use http:// in the URL, also where the internal system speaks HTTPS. "
+            + "WebSocket: this version does not carry it; a client that could do without CONNECT would be told so as well. TCP "
+            + "systems are reached through the SOCKS5 port."
+    )
 
     static let httpsRefusal = Refusal(
         status: 405,
@@ -176,66 +200,75 @@ extension ProxyConnection {
         text: "HTTPS proxying is not supported: use http:// in the URL, also where the internal system speaks HTTPS."
     )
 
-    /// Host and port of the target; of `Host` where the target has none. Both must agree (RFC 9112 section 3.2).
+    /// Host and port of the target; of `Host` where the target has none. A `Host` beside a target that has them does not
+    /// count (RFC 9112 section 3.2.2), but must be one.
     private func authority(
         _ parts: RequestTarget.Parts,
         _ target: UnsafeRawBufferPointer,
         _ framing: HTTP1HeadParser.RequestFraming,
-        _ octets: UnsafeRawBufferPointer
+        _ bytes: UnsafeRawBufferPointer
     ) throws(Refusal) -> UnsafeRawBufferPointer {
-        var host: (RequestAuthority, UnsafeRawBufferPointer)?
+        var host: UnsafeRawBufferPointer?
         if let range = framing.host {
-            let text = slice(octets, range)
+            let text = unsafe slice(bytes, range)
+            if parts.authority != nil, range.isEmpty { return unsafe whole(parts, target) }
             do throws(RequestTargetError) {
-                host = (try RequestAuthority(text.assumingMemoryBound(to: UInt8.self).span, in: 0..<text.count), text)
+                _ = try unsafe RequestAuthority(text.assumingMemoryBound(to: UInt8.self).span, in: 0..<text.count)
+                unsafe host = text
             } catch {
                 throw Refusal(badRequest: error.rawValue)
             }
         }
-        guard let authority = parts.authority else {
-            guard let host else { throw Refusal(HTTP1Error.missingHost) }
-            return host.1
-        }
-        if let host {
-            let isSame = RequestAuthority.sameSystem(
-                authority,
-                in: target.assumingMemoryBound(to: UInt8.self).span,
-                host.0,
-                in: host.1.assumingMemoryBound(to: UInt8.self).span
-            )
-            guard isSame else { throw Refusal(HTTP1Error.hostMismatch) }
-        }
-        // From the host to where path and query begin: "host" or "host:port".
-        return slice(target, authority.host.lowerBound..<parts.originForm.lowerBound)
+        if parts.authority != nil { return unsafe whole(parts, target) }
+        guard let host = unsafe host else { throw Refusal(HTTP1Error.missingHost, loop.configuration.limits) }
+        return unsafe host
+    }
+
+    /// From the host to where path and query begin: "host" or "host:port".
+    private func whole(_ parts: RequestTarget.Parts, _ target: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        unsafe slice(target, (parts.authority?.host.lowerBound ?? 0)..<parts.originForm.lowerBound)
     }
 
     private func appendFields(
-        _ octets: UnsafeRawBufferPointer,
+        _ bytes: UnsafeRawBufferPointer,
         _ framing: HTTP1HeadParser.RequestFraming
     ) throws(Refusal) {
         let fields = loop.fields
         var locationID: UnsafeRawBufferPointer?
-        var credentials = RequestCredentials()
+        var credentials = unsafe RequestCredentials()
         for index in 0..<parser.fieldCount {
             let field = parser[index]
             if field.known == .locationID {
-                try set(&locationID, slice(octets, field.value), "SAP-Connectivity-SCC-Location_ID")
+                try unsafe set(&locationID, slice(bytes, field.value), "SAP-Connectivity-SCC-Location_ID")
                 continue
             }
             // The names have no underscore, and what has one is not what it looks like.
             if field.known.isCredential, !field.hasUnderscore {
-                try take(field.known, slice(octets, field.value), &credentials)
+                try unsafe take(field.known, slice(bytes, field.value), &credentials)
                 continue
             }
-            if field.known == .traceParent, loop.configuration.isTracing { beginSpan(slice(octets, field.value)) }
-            guard field.known.isForwardedInRequest, field.known == .other || !field.hasUnderscore else { continue }
-            if framing.nominatesFields, field.known == .other, parser.isNominated(field, octets) { continue }
-            fields.append(slice(octets, field.name), slice(octets, field.value), known: field.known)
+            if field.known == .traceParent, loop.configuration.isTracing {
+                unsafe beginSpan(slice(bytes, field.value))
+            }
+            if field.known == .requestID || field.known == .correlationID, exchange.rare?.ownID == nil,
+                let id = unsafe RequestID(slice(bytes, field.value))
+            {
+                rare.ownID = id
+            }
+            guard field.known.isForwardedInRequest || field.known.tellsOfProxies,
+                field.known == .other || !field.hasUnderscore
+            else { continue }
+            if framing.nominatesFields, field.known == .other, unsafe parser.isNominated(field, bytes) { continue }
+            unsafe fields.append(slice(bytes, field.name), slice(bytes, field.value), known: field.known)
         }
+        let id = exchange.rare?.ownID ?? loop.requestIDs.next()
+        exchange.id = id
+        fields.append(id)
+        if loop.configuration.accessLog { fields.append("sap-connectivity-time", "1") }
         if framing.isWebSocketUpgrade { fields.append("sap-connectivity-upgrade", "websocket") }
-        if let pin { pin.value.withUnsafeBytes { fields.append("sap-connectivity-pin", $0) } }
-        try authorize(credentials)
-        try selectGroup(locationID)
+        if let pin { unsafe pin.value.withUnsafeBytes { unsafe fields.append("sap-connectivity-pin", $0) } }
+        try unsafe authorize(credentials)
+        try unsafe selectGroup(locationID)
     }
 
     private func take(
@@ -244,13 +277,13 @@ extension ProxyConnection {
         _ credentials: inout RequestCredentials
     ) throws(Refusal) {
         switch field {
-        case .userToken: try set(&credentials.user, value, "SAP-Connectivity-Authentication")
+        case .userToken: try unsafe set(&credentials.user, value, "SAP-Connectivity-Authentication")
         case .technicalUserToken:
-            try set(&credentials.technicalUser, value, "SAP-Connectivity-Technical-Authentication")
+            try unsafe set(&credentials.technicalUser, value, "SAP-Connectivity-Technical-Authentication")
         default:
             // Without tokens it says nothing.
             guard loop.configuration.tokens != nil else { return }
-            try set(&credentials.authorization, value, "Proxy-Authorization")
+            try unsafe set(&credentials.authorization, value, "Proxy-Authorization")
         }
     }
 
@@ -259,7 +292,7 @@ extension ProxyConnection {
         _ value: UnsafeRawBufferPointer,
         _ name: StaticString
     ) throws(Refusal) {
-        guard slot == nil else {
+        guard unsafe slot == nil else {
             throw Refusal(
                 status: 400,
                 source: .client,
@@ -269,189 +302,86 @@ extension ProxyConnection {
                 text: "The request has more than one \(name) header."
             )
         }
-        slot = value
+        unsafe slot = value
     }
 
     private func selectGroup(_ locationID: UnsafeRawBufferPointer?) throws(Refusal) {
-        let locationID = locationID ?? UnsafeRawBufferPointer(start: nil, count: 0)
-        let isSame = groupLocationID.withUnsafeBytes { Octets.isEqual($0, locationID) }
+        let locationID = unsafe locationID ?? UnsafeRawBufferPointer(start: nil, count: 0)
+        let isSame = unsafe groupLocationID.withUnsafeBytes { unsafe Bytes.isEqual($0, locationID) }
         let subaccount = subaccount
         if group != nil, isSame, groupSubaccount == subaccount { return }
         if loop.configuration.isStrict, binding != nil, !isSame || groupSubaccount != subaccount { throw otherTunnel }
-        groupLocationID = Array(locationID)
+        groupLocationID = unsafe Array(locationID)
         groupSubaccount = subaccount
         pin = nil
         onlyTunnelVersion = -1
         defer { metrics = loop.metrics(of: group) }
-        group = loop.registry.group(
+        group = unsafe loop.registry.group(
             ConnectorIdentity(
                 subaccount: subaccount,
                 locationID: String(decoding: locationID, as: UTF8.self)
             )
         )
+        guard count(for: group?.usage) else { throw tenantAtShare }
     }
 
-    // MARK: Tunnel
-
-    func openStream(_ fields: FieldBlock, _ isEnd: Bool) throws(Refusal) {
-        guard let context else { return }
-        if let only = chooseOnlyTunnel() {
-            exchange.tunnel = only.tunnel
-            if open(on: only.handler, fields, isEnd) { return }
-            exchange.refusedBy.append(only.tunnel.id)
-        }
-        while true {
-            guard let tunnel = pinnedTunnel ?? group?.pick(on: context.eventLoop, excluding: exchange.refusedBy) else {
-                throw exchange.refusedBy.isEmpty ? noTunnel : busyTunnel
-            }
-            exchange.tunnel = tunnel
-            guard tunnel.eventLoop === context.eventLoop else {
-                stream = StreamRelay.open(
-                    tunnel,
-                    fields,
-                    isEnd: isEnd,
-                    receiver: self,
-                    clientLoop: context.eventLoop,
-                    another: { [weak self] in self?.anotherTunnel() }
-                )
-                return
-            }
-            if open(on: tunnel.handler.value, fields, isEnd) { return }
-            pin = nil
-            exchange.refusedBy.append(tunnel.id)
-        }
-    }
-
-    /// For a request that the chosen tunnel could not take any more; at most three times.
-    private func anotherTunnel() -> RegisteredTunnel? {
-        guard let context, let refused = exchange.tunnel, exchange.refusedBy.count < 3 else { return nil }
-        exchange.refusedBy.append(refused.id)
-        pin = nil
-        exchange.tunnel = group?.pick(on: context.eventLoop, excluding: exchange.refusedBy)
-        return exchange.tunnel
-    }
-
-    /// - Returns: whether the tunnel took the request.
-    private func open(on handler: TunnelHandler, _ fields: FieldBlock, _ isEnd: Bool) -> Bool {
-        let session = handler.session
-        guard handler.isUsable,
-            session.streamCount < session.peerMaxConcurrentStreams + loop.configuration.maxWaiting
-        else { return false }
-        stream = try? session.openStream(fields, isEnd: isEnd, receiver: self)
-        return stream != nil
-    }
-
-    /// The usual case without a look at the group: one tunnel on this loop, and nothing has changed.
-    private func chooseOnlyTunnel() -> (tunnel: RegisteredTunnel, handler: TunnelHandler)? {
-        guard let group, let context, pin == nil, exchange.refusedBy.isEmpty else { return nil }
-        let version = group.version
-        if version != onlyTunnelVersion {
-            onlyTunnelVersion = version
-            onlyTunnel = group.only(on: context.eventLoop).map { ($0, $0.handler.value) }
-        }
-        return onlyTunnel
-    }
-
-    private var pinnedTunnel: RegisteredTunnel? {
-        guard let pin, let group, group.contains(pin.tunnel.id) else { return nil }
-        return pin.tunnel
-    }
-
-    private var noTunnel: Refusal {
-        let locationID = LogText.escaped(groupLocationID)
-        return Refusal(
-            status: 503,
-            source: .tunnel,
-            phase: .tunnel,
-            cause: "no connector is connected for this subaccount and location ID",
-            proxyStatus: "destination_unavailable",
-            text: "There is no SAP Cloud Connector (SCC) connected to your subaccount matching the requested tunnel "
-                + "for subaccount \"\(LogText.escaped(groupSubaccount.utf8))\" and SCC location ID \"\(locationID)\". "
-                + "Check that the Cloud Connector runs and that the location ID is the one it has.",
-            retryAfter: 5
-        )
-    }
-
-    private var busyTunnel: Refusal {
+    private var tenantAtShare: Refusal {
         Refusal(
             status: 503,
-            source: .tunnel,
-            phase: .tunnel,
-            cause: "all tunnels of the connector are busy or draining",
+            source: .client,
+            phase: .request,
+            cause: "the subaccount has \(loop.tenantShare) connections, and may have no more",
             proxyStatus: "connection_limit_reached",
-            text: "All tunnels of the Cloud Connector are busy. Try again shortly.",
-            retryAfter: 1
+            text:
+                "The programs of this subaccount have \(loop.tenantShare) connections open, which is their share. Close "
+                + "unused ones, or try again shortly.",
+            retryAfter: 5
         )
     }
 
     // MARK: Body
 
     private func readBody() {
-        deadline = loop.sweeper.tick + loop.ticks.requestBody
-        if exchange.chunks == nil {
-            let count = min(exchange.requestRemaining, inbound.readableBytes)
-            inbound.readWithUnsafeReadableBytes { octets in
-                stream?.send(body: UnsafeRawBufferPointer(rebasing: octets[..<count]))
-                return count
-            }
-            exchange.requestRemaining -= count
-            exchange.requestOctets += count
-            if exchange.requestRemaining == 0 { finishRequest() }
-        } else {
-            readChunks()
-        }
-        updateReading()
-    }
-
-    private func readChunks() {
-        var isFinished = false
+        extendDeadline(inbound.readableBytes)
         do throws(HTTP1Error) {
-            let octets = inbound
-            let consumed = try octets.withUnsafeReadableBytes { (octets) throws(HTTP1Error) -> Int in
-                exchange.chunks!.consumed = 0
-                while true {
-                    switch try exchange.chunks!.next(octets) {
-                    case .data(let range):
-                        exchange.requestOctets += range.count
-                        stream?.send(body: slice(octets, range))
-                    case .trailer(let name, let value): keepTrailer(name, value)
-                    case .needMore: return exchange.chunks!.consumed
-                    case .finished:
-                        isFinished = true
-                        return exchange.chunks!.consumed
-                    }
+            let bytes = inbound
+            let consumed = try unsafe bytes.withUnsafeReadableBytes { (bytes) throws(HTTP1Error) -> Int in
+                body.rewind()
+                while case .data(let range) = try unsafe body.next(bytes) {
+                    exchange.requestBytes += range.count
+                    unsafe stream?.send(body: slice(bytes, range))
                 }
+                return body.consumed
             }
             inbound.moveReaderIndex(forwardBy: consumed)
         } catch {
             abandonStream()
-            refuse(Refusal(error))
+            refuse(Refusal(error, loop.configuration.limits))
             return
         }
-        if isFinished { finishRequest() }
+        if body.isFinished { finishRequest() }
+        updateReading()
     }
 
-    private func keepTrailer(_ name: Range<Int>, _ value: Range<Int>) {
-        exchange.chunks!.trailerLine.withUnsafeBytes { line in
-            let name = slice(line, name)
-            let identified = KnownField.identify(name)
-            guard identified.field.isForwardedInTrailers else { return }
-            let trailers = exchange.trailers ?? FieldBlock(capacity: 256, fields: 8)
-            trailers.append(name, slice(line, value))
-            exchange.trailers = trailers
-        }
+    /// Bytes buy time, up to the limit between two of them: a body has to come at a rate, and may pause.
+    private func extendDeadline(_ bytes: Int) {
+        let latest = loop.sweeper.tick + loop.ticks.requestBody
+        guard loop.ticks.bodyBytes > 0 else { return deadline = latest }
+        bodyRemainder += bytes
+        deadline = min(latest, deadline + bodyRemainder / loop.ticks.bodyBytes)
+        bodyRemainder %= loop.ticks.bodyBytes
     }
+
+    private var hasResponse: Bool { machine.response != .none }
 
     private func finishRequest() {
-        exchange.isRequestComplete = true
-        stream?.finish(trailers: exchange.trailers)
-        phase = .waiting
-        deadline = loop.sweeper.tick + loop.ticks.exchange
-        if exchange.isResponseComplete { finishExchange() }
+        stream?.finish(trailers: body.trailers)
+        machine.requestEnded()
+        deadline = loop.sweeper.tick + (hasResponse ? loop.ticks.exchange : loop.ticks.responseHead)
     }
 }
 
 @inline(__always)
-func slice(_ octets: UnsafeRawBufferPointer, _ range: Range<Int>) -> UnsafeRawBufferPointer {
-    UnsafeRawBufferPointer(rebasing: octets[range])
+func slice(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) -> UnsafeRawBufferPointer {
+    unsafe UnsafeRawBufferPointer(rebasing: bytes[range])
 }

@@ -1,15 +1,14 @@
-internal import AccessPolicy
+internal import Cryptography
 internal import Glibc
 internal import Logging
 internal import NIOCore
-internal import Telemetry
+internal import Networking
+internal import TextFormats
 internal import Tracing
 internal import TunnelCore
 
-/// One client connection of the proxy entry: reads HTTP/1.1 requests, sends each down a tunnel, writes the response.
-///
-///     head ──▶ body ──▶ waiting ──▶ head …          one request after the other; pipelined ones wait
-///       └────────┴─────────┴──▶ lingering ──▶ closed   after an answer that ends the connection
+/// One client connection of the proxy entry: reads HTTP/1.1 requests, sends each down a tunnel, writes the response. It does as
+/// `ProxyConnection.StateMachine` says.
 ///
 /// The request side is in `ProxyConnection+Request.swift`, the response side in `ProxyConnection+Response.swift`.
 final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
@@ -17,14 +16,12 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    enum Phase { case head, body, waiting, lingering, closed }
-
-    /// Octets up to which what was read is copied.
+    /// Bytes up to which what was read is copied.
     static let smallInbound = 4096
 
     let loop: ProxyLoop
     var context: ChannelHandlerContext?
-    var phase = Phase.head
+    var machine = StateMachine.head
     var parser: HTTP1HeadParser
     var inbound: ByteBuffer
     var output: OutputBuffer
@@ -40,6 +37,8 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     // The exchange in progress.
     var stream: (any TunnelStream)?
     var exchange = Exchange()
+    /// Of the request in progress.
+    var body = HTTP1BodyReader(.none, of: .request)
     /// The group asked for last: clients rarely change their location ID.
     var group: TunnelGroup?
     var metrics: ConnectorMetrics
@@ -53,6 +52,14 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     var onlyTunnelVersion = -1
     /// Authentication that is bound to a backend connection binds this connection to one tunnel.
     var pin: (tunnel: RegisteredTunnel, value: [UInt8])?
+    /// The subaccount that this connection counts for.
+    var tenant: TenantUsage?
+    /// Bytes of the response that count as held by `tenant`.
+    private var held = 0
+    /// The tick since which the client has taken nothing.
+    private(set) var stalledSince = Int.max
+    /// Bytes of a body that have not earned a tick yet.
+    var bodyRemainder = 0
 
     /// Of an exchange; kept apart, so that the others need not clear it.
     final class Rare {
@@ -62,31 +69,35 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
         var access: String?
         /// For requests that somebody traces.
         var span: (any Span)?
+        /// As the client named it.
+        var ownID: RequestID?
+        /// What the connector spent inside, in microseconds, where it says so.
+        var connectTime: Int64?
+        var backendTime: Int64?
     }
 
     struct Exchange {
         var isHead = false
         var minorVersion = 1
         var isKeptAlive = true
-        /// Octets of `inbound` that hold the head, kept until the response begins, so that a refused request can be
+        /// Bytes of `inbound` that hold the head, kept until the response begins, so that a refused request can be
         /// sent again.
         var headLength = 0
-        var requestRemaining = 0
-        var chunks: ChunkedDecoder?
-        var trailers: FieldBlock?
-        var isRequestComplete = false
-        var isResponseStarted = false
         var isResponseChunked = false
-        var isResponseComplete = false
         var uncredited = 0
         var tunnel: RegisteredTunnel?
         var refusedBy: [Int] = []
         // For metrics, access log and audit log.
         var started: NIODeadline = .uptimeNanoseconds(0)
         var isOpen = false
+        var id: RequestID?
+        /// Its number among the recent requests.
+        var recent = -1
+        /// The client can tell the end of the response from the end of the connection.
+        var isDelimited = false
         var status = 0
-        var requestOctets = 0
-        var responseOctets = 0
+        var requestBytes = 0
+        var responseBytes = 0
         var tunnelTime: Int64 = 0
         /// What few requests have.
         var rare: Rare?
@@ -120,12 +131,17 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         loop.sweeper.remove(self)
         loop.connectionCount -= 1
+        loop.goesOn(self)
+        count(for: nil)
         self.context = nil
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var buffer = unwrapInboundIn(data)
-        guard phase != .lingering, phase != .closed else { return }
+        switch machine.phase {
+        case .lingering, .closed: return
+        case .head, .body, .waiting: break
+        }
         if inbound.readableBytes == 0, buffer.readableBytes > Self.smallInbound {
             inbound = buffer
         } else {
@@ -150,7 +166,7 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        phase = .closed
+        _ = machine.closing()
         settle()
         abandonStream()
     }
@@ -162,30 +178,68 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         isWritable = context.channel.isWritable
-        if isWritable { flushOutput() }
-    }
-
-    /// The client has sent its last octet; it may still read.
-    private func inputClosed() {
-        isInputClosed = true
-        switch phase {
-        case .head where inbound.readableBytes == 0: close()
-        case .head, .body:
-            let refusal = Refusal(
-                status: 400,
-                source: .client,
-                phase: .request,
-                cause: "the client ended the request too early",
-                proxyStatus: "http_request_error",
-                text: "The request is not complete."
-            )
-            if stream != nil { stream?.cancel(.cancel) }
-            stream = nil
-            refuse(refusal)
-        case .waiting: break
-        case .lingering, .closed: close()
+        if isWritable {
+            stalledSince = .max
+            loop.goesOn(self)
+            flushOutput()
+        } else {
+            stalledSince = loop.sweeper.tick
+            loop.stalls(self)
         }
     }
+
+    // MARK: What the client's subaccount takes
+
+    /// - Returns: whether the subaccount may have another connection. Without tokens there is one subaccount, and nobody to
+    ///   share with.
+    @discardableResult
+    func count(for usage: TenantUsage?) -> Bool {
+        guard usage !== tenant else { return true }
+        if let usage, loop.configuration.tokens != nil, usage.connectionCount >= loop.tenantShare { return false }
+        hold(0)
+        tenant?.removeConnection()
+        usage?.addConnection()
+        tenant = usage
+        return true
+    }
+
+    /// Says how much of the response waits for the client.
+    func hold(_ bytes: Int) {
+        guard bytes != held else { return }
+        tenant?.hold(bytes - held)
+        held = bytes
+    }
+
+    /// Makes room for others.
+    func shed() {
+        loop.logger.warning(
+            "client cut: it takes nothing of its response, and others wait",
+            metadata: ["client": "\(context?.remoteAddress?.text ?? "")"]
+        )
+        abort()
+    }
+
+    /// The client has sent its last byte; it may still read.
+    private func inputClosed() {
+        isInputClosed = true
+        switch machine.inputEnded(hasBytes: inbound.readableBytes > 0) {
+        case .none: break
+        case .close: close()
+        case .refuse:
+            stream?.cancel(.cancel)
+            stream = nil
+            refuse(Self.endedTooEarly)
+        }
+    }
+
+    private static let endedTooEarly = Refusal(
+        status: 400,
+        source: .client,
+        phase: .request,
+        cause: "the client ended the request too early",
+        proxyStatus: "http_request_error",
+        text: "The request is not complete."
+    )
 
     // MARK: Reading only as fast as the tunnel takes it
 
@@ -194,8 +248,14 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     }
 
     func updateReading() {
+        let phase = machine.phase
         let isPipelineFull = phase == .waiting && inbound.readableBytes > loop.configuration.limits.head
+        let wasHeld = isReadHeld
         isReadHeld = phase != .lingering && (isPipelineFull || (stream?.isCongested ?? false))
+        if phase == .body, isReadHeld != wasHeld {
+            // While the tunnel does not take it, the client is not to blame.
+            deadline = loop.sweeper.tick + (isReadHeld ? loop.ticks.exchange : loop.ticks.bodyGrace)
+        }
         if !isReadHeld, isReadWanted {
             isReadWanted = false
             context?.read()
@@ -207,12 +267,12 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     func abandonStream() {
         stream?.cancel(.cancel)
         stream = nil
+        hold(0)
     }
 
     /// Closes in order: what was written goes out first.
     func close() {
-        guard phase != .closed else { return }
-        phase = .closed
+        guard machine.closing() else { return }
         settle()
         abandonStream()
         context?.close(promise: nil)
@@ -220,8 +280,7 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
 
     /// Cuts the connection in a way that the client cannot take for the end of a response.
     func abort() {
-        guard phase != .closed, let context else { return }
-        phase = .closed
+        guard let context, machine.closing() else { return }
         settle(isCut: true)
         abandonStream()
         if let socket = context.channel as? any SocketOptionProvider {
@@ -233,11 +292,10 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
         }
     }
 
-    /// Ends the connection after an answer, leaving the client time to read it: octets that arrive on a closed socket
+    /// Ends the connection after an answer, leaving the client time to read it: bytes that arrive on a closed socket
     /// would reset the connection, and the answer with it.
     func lingerAndClose() {
-        guard phase != .closed else { return }
-        phase = .lingering
+        guard machine.lingers() else { return }
         inbound.clear()
         deadline = loop.sweeper.tick + loop.ticks.lingering
         if isInputClosed {
@@ -251,27 +309,34 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
 
 extension ProxyConnection: DeadlineObserver {
     func sweep(_ tick: Int) {
-        if let drainTick = loop.drainTick, tick >= drainTick, phase == .head, parser.isIdle, inbound.readableBytes == 0
-        {
-            return close()
+        if machine.phase == .head, parser.isIdle, inbound.readableBytes == 0 {
+            if let drainTick = loop.drainTick, tick >= drainTick { return close() }
+            let isCrowdedOut = tick >= deadline - loop.ticks.keepAlive + loop.ticks.crowdedIdle
+            if loop.isCrowded, loop.memory.isShort || isCrowdedOut { return close() }
         }
         guard tick >= deadline else { return }
         let times = loop.configuration.times
-        switch phase {
-        case .head where parser.isIdle: close()
-        case .head:
+        switch machine.timedOut(isIdle: parser.isIdle) {
+        case .close: close()
+        case .refuseHead:
             refuse(timeout(408, "the request head did not arrive within \(times.requestHead.seconds) seconds"))
-        case .body:
+        case .refuseBody:
             abandonStream()
-            refuse(timeout(408, "the request body made no progress for \(times.requestBody.seconds) seconds"))
-        case .waiting:
+            let rate = loop.configuration.minimumBodyRate
+            refuse(
+                timeout(
+                    408,
+                    rate == 0
+                        ? "the request body made no progress for \(times.requestBody.seconds) seconds"
+                        : "the request body came slower than \(rate) bytes a second"
+                )
+            )
+        case .refuseWaiting:
             abandonStream()
-            if exchange.isResponseStarted {
-                abort()
-            } else {
-                refuse(timeout(504, "the tunnel brought no answer within \(times.exchange.seconds) seconds"))
-            }
-        case .lingering, .closed: close()
+            refuse(timeout(504, "the tunnel brought no answer within \(times.exchange.seconds) seconds"))
+        case .abort:
+            abandonStream()
+            abort()
         }
     }
 

@@ -1,5 +1,5 @@
-internal import ControlProtocol
-internal import Telemetry
+internal import JSON
+internal import TextFormats
 internal import Tokens
 internal import TunnelCore
 
@@ -9,9 +9,9 @@ final class AdmittedToken {
     /// As it travels to the connector, for a token that stands for a user; empty for an application's own.
     let carried: [UInt8]
 
-    init(_ token: VerifiedToken, _ octets: some Collection<UInt8>) {
+    init(_ token: VerifiedToken, _ bytes: some Collection<UInt8>) {
         self.token = token
-        carried = token.user == nil ? [] : Array("Bearer ".utf8) + Array(octets)
+        carried = token.user == nil ? [] : Array("Bearer ".utf8) + Array(bytes)
     }
 
     var principal: String { token.user.map { "\(token.claims.origin ?? "")/\($0)" } ?? token.client }
@@ -36,12 +36,12 @@ struct TokenCache {
             self.verifier = verifier
             admitted = [:]
         }
-        let key = Array(value)
+        let key = unsafe Array(value)
         if let known = admitted[key], known.token.expires > now { return known }
-        let octets = try Self.token(value)
+        let bytes = try unsafe Self.token(value)
         let new: AdmittedToken
         do throws(TokenError) {
-            new = AdmittedToken(try verifier.verify(octets, now: now), octets)
+            new = AdmittedToken(try verifier.verify(bytes, now: now), bytes)
         } catch {
             throw Self.refusal(
                 "Invalid header: proxy-authorization. Expected: Bearer <valid JWT token>",
@@ -55,8 +55,8 @@ struct TokenCache {
     }
 
     private static func token(_ value: UnsafeRawBufferPointer) throws(Refusal) -> [UInt8] {
-        if let token = octets(value, after: "bearer ") { return token }
-        if let text = octets(value, after: "basic "),
+        if let token = unsafe bytes(value, after: "bearer ") { return token }
+        if let text = unsafe bytes(value, after: "basic "),
             let decoded = Base64.decode(String(decoding: text, as: UTF8.self)),
             decoded.last == UInt8(ascii: ":")
         {
@@ -69,11 +69,11 @@ struct TokenCache {
     }
 
     /// What follows a scheme, which is compared in any case.
-    static func octets(_ value: UnsafeRawBufferPointer, after scheme: StaticString) -> [UInt8]? {
+    static func bytes(_ value: UnsafeRawBufferPointer, after scheme: StaticString) -> [UInt8]? {
         let count = scheme.utf8CodeUnitCount
         guard value.count > count else { return nil }
-        for index in 0..<count where Octets.lowercased(value[index]) != scheme.utf8Start[index] { return nil }
-        return Array(value.dropFirst(count).drop { $0 == UInt8(ascii: " ") })
+        for index in 0..<count where unsafe Bytes.lowercased(value[index]) != scheme.utf8Start[index] { return nil }
+        return unsafe Array(value.dropFirst(count).drop { $0 == UInt8(ascii: " ") })
     }
 
     static func refusal(_ text: String, _ cause: String?) -> Refusal {
@@ -89,13 +89,13 @@ struct TokenCache {
 }
 
 /// What a request said about who sends it, as slices of its head.
-struct RequestCredentials {
+@unsafe struct RequestCredentials {
     var authorization: UnsafeRawBufferPointer?
     var user: UnsafeRawBufferPointer?
     var technicalUser: UnsafeRawBufferPointer?
 }
 
-/// Who sends the requests of a connection, as its last request said; the same octets are not looked at twice.
+/// Who sends the requests of a connection, as its last request said; the same bytes are not looked at twice.
 struct ConnectionPrincipal {
     var authorization: [UInt8] = []
     var user: [UInt8] = []
@@ -105,12 +105,12 @@ struct ConnectionPrincipal {
     var name = ""
 
     func isSame(_ credentials: RequestCredentials) -> Bool {
-        Self.isSame(authorization, credentials.authorization) && Self.isSame(user, credentials.user)
+        unsafe Self.isSame(authorization, credentials.authorization) && Self.isSame(user, credentials.user)
             && Self.isSame(technicalUser, credentials.technicalUser)
     }
 
     private static func isSame(_ known: [UInt8], _ new: UnsafeRawBufferPointer?) -> Bool {
-        guard let new else { return known.isEmpty }
-        return known.count == new.count && known.withUnsafeBytes { Octets.isEqual($0, new) }
+        guard let new = unsafe new else { return known.isEmpty }
+        return unsafe known.count == new.count && known.withUnsafeBytes { unsafe Bytes.isEqual($0, new) }
     }
 }

@@ -1,5 +1,7 @@
+internal import Cryptography
 internal import Logging
 internal import NIOCore
+internal import Networking
 internal import Telemetry
 internal import TunnelCore
 
@@ -11,11 +13,16 @@ final class ProxyLoop {
     let logger: Logger
     let audit: AuditLog
     let refusals: RecentRefusals
+    let memory: MemoryGuard
+    private let load: ListenerLoad
+    /// Connections whose clients take nothing of their responses.
+    private var stalled: [ObjectIdentifier: ProxyConnection] = [:]
     let sweeper = DeadlineSweeper()
     private(set) var ticks: ProxyTicks
     let fields: FieldBlock
     var requestIDs = RequestIDGenerator()
     var tokens = TokenCache()
+    var recent = RecentRequests()
     /// Client connections.
     var connectionCount = 0
     /// The tick from which idle connections are closed because the service is going to stop; nil while it is not.
@@ -29,26 +36,50 @@ final class ProxyLoop {
         _ registry: TunnelRegistry,
         _ audit: AuditLog,
         _ refusals: RecentRefusals,
-        _ logger: Logger
+        _ logger: Logger,
+        _ memory: MemoryGuard,
+        _ load: ListenerLoad
     ) {
+        self.memory = memory
+        self.load = load
         self.refusals = refusals
         self.configuration = configuration
         self.registry = registry
         self.audit = audit
         self.logger = logger
-        self.ticks = ProxyTicks(configuration.times)
+        self.ticks = ProxyTicks(configuration)
         self.fields = FieldBlock(capacity: 8192, fields: 108)
     }
 
     func apply(_ configuration: ServiceConfiguration) {
         self.configuration = configuration
-        ticks = ProxyTicks(configuration.times)
+        ticks = ProxyTicks(configuration)
     }
 
     /// From now on each connection ends with its next answer; a client that is just sending gets that answer.
     func drain() { drainTick = sweeper.tick + DeadlineSweeper.ticks(.milliseconds(500)) }
 
     var isDraining: Bool { drainTick != nil }
+
+    /// Places are scarce, or memory: idle things go first.
+    var isCrowded: Bool { load.isCrowded || memory.isShort }
+
+    /// Connections that one subaccount may have.
+    var tenantShare: Int { configuration.maxConnections - configuration.maxConnections / 4 }
+
+    // MARK: Clients that take nothing
+
+    func stalls(_ connection: ProxyConnection) { stalled[ObjectIdentifier(connection)] = connection }
+    func goesOn(_ connection: ProxyConnection) { stalled[ObjectIdentifier(connection)] = nil }
+
+    /// Cuts the client of a connector that has taken nothing for the longest time, and for ten seconds at least: others wait
+    /// for its place.
+    func shedStalled(of group: TunnelGroup) {
+        let limit = sweeper.tick - ticks.crowdedIdle
+        let victim = stalled.values.filter { $0.group === group && $0.stalledSince <= limit }
+            .min { $0.stalledSince < $1.stalledSince }
+        victim?.shed()
+    }
 
     func metrics(of group: TunnelGroup?) -> ConnectorMetrics {
         guard let group else { return unmatched }
@@ -66,14 +97,28 @@ final class ProxyLoop {
 struct ProxyTicks {
     let requestHead: Int
     let requestBody: Int
+    /// For the first bytes of a body, before its rate counts.
+    let bodyGrace: Int
+    /// Bytes of a body that are worth one tick; 0 where a single one is worth as much as many.
+    let bodyBytes: Int
+    /// For connections without a request where others wait.
+    let crowdedIdle: Int
     let keepAlive: Int
+    let responseHead: Int
     let exchange: Int
     let lingering: Int
 
-    init(_ times: ProxyTimes) {
+    init(_ configuration: ServiceConfiguration) {
+        let times = configuration.times
+        bodyBytes =
+            configuration.minimumBodyRate == 0
+            ? 0 : max(1, configuration.minimumBodyRate * DeadlineSweeper.tickLength / 1000)
+        bodyGrace = DeadlineSweeper.ticks(bodyBytes == 0 ? times.requestBody : min(.seconds(10), times.requestBody))
+        crowdedIdle = DeadlineSweeper.ticks(min(.seconds(10), times.keepAlive))
         requestHead = DeadlineSweeper.ticks(times.requestHead)
         requestBody = DeadlineSweeper.ticks(times.requestBody)
         keepAlive = DeadlineSweeper.ticks(times.keepAlive)
+        responseHead = DeadlineSweeper.ticks(times.responseHead)
         exchange = DeadlineSweeper.ticks(times.exchange)
         lingering = DeadlineSweeper.ticks(times.lingering)
     }

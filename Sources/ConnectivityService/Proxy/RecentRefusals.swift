@@ -1,4 +1,5 @@
 internal import Synchronization
+package import TextFormats
 
 /// The last requests that were refused, for people who look at the service: the same refusal counts once.
 package final class RecentRefusals: Sendable {
@@ -16,8 +17,8 @@ package final class RecentRefusals: Sendable {
         package var target: String
         package var status: Int
         /// "client", "policy", "tunnel", "backend" or "internal".
-        package var source: String
-        package var phase: String
+        package var source: RefusalSource
+        package var phase: RefusalPhase
         package var cause: String
         /// "cloud-connector" or "connectivity-service".
         package var side: String
@@ -29,8 +30,8 @@ package final class RecentRefusals: Sendable {
             method: String,
             target: String,
             status: Int,
-            source: String,
-            phase: String,
+            source: RefusalSource,
+            phase: RefusalPhase,
             cause: String,
             side: String
         ) {
@@ -67,44 +68,6 @@ package final class RecentRefusals: Sendable {
             }
             entries.insert(entry, at: 0)
             if entries.count > Self.limit { entries.removeLast() }
-        }
-    }
-}
-
-/// What a `Proxy-Status` field of ours says (`Refusal.proxyStatusField`).
-package struct RefusalReport: Sendable, Equatable {
-    package var side: String
-    package var source: String
-    package var phase: String
-    package var cause: String
-
-    init(side: String, source: String, phase: String, cause: String) {
-        (self.side, self.source, self.phase, self.cause) = (side, source, phase, cause)
-    }
-
-    /// - Returns: nil for a field that neither side of ours has written.
-    package init?(proxyStatus text: String) {
-        guard let semicolon = text.firstIndex(of: ";"), let details = text.firstRange(of: "details=\"source=") else {
-            return nil
-        }
-        side = String(text[..<semicolon])
-        guard ["cloud-connector", "connectivity-service"].contains(side) else { return nil }
-        let rest = text[details.upperBound...]
-        guard let space = rest.firstIndex(of: " "), let colon = rest.firstRange(of: ": "), text.hasSuffix("\"") else {
-            return nil
-        }
-        source = String(rest[..<space])
-        guard space < colon.lowerBound, rest[space...].hasPrefix(" phase=") else { return nil }
-        phase = String(rest[rest.index(space, offsetBy: 7)..<colon.lowerBound])
-        cause = ""
-        var isEscaped = false
-        for character in rest[colon.upperBound...].dropLast() {
-            if character == "\\", !isEscaped {
-                isEscaped = true
-            } else {
-                cause.append(character)
-                isEscaped = false
-            }
         }
     }
 }

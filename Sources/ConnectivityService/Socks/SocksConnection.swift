@@ -1,13 +1,20 @@
 internal import ControlProtocol
+internal import Cryptography
+internal import HostSystem
 internal import Logging
 internal import NIOCore
+internal import Networking
 internal import Telemetry
+internal import TextFormats
 internal import Tokens
 internal import TunnelCore
 
-/// One client connection of the SOCKS5 entry: the handshake, a CONNECT stream through a tunnel, then octets both ways.
-final class SocksConnection: ChannelInboundHandler, RemovableChannelHandler, StreamReceiver, DeadlineObserver {
+/// One client connection of the SOCKS5 entry: the handshake, a CONNECT stream through a tunnel, then bytes both ways.
+final class SocksConnection: ChannelInboundHandler, ChannelOutboundHandler, RemovableChannelHandler, StreamReceiver,
+    DeadlineObserver
+{
     typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     var sweepIndex = -1
@@ -21,6 +28,13 @@ final class SocksConnection: ChannelInboundHandler, RemovableChannelHandler, Str
     private var target = ""
     private var isDone = false
     private var refusedBy: [Int] = []
+    private var isReadWanted = false
+    /// Empty before the program has said where it wants to go.
+    private var requestID = ""
+    private var received = 0
+
+    /// Bytes that a client may send before it is answered: a token with what is around it, and what a read holds beside.
+    static let earlyLimit = 128 << 10
 
     init(_ loop: ProxyLoop) {
         self.loop = loop
@@ -44,8 +58,18 @@ final class SocksConnection: ChannelInboundHandler, RemovableChannelHandler, Str
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !isDone else { return }
-        handshake.receive(unwrapInboundIn(data).readableBytesView)
+        let buffer = unwrapInboundIn(data)
+        received += buffer.readableBytes
+        guard received <= Self.earlyLimit else {
+            return refuse([], "more than \(Self.earlyLimit) bytes before the connection was there")
+        }
+        handshake.receive(buffer.readableBytesView)
         proceed()
+    }
+
+    /// What the program sends before there is a connection waits with its sender.
+    func read(context: ChannelHandlerContext) {
+        if handshake.isDone, !isDone { isReadWanted = true } else { context.read() }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -72,10 +96,10 @@ final class SocksConnection: ChannelInboundHandler, RemovableChannelHandler, Str
     private func proceed() {
         while !isDone, let event = handshake.next() {
             switch event {
-            case .send(let octets): send(octets)
+            case .send(let bytes): send(bytes)
             case .authenticate(let token, let locationID): authenticate(token, locationID)
             case .connect(let request): connect(request)
-            case .refuse(let octets, let cause): refuse(octets, cause)
+            case .refuse(let bytes, let cause): refuse(bytes, cause)
             }
         }
     }
@@ -104,6 +128,9 @@ final class SocksConnection: ChannelInboundHandler, RemovableChannelHandler, Str
         fields.removeAll()
         fields.append(":method", "CONNECT")
         fields.append(":authority", target)
+        let requestID = loop.requestIDs.next()
+        fields.append(requestID)
+        self.requestID = "\(requestID)"
         deadline = loop.sweeper.tick + loop.ticks.exchange
         var refused: [Int] = []
         while let tunnel = group.pick(on: context.eventLoop, excluding: refused) {
@@ -145,7 +172,7 @@ final class SocksConnection: ChannelInboundHandler, RemovableChannelHandler, Str
 
     func streamReceived(head fields: FieldBlock, isEnd: Bool) {
         guard !isDone, let context, let stream else { return }
-        guard fields.value(0).elementsEqual("200".utf8), !isEnd else { return refused(fields) }
+        guard unsafe fields.value(0).elementsEqual("200".utf8), !isEnd else { return refused(fields) }
         isDone = true
         send(SocksHandshake.reply(.success))
         let pipe = StreamPipe(stream, sweeper: loop.sweeper, idle: .hours(12))
@@ -162,16 +189,18 @@ final class SocksConnection: ChannelInboundHandler, RemovableChannelHandler, Str
         if let stream = stream as? HTTP2Stream { stream.receiver = pipe }
         (stream as? StreamRelay.ClientHalf)?.receiver = pipe
         self.stream = nil
-        if !handshake.rest.isEmpty { handshake.rest.withUnsafeBytes { stream.send(body: $0) } }
+        if !handshake.rest.isEmpty { unsafe handshake.rest.withUnsafeBytes { unsafe stream.send(body: $0) } }
+        let channel = context.channel
         context.pipeline.syncOperations.removeHandler(self, promise: nil)
+        if isReadWanted { channel.read() }
     }
 
     private func count(_ loop: ProxyLoop, _ pipe: StreamPipe?) {
         let identity = ConnectorIdentity(subaccount: subaccount, locationID: locationID)
         let metrics = loop.metrics(of: loop.registry.group(identity))
         metrics.counts.answered(200)
-        metrics.counts.requestOctets += pipe?.octetsIn ?? 0
-        metrics.counts.responseOctets += pipe?.octetsOut ?? 0
+        metrics.counts.requestBytes += pipe?.bytesIn ?? 0
+        metrics.counts.responseBytes += pipe?.bytesOut ?? 0
     }
 
     /// The connector said no.
@@ -180,17 +209,18 @@ final class SocksConnection: ChannelInboundHandler, RemovableChannelHandler, Str
         var cause = "the connector refused"
         var source = Refusal.Source.backend
         for index in 1..<max(1, fields.count) where fields.known(index) == .proxy {
-            guard let report = RefusalReport(proxyStatus: String(decoding: fields.value(index), as: UTF8.self)) else {
+            guard let report = unsafe RefusalReport(proxyStatus: String(decoding: fields.value(index), as: UTF8.self))
+            else {
                 continue
             }
             cause = report.cause
-            source = Refusal.Source(rawValue: report.source) ?? .backend
+            source = report.source
             switch (report.source, report.phase) {
-            case ("policy", _): reply = .notAllowed
-            case ("backend", "connect"), ("backend", "tls"): reply = .hostUnreachable
+            case (.policy, _): reply = .notAllowed
+            case (.backend, .connect), (.backend, .tls): reply = .hostUnreachable
             default: break
             }
-            remember(report, fields.value(0).reduce(0) { $0 * 10 + Int($1 &- UInt8(ascii: "0")) })
+            unsafe remember(report, fields.value(0).reduce(0) { $0 * 10 + Int($1 &- UInt8(ascii: "0")) })
         }
         stream = nil
         refuse(SocksHandshake.reply(reply), cause, source, level: .debug)
@@ -202,7 +232,7 @@ final class SocksConnection: ChannelInboundHandler, RemovableChannelHandler, Str
     func streamBecameWritable() {}
     func streamBatchEnded() {}
 
-    func streamFailed(_ failure: StreamFailure) {
+    func streamFailed(_ failure: StreamError) {
         stream = nil
         let cause =
             failure == .refused
@@ -212,9 +242,9 @@ final class SocksConnection: ChannelInboundHandler, RemovableChannelHandler, Str
 
     // MARK: Answers
 
-    private func send(_ octets: [UInt8]) {
+    private func send(_ bytes: [UInt8]) {
         guard let context else { return }
-        context.writeAndFlush(wrapOutboundOut(context.channel.allocator.buffer(bytes: octets)), promise: nil)
+        context.writeAndFlush(wrapOutboundOut(context.channel.allocator.buffer(bytes: bytes)), promise: nil)
     }
 
     private func remember(_ report: RefusalReport, _ status: Int) {
@@ -236,7 +266,7 @@ final class SocksConnection: ChannelInboundHandler, RemovableChannelHandler, Str
 
     /// - Parameter level: lower where the connector has its own line.
     private func refuse(
-        _ octets: [UInt8],
+        _ bytes: [UInt8],
         _ cause: String,
         _ source: Refusal.Source = .client,
         level: Logger.Level = .warning
@@ -250,7 +280,8 @@ final class SocksConnection: ChannelInboundHandler, RemovableChannelHandler, Str
             level: level,
             "connection refused",
             metadata: [
-                "client": "\(remote)", "source": "\(source.rawValue)", "cause": "\(cause)",
+                "request_id": "\(requestID)", "client": "\(remote)", "source": "\(source.rawValue)",
+                "cause": "\(cause)",
                 "target": "\(LogText.escaped(target.utf8))",
             ].filter { $0.value != "" }
         )
@@ -258,7 +289,7 @@ final class SocksConnection: ChannelInboundHandler, RemovableChannelHandler, Str
             loop.audit.record(.accessDenied, "Denying a SOCKS5 connection from \(remote): \(cause)")
         }
         let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-        context.writeAndFlush(wrapOutboundOut(context.channel.allocator.buffer(bytes: octets)))
+        context.writeAndFlush(wrapOutboundOut(context.channel.allocator.buffer(bytes: bytes)))
             .whenComplete { _ in bound.value.close(promise: nil) }
     }
 }

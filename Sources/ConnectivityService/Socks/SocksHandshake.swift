@@ -1,4 +1,4 @@
-internal import ControlProtocol
+internal import JSON
 
 /// The beginning of a SOCKS5 connection with SAP's authentication method 0x80: a token and a location ID.
 ///
@@ -6,7 +6,7 @@ internal import ControlProtocol
 ///
 /// Sources: RFC 1928; SAP, "Using the TCP Protocol for Cloud Applications".
 package struct SocksHandshake: Sendable {
-    /// Octets of a token.
+    /// Bytes of a token.
     package static let maxToken = 16384
 
     package struct Request: Sendable, Equatable {
@@ -35,12 +35,12 @@ package struct SocksHandshake: Sendable {
     }
 
     package enum Event: Sendable, Equatable {
-        /// Send these octets, then go on.
+        /// Send these bytes, then go on.
         case send([UInt8])
         /// Check these, and call `admit`.
         case authenticate(token: [UInt8], locationID: String)
         case connect(Request)
-        /// Send these octets and close.
+        /// Send these bytes and close.
         case refuse([UInt8], String)
     }
 
@@ -51,12 +51,17 @@ package struct SocksHandshake: Sendable {
 
     package init() {}
 
-    /// What came after the request: the program's own octets.
+    /// What came after the request: the program's own bytes.
     package private(set) var rest: [UInt8] = []
 
-    package mutating func receive(_ octets: some Sequence<UInt8>) { input += octets }
+    package mutating func receive(_ bytes: some Sequence<UInt8>) {
+        if state == .done { rest += bytes } else { input += bytes }
+    }
 
-    /// The next thing to do, or nil while octets are missing.
+    /// Whether what comes now is the program's own, which is to wait where it is.
+    package var isDone: Bool { state == .done }
+
+    /// The next thing to do, or nil while bytes are missing.
     package mutating func next() -> Event? {
         switch state {
         case .greeting: greeting()
@@ -80,9 +85,9 @@ package struct SocksHandshake: Sendable {
         return Array(input.prefix(count))
     }
 
-    private mutating func refuse(_ octets: [UInt8], _ cause: String) -> Event {
+    private mutating func refuse(_ bytes: [UInt8], _ cause: String) -> Event {
         state = .done
-        return .refuse(octets, cause)
+        return .refuse(bytes, cause)
     }
 
     private mutating func greeting() -> Event? {
@@ -105,13 +110,13 @@ package struct SocksHandshake: Sendable {
         guard input.count >= 5 else { return nil }
         let length = input[1..<5].reduce(0) { $0 << 8 | Int($1) }
         guard length <= Self.maxToken else {
-            return refuse([1, Reply.authenticationFailed.rawValue], "the token is longer than \(Self.maxToken) octets")
+            return refuse([1, Reply.authenticationFailed.rawValue], "the token is longer than \(Self.maxToken) bytes")
         }
         guard input.count >= 6 + length, input.count >= 6 + length + Int(input[5 + length]) else { return nil }
         let token = Array(take(5 + length).dropFirst(5))
         let encoded = Array(take(1 + Int(input[0])).dropFirst())
-        guard let text = String(validating: encoded, as: UTF8.self), let octets = Base64.decode(text),
-            let location = String(validating: octets, as: UTF8.self)
+        guard let text = String(validating: encoded, as: UTF8.self), let bytes = Base64.decode(text),
+            let location = String(validating: bytes, as: UTF8.self)
         else { return refuse([1, Reply.authenticationFailed.rawValue], "the location ID is not Base64") }
         state = .admission
         return .authenticate(token: token, locationID: location)
@@ -134,10 +139,10 @@ package struct SocksHandshake: Sendable {
             guard input.count >= 7 + length else { return nil }
             host = Array(take(5 + length).dropFirst(5))
         default:
-            return refuse(Self.reply(.addressTypeNotSupported), "an address that is no name and no IPv4 address")
+            return refuse(Self.reply(.addressTypeNotSupported), "an address that is neither a name nor an IPv4 address")
         }
         let port = take(2)
-        guard Self.isName(host) else { return refuse(Self.reply(.notAllowed), "what is asked for is no host name") }
+        guard Self.isName(host) else { return refuse(Self.reply(.notAllowed), "what is asked for is not a host name") }
         state = .done
         (rest, input) = (input, [])
         return .connect(Request(host: host, port: UInt16(port[0]) << 8 | UInt16(port[1])))
@@ -146,8 +151,8 @@ package struct SocksHandshake: Sendable {
     /// Anything else could become another authority within `:authority`.
     private static func isName(_ host: [UInt8]) -> Bool {
         !host.isEmpty
-            && host.allSatisfy { octet in
-                switch octet {
+            && host.allSatisfy { byte in
+                switch byte {
                 case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
                     UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "-"), UInt8(ascii: "."):
                     true

@@ -1,4 +1,6 @@
 internal import ControlProtocol
+internal import Cryptography
+internal import HostSystem
 internal import Logging
 internal import NIOCore
 internal import NIOPosix
@@ -9,6 +11,9 @@ internal import TunnelCore
 /// A tunnel that a connector has dialled: checked once its certificate is known, registered once both sides are ready,
 /// until it is gone.
 final class AcceptedTunnel: TunnelHandlerDelegate {
+    /// Bytes that one read of a tunnel takes.
+    static let readBuffer = 256 << 10
+
     private let hub: TunnelHub
     private let remote: String
     /// Of the certificate, whether or not it counts.
@@ -17,6 +22,9 @@ final class AcceptedTunnel: TunnelHandlerDelegate {
     private var registration: (group: TunnelGroup, tunnel: RegisteredTunnel)?
     private var control: ServiceControl?
     private var isDraining = false
+    private var isRenewing = false
+    /// Ping intervals so far; counted no further than two.
+    private var intervals = 0 { didSet { intervals = min(intervals, 2) } }
 
     init(hub: TunnelHub, remote: String) {
         self.hub = hub
@@ -29,14 +37,18 @@ final class AcceptedTunnel: TunnelHandlerDelegate {
         }
         claimed = identity
         guard !hub.authority.isRevoked(certificate.serial) else { throw TunnelError.revoked }
+        try hub.admit(identity, ObjectIdentifier(self))
         peer = (identity, certificate)
     }
 
     /// A certificate that runs out ends the tunnel, unless renewal has replaced both long before. A timer for that would
     /// keep the tunnel in memory until then.
     func tunnelIntervalPassed(_ tunnel: TunnelHandler) {
-        guard let peer, peer.certificate.notAfter <= WallClock.seconds() else { return }
-        tunnel.dismiss(TunnelError.certificateExpired)
+        guard let peer else { return }
+        if peer.certificate.notAfter <= WallClock.seconds() { return tunnel.dismiss(TunnelError.certificateExpired) }
+        // A peer that shows its certificate and says nothing more has a place that others may need.
+        intervals += 1
+        if registration == nil, !isDraining, intervals > 1 { tunnel.dismiss(TunnelError.silent) }
     }
 
     func tunnelReady(_ tunnel: TunnelHandler) {
@@ -44,9 +56,9 @@ final class AcceptedTunnel: TunnelHandlerDelegate {
         control = ServiceControl.open(on: tunnel, owner: self)
     }
 
-    func tunnel(_ tunnel: TunnelHandler, accept stream: HTTP2Stream) -> any StreamReceiver {
+    func tunnel(_ tunnel: TunnelHandler, accept stream: HTTP2Stream) -> (any StreamReceiver)? {
         // The service is the HTTP/2 client; nghttp2 refuses a stream that a connector tries to open.
-        preconditionFailure("a client session accepts no streams")
+        nil
     }
 
     func tunnelDraining(_ tunnel: TunnelHandler, _ goAway: GoAway) {
@@ -62,14 +74,37 @@ final class AcceptedTunnel: TunnelHandlerDelegate {
 
     func tunnelClosed(_ tunnel: TunnelHandler, _ error: (any Error)?) {
         control = nil
+        if let peer { hub.leave(peer.identity, ObjectIdentifier(self)) }
+        hub.countClosure(Self.kind(error))
+        if let error = error as? HTTP2Error, error.code == .flood, let peer { punish(peer.identity, error) }
         if registration == nil, let error, peer == nil || error is TunnelError {
-            var metadata: Logger.Metadata = ["remote": "\(remote)", "cause": "\(error)"]
-            if let claimed { metadata["connector"] = "\(claimed)" }
-            hub.logger.warning("tunnel refused", metadata: metadata)
-            let whose = claimed.map { " of \($0)" } ?? ""
-            hub.audit.record(.connectionRefused, "Tunnel\(whose) from \(remote) refused: \(error)")
+            hub.refused("tunnel refused", remote, "\(error)", connector: claimed)
         }
         unregister(error.map { "\($0)" } ?? "closed by the connector")
+    }
+
+    private func punish(_ identity: ConnectorIdentity, _ error: HTTP2Error) {
+        hub.punish(identity)
+        hub.logger.warning("tunnel closed for a flood", metadata: metadata(["cause": "\(error)"]))
+        hub.audit.record(.floodStopped, "Tunnel of \(identity) from \(remote) closed: \(error)")
+    }
+
+    /// For a counter: one of few words.
+    private static func kind(_ error: (any Error)?) -> String {
+        switch error {
+        case nil: "ended"
+        case let error as HTTP2Error: error.code == .flood ? "flood" : "protocol"
+        case let error as TunnelError:
+            switch error {
+            case .silent: "silent"
+            case .superseded: "superseded"
+            case .control: "protocol"
+            case .tooManyTunnels, .flooded, .noMemory: "limit"
+            case .noIdentity, .revoked, .certificateExpired: "certificate"
+            }
+        case is TLSError: "tls"
+        default: "network"
+        }
     }
 
     // MARK: What the connector says on the control stream
@@ -77,8 +112,12 @@ final class AcceptedTunnel: TunnelHandlerDelegate {
     func received(_ message: ControlMessage, on tunnel: TunnelHandler) {
         if let hello = message.hello, registration == nil { register(tunnel, hello.bounded) }
         guard let registration else { return }
-        if let exposed = message.exposed { keep(exposed, registration.group) }
-        if let changes = message.availability { keep(changes, registration.group) }
+        if let exposed = message.exposed {
+            hub.registry.keep(exposed, of: registration.group, hub.limits.exposedSystems)
+        }
+        if let changes = message.availability {
+            registration.group.details.withLock { $0.systems.apply(changes) }
+        }
         if let request = message.certificateRequest, let peer {
             renew(request, peer.identity, on: tunnel.eventLoop)
         }
@@ -86,6 +125,11 @@ final class AcceptedTunnel: TunnelHandlerDelegate {
 
     /// Signing and writing take their time, so another thread does it.
     private func renew(_ request: String, _ identity: ConnectorIdentity, on eventLoop: any EventLoop) {
+        guard !isRenewing else {
+            control?.send(ControlMessage(certificateRefused: "the answer to the last request is still to come"))
+            return
+        }
+        isRenewing = true
         let hub = self.hub
         NIOThreadPool.singleton.runIfActive(eventLoop: eventLoop) {
             do {
@@ -96,23 +140,9 @@ final class AcceptedTunnel: TunnelHandlerDelegate {
                 hub.audit.record(.connectionRefused, "Renewal for \(identity) refused: \(error)")
                 return ControlMessage(certificateRefused: "\(error)")
             }
-        }.assumeIsolated().whenSuccess { self.control?.send($0) }
-    }
-
-    private func keep(_ exposed: ControlMessage.Exposed, _ group: TunnelGroup) {
-        let limit = hub.systemLimit
-        group.details.withLock { details in
-            if exposed.isFirst { details.systems = [] }
-            details.systems += exposed.systems.prefix(limit - details.systems.count).map(\.bounded)
-        }
-    }
-
-    private func keep(_ changes: [ControlMessage.AvailabilityChange], _ group: TunnelGroup) {
-        group.details.withLock { details in
-            let states = Dictionary(changes.map { ($0.host, $0.availability.bounded(64)) }, uniquingKeysWith: { $1 })
-            for index in details.systems.indices {
-                if let state = states[details.systems[index].host] { details.systems[index].availability = state }
-            }
+        }.assumeIsolated().whenSuccess {
+            self.isRenewing = false
+            self.control?.send($0)
         }
     }
 

@@ -1,13 +1,17 @@
 internal import ControlProtocol
+internal import JSON
 internal import NIOCore
 internal import TunnelCore
 
 /// The service's end of a tunnel's control stream (docs/protocol.md).
 final class ServiceControl: StreamReceiver {
     private let tunnel: TunnelHandler
-    private unowned let owner: AcceptedTunnel
+    /// The tunnel's delegate, which lives as long as the tunnel; it lets go of this object when the tunnel is closed.
+    private let owner: AcceptedTunnel
     private var stream: HTTP2Stream?
     private var lines = LineBuffer(limit: ControlStream.messageLimit)
+    private var pace = ControlPace()
+    private var isWaiting = false
 
     private init(_ tunnel: TunnelHandler, _ owner: AcceptedTunnel) {
         self.tunnel = tunnel
@@ -27,7 +31,7 @@ final class ServiceControl: StreamReceiver {
     }
 
     func send(_ message: ControlMessage) {
-        JSONLines.encode(message).withUnsafeBytes { stream?.send(body: $0) }
+        unsafe JSONLines.encode(message).withUnsafeBytes { unsafe stream?.send(body: $0) }
     }
 
     /// Nothing more to say: a tunnel is over when its streams are.
@@ -39,19 +43,39 @@ final class ServiceControl: StreamReceiver {
     }
 
     func streamReceived(body: UnsafeRawBufferPointer) {
-        stream?.returnCredit(body.count)
         do {
-            for line in try lines.append(body) where !line.isEmpty {
+            let messages = try unsafe lines.append(body)
+            let credit = pace.received(body.count, messages: messages.count, now: Self.now)
+            for line in messages where !line.isEmpty {
                 owner.received(try JSONLines.decode(ControlMessage.self, line), on: tunnel)
             }
+            giveCredit(credit)
         } catch {
+            // The rest of what has arrived is not looked at.
+            stream?.cancel(.protocolError)
+            stream = nil
             tunnel.close(TunnelError.control)
+        }
+    }
+
+    private static var now: Int64 { Int64(NIODeadline.now().uptimeNanoseconds) }
+
+    /// What is not given now, is later.
+    private func giveCredit(_ bytes: Int) {
+        if bytes > 0 { stream?.returnCredit(bytes) }
+        guard pace.owed > 0, !isWaiting, stream != nil else { return }
+        isWaiting = true
+        let bound = NIOLoopBound(self, eventLoop: tunnel.eventLoop)
+        tunnel.eventLoop.scheduleTask(in: .milliseconds(pace.pause)) {
+            let control = bound.value
+            control.isWaiting = false
+            control.giveCredit(control.pace.timePassed(now: Self.now))
         }
     }
 
     func streamReceived(interim fields: FieldBlock) {}
     func streamReceivedEnd(trailers: FieldBlock?) { stream?.finish(trailers: nil) }
-    func streamFailed(_ failure: StreamFailure) { stream = nil }
+    func streamFailed(_ failure: StreamError) { stream = nil }
     func streamBecameWritable() {}
     func streamBatchEnded() {}
 }

@@ -13,7 +13,7 @@ final class StreamRelay {
         private let limit: Int
         private var tunnelHalf: UncheckedTransfer<TunnelHalf>?
         weak var receiver: (any StreamReceiver)?
-        private(set) var queuedOctets = 0
+        private(set) var queuedBytes = 0
         private var wasCongested = false
         /// Each direction ends by itself.
         private let isTunnel: Bool
@@ -45,7 +45,7 @@ final class StreamRelay {
             self.unconfirmed = unconfirmed
         }
 
-        var isCongested: Bool { queuedOctets >= limit }
+        var isCongested: Bool { queuedBytes >= limit }
 
         fileprivate func connect(_ half: UncheckedTransfer<TunnelHalf>) { tunnelHalf = half }
 
@@ -59,8 +59,8 @@ final class StreamRelay {
 
         func send(body: UnsafeRawBufferPointer) {
             var buffer = allocator.buffer(capacity: body.count)
-            buffer.writeBytes(body)
-            queuedOctets += body.count
+            unsafe buffer.writeBytes(body)
+            queuedBytes += body.count
             if isCongested { wasCongested = true }
             unconfirmed?.body.append(buffer)
             let copy = buffer
@@ -98,12 +98,12 @@ final class StreamRelay {
                 isTunnel: isTunnel,
                 clientLoop: clientLoop
             )
-            queuedOctets = 0
-            for piece in body { piece.withUnsafeReadableBytes { send(body: $0) } }
+            queuedBytes = 0
+            for piece in body { unsafe piece.withUnsafeReadableBytes { unsafe send(body: $0) } }
             if isFinished { finish(trailers: trailers) }
         }
 
-        func returnCredit(_ octets: Int) { onTunnelLoop { $0.stream?.returnCredit(octets) } }
+        func returnCredit(_ bytes: Int) { onTunnelLoop { $0.stream?.returnCredit(bytes) } }
 
         func cancel(_ code: HTTP2ErrorCode) {
             receiver = nil
@@ -119,9 +119,9 @@ final class StreamRelay {
         /// The halves refer to each other; once nothing more can be said, that ends.
         fileprivate func disconnect() { tunnelHalf = nil }
 
-        fileprivate func taken(_ octets: Int) {
-            queuedOctets -= octets
-            guard wasCongested, queuedOctets <= limit / 2 else { return }
+        fileprivate func taken(_ bytes: Int) {
+            queuedBytes -= bytes
+            guard wasCongested, queuedBytes <= limit / 2 else { return }
             wasCongested = false
             receiver?.streamBecameWritable()
         }
@@ -175,8 +175,8 @@ final class StreamRelay {
             guard let stream else { return }
             confirmIfOpened()
             stream.send(body: body)
-            let octets = body.readableBytes
-            if !stream.isCongested { onClientLoop { $0.taken(octets) } } else { acknowledged += octets }
+            let bytes = body.readableBytes
+            if !stream.isCongested { onClientLoop { $0.taken(bytes) } } else { acknowledged += bytes }
         }
 
         fileprivate func cancel(_ code: HTTP2ErrorCode) {
@@ -185,9 +185,9 @@ final class StreamRelay {
         }
 
         func streamBecameWritable() {
-            let octets = acknowledged
+            let bytes = acknowledged
             acknowledged = 0
-            onClientLoop { $0.taken(octets) }
+            onClientLoop { $0.taken(bytes) }
         }
 
         func streamReceived(head fields: FieldBlock, isEnd: Bool) {
@@ -206,10 +206,10 @@ final class StreamRelay {
 
         func streamReceived(body: UnsafeRawBufferPointer) {
             var buffer = allocator.buffer(capacity: body.count)
-            buffer.writeBytes(body)
+            unsafe buffer.writeBytes(body)
             let copy = buffer
             onClientLoop { half in
-                copy.withUnsafeReadableBytes { half.receiver?.streamReceived(body: $0) }
+                unsafe copy.withUnsafeReadableBytes { unsafe half.receiver?.streamReceived(body: $0) }
             }
         }
 
@@ -221,7 +221,7 @@ final class StreamRelay {
             }
         }
 
-        func streamFailed(_ failure: StreamFailure) {
+        func streamFailed(_ failure: StreamError) {
             let isUnsent = failure == .refused && stream?.unsent != nil && !isConfirmed
             stream = nil
             if isUnsent {

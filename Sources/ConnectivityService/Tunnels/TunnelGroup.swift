@@ -1,7 +1,8 @@
 internal import ControlProtocol
+package import Cryptography
 package import NIOCore
 internal import Synchronization
-package import TunnelCore
+internal import TunnelCore
 
 /// One connected tunnel, as seen from any event loop.
 package final class RegisteredTunnel: Sendable {
@@ -43,15 +44,18 @@ package final class TunnelGroup: Sendable {
     struct Details: Sendable {
         var hello: ControlMessage.Hello?
         var remote = ""
-        var systems: [ExposedSystem] = []
+        var systems = ExposedSystems()
         var connectedSince: Int?
         var disconnectedSince: Int?
         var certificateExpires: Int?
+        /// Of the last tunnel.
+        var isRevoked = false
         /// Sessions that a later one has taken the place of, the last ones.
         var superseded: [String] = []
     }
 
     package let identity: ConnectorIdentity
+    let usage: TenantUsage
     let details = Mutex(Details())
     private let tunnels = Mutex<[RegisteredTunnel]>([])
     private let turn = Atomic<Int>(0)
@@ -60,7 +64,10 @@ package final class TunnelGroup: Sendable {
 
     var version: Int { changes.load(ordering: .acquiring) }
 
-    init(identity: ConnectorIdentity) { self.identity = identity }
+    init(identity: ConnectorIdentity, usage: TenantUsage) {
+        self.identity = identity
+        self.usage = usage
+    }
 
     package var count: Int { tunnels.withLock { $0.count } }
 

@@ -1,7 +1,10 @@
-package import ControlProtocol
+package import AdminProtocol
+internal import ControlProtocol
+package import Cryptography
+internal import HostSystem
 internal import NIOCore
 internal import Synchronization
-package import TunnelCore
+internal import TunnelCore
 
 /// Which connectors are here.
 package final class TunnelRegistry: Sendable {
@@ -15,8 +18,13 @@ package final class TunnelRegistry: Sendable {
 
     private let groups = Mutex<[ConnectorIdentity: TunnelGroup]>([:])
     private let lastID = Atomic<Int>(0)
+    private let systems = Mutex(ExposedSystemCounts())
     /// How many superseded sessions of a connector are remembered.
     private static let supersededLimit = 64
+    /// Seconds for which the systems of a connector that is away are remembered.
+    private static let memory = 3600
+    /// Systems of one connector that a status lists.
+    package static let listedSystems = 1000
 
     package init() {}
 
@@ -40,7 +48,9 @@ package final class TunnelRegistry: Sendable {
     ) -> Registration {
         let group = groups.withLock { groups in
             if let group = groups[identity] { return group }
-            let group = TunnelGroup(identity: identity)
+            // Connectors of one subaccount count together.
+            let usage = groups.first { $0.key.subaccount == identity.subaccount }?.value.usage ?? TenantUsage()
+            let group = TunnelGroup(identity: identity, usage: usage)
             groups[identity] = group
             return group
         }
@@ -57,11 +67,12 @@ package final class TunnelRegistry: Sendable {
                 } else {
                     details.superseded.removeAll { $0 == hello.session }
                 }
-                if details.hello?.session != hello.session { details.systems = [] }
+                if details.hello?.session != hello.session { forgetSystems(&details, identity) }
             }
             details.hello = hello
             details.remote = remote
             details.certificateExpires = certificate.notAfter
+            details.isRevoked = false
             if present.isEmpty { details.connectedSince = now }
             details.disconnectedSince = nil
             return true
@@ -78,6 +89,26 @@ package final class TunnelRegistry: Sendable {
         return .registered(group, tunnel, superseded: old)
     }
 
+    // MARK: Exposed systems
+
+    private func forgetSystems(_ details: inout TunnelGroup.Details, _ identity: ConnectorIdentity) {
+        let count = details.systems.list.count
+        systems.withLock { $0.add(-count, identity.subaccount) }
+        details.systems.removeAll()
+    }
+
+    /// Remembers a part of a list, as far as the limits go.
+    func keep(_ exposed: ControlMessage.Exposed, of group: TunnelGroup, _ limits: ExposedSystemLimits) {
+        let subaccount = group.identity.subaccount
+        group.details.withLock { details in
+            if exposed.isFirst { forgetSystems(&details, group.identity) }
+            systems.withLock { counts in
+                let room = counts.room(subaccount, own: details.systems.list.count, limits)
+                counts.add(details.systems.append(exposed.systems, room: room), subaccount)
+            }
+        }
+    }
+
     func all() -> [RegisteredTunnel] { groups.withLock { $0.values.flatMap { $0.all() } } }
 
     package func allGroups() -> [TunnelGroup] {
@@ -87,14 +118,22 @@ package final class TunnelRegistry: Sendable {
     }
 
     /// Every connector that has been here since the service started.
-    package func status() -> [ServiceStatus.Connector] {
+    ///
+    /// - Parameter limit: systems of one connector that are listed.
+    package func status(systems limit: Int = TunnelRegistry.listedSystems) -> [ServiceStatus.Connector] {
         allGroups().map { group in
-            let details = group.details.withLock { $0 }
             let tunnels = group.count
+            let details = group.details.withLock { details in
+                if tunnels == 0, let since = details.disconnectedSince, since < WallClock.seconds() - Self.memory {
+                    forgetSystems(&details, group.identity)
+                }
+                return details
+            }
+            let listed = details.systems.list.prefix(limit)
             return ServiceStatus.Connector(
                 subaccount: group.identity.subaccount,
                 locationID: group.identity.locationID,
-                state: tunnels > 0 ? "Connected" : "Disconnected",
+                state: tunnels > 0 ? "Connected" : details.isRevoked ? "Revoked" : "Disconnected",
                 tunnels: tunnels,
                 connectedSince: tunnels > 0 ? details.connectedSince : nil,
                 disconnectedSince: tunnels > 0 ? nil : details.disconnectedSince,
@@ -105,13 +144,32 @@ package final class TunnelRegistry: Sendable {
                 startedAt: details.hello?.startedAt,
                 // Of a connector that is away nobody knows.
                 systems: tunnels > 0
-                    ? details.systems
-                    : details.systems.map { system in
+                    ? Array(listed)
+                    : listed.map { system in
                         var system = system
                         system.availability = "unchecked"
                         return system
-                    }
+                    },
+                omittedSystems: details.systems.list.count - listed.count + details.systems.omitted
             )
         }
+    }
+
+    /// The same with what only the tunnels' own loops know: how long they have been silent.
+    package func fullStatus() async -> [ServiceStatus.Connector] {
+        var connectors = status()
+        for index in connectors.indices {
+            let connector = connectors[index]
+            let identity = ConnectorIdentity(subaccount: connector.subaccount, locationID: connector.locationID)
+            for tunnel in group(identity)?.all() ?? [] {
+                let silence = try? await tunnel.eventLoop.submit { tunnel.handler.value.silence }.get()
+                guard let silence = silence ?? nil else { continue }
+                connectors[index].silentSeconds = max(
+                    connectors[index].silentSeconds ?? 0,
+                    Int(silence.nanoseconds / 1_000_000_000)
+                )
+            }
+        }
+        return connectors
     }
 }

@@ -1,31 +1,47 @@
+package import NIOCore
+
 /// Judges whether the peer of a tunnel is still there.
 ///
-/// Any octet received is a sign of life. After `interval` of silence a ping goes out; a peer that lets two pings in a
-/// row pass in silence is dead. Because octets that wait in the socket are read before the judge is asked, a process
-/// that was starved of CPU does not condemn a healthy peer.
+/// Any byte received is a sign of life. A ping goes out each interval: it measures the way, and it asks who is silent. A peer
+/// that is silent for two intervals is dead, not sooner and not later.
 ///
-///     alive ──silence for an interval──▶ pinged(1) ──again──▶ pinged(2) ──again──▶ dead
-///       ▲───────────────any octet──────────┴─────────────────────┘
+///     alive ──an interval──▶ ping ──…──▶ silent for two intervals: dead
+///       ▲──────any byte───────┘
 package struct Keepalive: Sendable {
-    package enum Action: Equatable, Sendable { case none, sendPing, declareDead }
+    package enum Action: Equatable, Sendable {
+        /// And come back after this time.
+        case sendPing(next: TimeAmount)
+        case declareDead
+    }
 
-    package let missesAllowed: Int
-    package private(set) var misses = 0
-    private var hasHeard = true
+    private let interval: TimeAmount
+    private var lastHeard: NIODeadline
+    /// When `passed` was to be called.
+    private var due: NIODeadline
 
-    package init(missesAllowed: Int = 2) { self.missesAllowed = missesAllowed }
+    package init(interval: TimeAmount, now: NIODeadline) {
+        self.interval = interval
+        (lastHeard, due) = (now, now)
+    }
 
-    package mutating func received() { hasHeard = true }
+    package mutating func received(_ now: NIODeadline) { lastHeard = now }
 
-    /// To be called once per interval.
-    package mutating func intervalPassed() -> Action {
-        if hasHeard {
-            hasHeard = false
-            misses = 0
-            return .none
-        }
-        if misses >= missesAllowed { return .declareDead }
-        misses += 1
-        return .sendPing
+    /// Time since the last sign of life.
+    package func silence(_ now: NIODeadline) -> TimeAmount { now - lastHeard }
+
+    /// To be called when the time that it named is over, the first time at once.
+    ///
+    /// - Parameter jitter: 0 to 1; a part of an interval that keeps the pings of many tunnels apart.
+    package mutating func passed(_ now: NIODeadline, jitter: Double) -> Action {
+        // A process that did not run for so long has not listened either, nor asked.
+        if now - due > interval { lastHeard = max(lastHeard, now - interval) }
+        let silence = now - lastHeard
+        let limit = interval * 2
+        guard silence < limit else { return .declareDead }
+        // The bytes that wait in the socket are read before the next call.
+        let apart = TimeAmount.nanoseconds(Int64(Double(interval.nanoseconds / 3) * jitter))
+        let next = min(interval + apart, limit - silence)
+        due = now + next
+        return .sendPing(next: next)
     }
 }

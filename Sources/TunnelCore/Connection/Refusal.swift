@@ -1,20 +1,19 @@
+package import TextFormats
+
 /// An answer that we give ourselves: who failed, in which phase, and what can be done.
 ///
 /// Both ends of the tunnel use it; the status and text are those of SAP's product where it has any.
 package struct Refusal: Error, Sendable {
-    /// Who is at fault.
-    package enum Source: String, Sendable { case client, policy, tunnel, backend, `internal` }
-    /// What was being done when it failed.
-    package enum Phase: String, Sendable {
-        case request, system, resource, upgrade, tunnel, connect, tls, send, responseHead = "response-head"
-        case responseBody = "response-body"
-    }
+    package typealias Source = RefusalSource
+    package typealias Phase = RefusalPhase
 
     package var status: UInt16
     package var source: Source
     package var phase: Phase
-    /// What happened, in a few words; from our own texts, never a client's octets.
+    /// What happened, in a few words; from our own texts, never a client's bytes.
     package var cause: String
+    /// For the log of the side that answers only: names and addresses of the inside.
+    package var detail = ""
     /// The error token of RFC 9209 section 2.3.
     package var proxyStatus: StaticString
     /// The body for the client, plain text.
@@ -38,6 +37,16 @@ package struct Refusal: Error, Sendable {
         self.proxyStatus = proxyStatus
         self.text = text
         self.retryAfter = retryAfter
+    }
+
+    /// What every log line about it says.
+    package var metadata: [String: String] {
+        var result = [
+            "status": "\(status)", "source": source.rawValue, "phase": phase.rawValue, "error": "\(proxyStatus)",
+            "cause": cause,
+        ]
+        if !detail.isEmpty { result["detail"] = detail }
+        return result
     }
 
     /// `Proxy-Status` (RFC 9209): which side, which error, and the details as a string.
@@ -67,33 +76,24 @@ package struct Refusal: Error, Sendable {
         )
     }
 
-    /// For a request that HTTP itself does not allow.
-    package init(_ error: HTTP1Error) {
+    /// For a request that HTTP itself does not allow, or that is larger than allowed here.
+    package init(_ error: HTTP1Error, _ limits: HTTP1Limits) {
+        let limit: String? =
+            switch error {
+            case .startLineTooLong: "\(limits.startLine) bytes, proxy.max-request-line"
+            case .fieldLineTooLong: "\(limits.fieldLine) bytes, proxy.max-header-line"
+            case .headTooLarge: "\(limits.head) bytes, proxy.max-header-size"
+            case .tooManyFields: "\(limits.fields), proxy.max-headers"
+            default: nil
+            }
+        let cause = error.rawValue + (limit.map { " (\($0))" } ?? "")
         self.init(
             status: error.status,
             source: .client,
             phase: .request,
-            cause: error.rawValue,
+            cause: cause,
             proxyStatus: error.status == 405 ? "http_request_denied" : "http_request_error",
-            text: "The request was refused: \(error.rawValue)."
+            text: "The request was refused: \(cause)."
         )
-    }
-}
-
-/// Makes IDs that tie an answer to its log line: unique for years, and nothing to guess from.
-package struct RequestIDGenerator: Sendable {
-    private let prefix: UInt32
-    private var counter: UInt32
-
-    package init(prefix: UInt32 = .random(in: 0 ... .max)) {
-        self.prefix = prefix
-        self.counter = 0
-    }
-
-    /// Sixteen hexadecimal digits.
-    package mutating func next() -> String {
-        counter &+= 1
-        let digits = String(UInt64(prefix) << 32 | UInt64(counter), radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
     }
 }

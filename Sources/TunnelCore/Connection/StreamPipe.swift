@@ -1,7 +1,7 @@
 internal import Glibc
 package import NIOCore
 
-/// Joins a connection and a tunnel stream, octet for octet, in both directions. Each direction ends by itself; a reset on one
+/// Joins a connection and a tunnel stream, byte for byte, in both directions. Each direction ends by itself; a reset on one
 /// side becomes a reset on the other; neither side gets more than the other one takes.
 package final class StreamPipe: ChannelInboundHandler, ChannelOutboundHandler, StreamReceiver, DeadlineObserver {
     package typealias InboundIn = ByteBuffer
@@ -12,9 +12,9 @@ package final class StreamPipe: ChannelInboundHandler, ChannelOutboundHandler, S
     package enum End: Sendable, Equatable { case closed, reset, idle }
 
     package var sweepIndex = -1
-    /// Octets from the connection into the tunnel, and back.
-    package private(set) var octetsIn = 0
-    package private(set) var octetsOut = 0
+    /// Bytes from the connection into the tunnel, and back.
+    package private(set) var bytesIn = 0
+    package private(set) var bytesOut = 0
     /// Called once.
     package var onEnd: ((End) -> Void)?
 
@@ -31,7 +31,7 @@ package final class StreamPipe: ChannelInboundHandler, ChannelOutboundHandler, S
     private var hasUnflushed = false
 
     /// - Parameters:
-    ///   - idle: without an octet in either direction; then both sides are closed.
+    ///   - idle: without an byte in either direction; then both sides are closed.
     package init(_ stream: any TunnelStream, sweeper: DeadlineSweeper, idle: TimeAmount) {
         self.stream = stream
         self.sweeper = sweeper
@@ -54,9 +54,9 @@ package final class StreamPipe: ChannelInboundHandler, ChannelOutboundHandler, S
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard let stream, !isInputClosed else { return }
         let buffer = unwrapInboundIn(data)
-        octetsIn += buffer.readableBytes
+        bytesIn += buffer.readableBytes
         deadline = sweeper.tick + idleTicks
-        buffer.withUnsafeReadableBytes { stream.send(body: $0) }
+        unsafe buffer.withUnsafeReadableBytes { unsafe stream.send(body: $0) }
     }
 
     package func read(context: ChannelHandlerContext) {
@@ -100,8 +100,8 @@ package final class StreamPipe: ChannelInboundHandler, ChannelOutboundHandler, S
     package func streamReceived(body: UnsafeRawBufferPointer) {
         guard let context, !isOutputClosed else { return }
         var buffer = context.channel.allocator.buffer(capacity: body.count)
-        buffer.writeBytes(body)
-        octetsOut += body.count
+        unsafe buffer.writeBytes(body)
+        bytesOut += body.count
         uncredited += body.count
         deadline = sweeper.tick + idleTicks
         hasUnflushed = true
@@ -129,7 +129,7 @@ package final class StreamPipe: ChannelInboundHandler, ChannelOutboundHandler, S
         endWhenWritten(context)
     }
 
-    package func streamFailed(_ failure: StreamFailure) {
+    package func streamFailed(_ failure: StreamError) {
         stream = nil
         end(.reset)
     }

@@ -1,3 +1,4 @@
+package import Cryptography
 package import NIOCore
 
 /// What becomes of a tunnel, for those who opened or accepted it. Calls come on the tunnel's event loop.
@@ -5,7 +6,9 @@ package protocol TunnelHandlerDelegate: AnyObject {
     /// TLS and its checks have passed. Throwing ends the tunnel with that reason.
     func tunnelEstablished(_ tunnel: TunnelHandler, _ tls: TLSEstablished) throws
     /// A request from the service; the connector's side only.
-    func tunnel(_ tunnel: TunnelHandler, accept stream: HTTP2Stream) -> any StreamReceiver
+    ///
+    /// - Returns: nil where it is refused; the service may send it elsewhere.
+    func tunnel(_ tunnel: TunnelHandler, accept stream: HTTP2Stream) -> (any StreamReceiver)?
     /// The peer's first frames are here: both sides have accepted each other.
     func tunnelReady(_ tunnel: TunnelHandler)
     /// The peer wants no new streams.
@@ -31,23 +34,18 @@ package final class TunnelHandler: ChannelInboundHandler {
     package private(set) var eventLoop: any EventLoop
     private let delegate: any TunnelHandlerDelegate
     private let pingInterval: TimeAmount
-    private var keepalive = Keepalive()
+    private var keepalive: Keepalive
     private var context: ChannelHandlerContext?
-    private var isEstablished = false
+    private var machine = StateMachine.connecting
     private var isFlushScheduled = false
-    private var isClosed = false
-    private var closeReason: (any Error)?
-    private var timer: RepeatedTask?
+    private var timer: Scheduled<Void>?
     private var pingCount: UInt64 = 0
     private var pingSent: NIODeadline?
-    private var isReady = false
-    /// The ping whose answer proves that the peer has seen the announcement of our shutdown.
-    private var shutdownPing: UInt64?
     private var drainTimer: Scheduled<Void>?
     /// Made once: a closure per flush would be an allocation per turn.
     private var flushTask: @Sendable () -> Void = {}
 
-    /// Octets handed to TLS and the socket in one go.
+    /// Bytes handed to TLS and the socket in one go.
     private static let flushLimit = 256 << 10
 
     package init(
@@ -60,10 +58,11 @@ package final class TunnelHandler: ChannelInboundHandler {
         self.session = HTTP2Session(role, configuration: configuration)
         self.delegate = delegate
         self.pingInterval = pingInterval
+        self.keepalive = Keepalive(interval: pingInterval, now: .now())
         self.eventLoop = eventLoop
     }
 
-    package var isUsable: Bool { isEstablished && !isClosed && !session.isDraining }
+    package var isUsable: Bool { machine.isOpen && !session.isDraining }
 
     /// Connections stay for long: a quarter of the streams is left to requests.
     package var hasRoomForConnection: Bool { session.streamCount < session.peerMaxConcurrentStreams * 3 / 4 }
@@ -86,11 +85,12 @@ package final class TunnelHandler: ChannelInboundHandler {
         case let tls as TLSEstablished:
             do {
                 try delegate.tunnelEstablished(self, tls)
-                isEstablished = true
-                startTimer(context)
+                machine.established()
+                keepalive = Keepalive(interval: pingInterval, now: .now())
+                startTimer(pingInterval)
                 flush()
             } catch {
-                isEstablished = true
+                machine.established()
                 dismiss(error)
             }
         case ChannelEvent.inputClosed:
@@ -100,24 +100,25 @@ package final class TunnelHandler: ChannelInboundHandler {
         }
     }
 
-    private func startTimer(_ context: ChannelHandlerContext) {
-        let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
-        // A third of jitter keeps the pings of many tunnels apart.
-        timer = context.eventLoop.scheduleRepeatedTask(
-            initialDelay: pingInterval,
-            delay: pingInterval,
-            maximumAllowableJitter: .nanoseconds(pingInterval.nanoseconds / 3),
-            notifying: nil
-        ) { _ in handler.value.intervalPassed() }
+    private func startTimer(_ delay: TimeAmount) {
+        let handler = NIOLoopBound(self, eventLoop: eventLoop)
+        timer = eventLoop.scheduleTask(in: delay) { handler.value.intervalPassed() }
     }
 
     private func intervalPassed() {
-        session.resetControlFrameCount()
-        switch keepalive.intervalPassed() {
-        case .none, .sendPing: sendPing()
+        switch keepalive.passed(.now(), jitter: .random(in: 0...1)) {
+        case .sendPing(let next):
+            sendPing()
+            startTimer(next)
         case .declareDead: close(TunnelError.silent)
         }
-        if !isClosed { delegate.tunnelIntervalPassed(self) }
+        if !machine.isClosed { delegate.tunnelIntervalPassed(self) }
+    }
+
+    /// Time since the peer was heard; nil where that is no news.
+    package var silence: TimeAmount? {
+        let silence = keepalive.silence(.now())
+        return silence.nanoseconds > pingInterval.nanoseconds * 3 / 2 ? silence : nil
     }
 
     private func sendPing() {
@@ -126,19 +127,23 @@ package final class TunnelHandler: ChannelInboundHandler {
         session.ping(pingCount)
     }
 
-    // MARK: Octets
+    // MARK: Bytes
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        keepalive.received()
-        let octets = unwrapInboundIn(data)
+        let now = NIODeadline.now()
+        keepalive.received(now)
+        let bytes = unwrapInboundIn(data)
         do throws(HTTP2Error) {
-            try octets.withUnsafeReadableBytes { (octets) throws(HTTP2Error) in
-                try session.receive(octets, now: .now())
+            try unsafe bytes.withUnsafeReadableBytes { (bytes) throws(HTTP2Error) in
+                try unsafe session.receive(bytes, now: now)
             }
         } catch {
+            // Before the rest of what was read is told to anybody: the peer hears why.
+            if error.code == .flood { return dismiss(error) }
             flush()
             close(error)
         }
+        endIfWanted()
     }
 
     package func channelReadComplete(context: ChannelHandlerContext) {
@@ -146,8 +151,11 @@ package final class TunnelHandler: ChannelInboundHandler {
         closeIfFinished()
     }
 
+    /// After the last stream of a tunnel that drains; or after a GOAWAY that nghttp2 has sent for the peer's fault, when the
+    /// connection has to end (RFC 9113 section 5.4.1).
     private func closeIfFinished() {
-        if session.isDraining, session.isFinished { close(nil) }
+        guard !machine.isEnding, !machine.isClosed, session.isFinished else { return }
+        close(session.isDraining ? nil : HTTP2Error(.protocolViolation, "the peer broke the HTTP/2 protocol"))
     }
 
     package func channelWritabilityChanged(context: ChannelHandlerContext) {
@@ -161,7 +169,7 @@ package final class TunnelHandler: ChannelInboundHandler {
     }
 
     private func scheduleFlush() {
-        guard !isFlushScheduled, !isClosed else { return }
+        guard !isFlushScheduled, !machine.isClosed else { return }
         isFlushScheduled = true
         // Runs after the sockets of this turn, so one write carries what all of them produced.
         eventLoop.execute(flushTask)
@@ -173,7 +181,8 @@ package final class TunnelHandler: ChannelInboundHandler {
     }
 
     private func flush() {
-        guard let context, isEstablished, !isClosed, context.channel.isWritable else { return }
+        guard let context, machine.mayWrite, context.channel.isWritable else { return }
+        defer { endIfWanted() }
         do throws(HTTP2Error) {
             guard let output = try session.produce(limit: Self.flushLimit) else { return closeIfFinished() }
             let isMore = output.readableBytes >= Self.flushLimit
@@ -194,60 +203,61 @@ package final class TunnelHandler: ChannelInboundHandler {
     ///
     /// - Parameter limit: after which the tunnel is cut.
     package func drain(_ reason: String = "", limit: TimeAmount) {
-        guard !isClosed, drainTimer == nil else { return }
+        guard !machine.isClosed, drainTimer == nil else { return }
         let handler = NIOLoopBound(self, eventLoop: eventLoop)
         drainTimer = eventLoop.scheduleTask(in: limit) { handler.value.close(nil) }
         guard !session.isDraining else { return }
-        guard session.role == .server, isEstablished else {
+        switch machine.drains(ping: pingCount + 1, mayAnnounce: session.role == .server) {
+        case .none: break
+        case .announce:
+            session.announceShutdown()
+            sendPing()
+        case .sayGoodbye:
             delegate.tunnelShutdownSeen(self)
-            return session.goAway(reason: reason)
+            session.goAway(reason: reason)
         }
-        session.announceShutdown()
-        sendPing()
-        shutdownPing = pingCount
     }
 
     /// Ends the tunnel and all its streams, and tells the peer why.
     package func dismiss(_ reason: any Error) {
-        guard !isClosed else { return }
-        closeReason = reason
+        guard !machine.isClosed, !machine.isEnding else { return }
         session.goAway(.enhanceYourCalm, reason: "\(reason)")
-        flush()
         close(reason)
     }
 
-    /// Ends the tunnel and all its streams.
+    /// Ends the tunnel and all its streams. Asked for by what a frame has brought, it happens when all that came with the
+    /// frame has been looked at: `HTTP2Session.AtRest`.
     package func close(_ reason: (any Error)?) {
-        guard !isClosed else { return }
-        closeReason = closeReason ?? reason
-        context?.close(promise: nil)
-        ended()
+        machine.wantsEnd(reason)
+        endIfWanted()
     }
 
+    private func endIfWanted() {
+        guard machine.mustEnd, let proof = session.atRest else { return }
+        machine.beginsEnd()
+        // A farewell, if there is one.
+        flush()
+        context?.close(promise: nil)
+        end(proof)
+    }
+
+    /// The channel is gone.
     private func ended() {
-        guard !isClosed else { return }
-        isClosed = true
+        machine.wantsEnd(nil)
+        if let proof = session.atRest { end(proof) }
+    }
+
+    private func end(_ proof: consuming HTTP2Session.AtRest) {
+        guard case .tell(let reason) = machine.closes() else { return }
         timer?.cancel()
         drainTimer?.cancel()
-        session.failAll(.tunnelClosed)
-        delegate.tunnelClosed(self, closeReason)
+        session.failAll(StreamError(endOf: reason), proof)
+        delegate.tunnelClosed(self, reason)
     }
-}
-
-/// Why a tunnel was given up.
-package enum TunnelError: String, Error, Sendable, CustomStringConvertible {
-    case silent = "the peer has not answered two pings in a row"
-    case noIdentity = "the peer's certificate names no subaccount and location ID"
-    case revoked = "the connector's certificate is revoked"
-    case certificateExpired = "the connector's certificate has expired"
-    case superseded = "superseded by a later session of the same connector"
-    case control = "the peer does not keep to the protocol of the control stream"
-
-    package var description: String { rawValue }
 }
 
 extension TunnelHandler: HTTP2SessionDelegate {
-    package func session(_ session: HTTP2Session, accept stream: HTTP2Stream) -> any StreamReceiver {
+    package func session(_ session: HTTP2Session, accept stream: HTTP2Stream) -> (any StreamReceiver)? {
         delegate.tunnel(self, accept: stream)
     }
 
@@ -260,19 +270,26 @@ extension TunnelHandler: HTTP2SessionDelegate {
             session.measured(roundTrip: roundTrip)
             delegate.tunnel(self, measured: roundTrip)
         }
-        guard let shutdownPing, payload >= shutdownPing, !session.isDraining else { return }
+        guard machine.receivedPingAnswer(payload), !session.isDraining else { return }
         delegate.tunnelShutdownSeen(self)
         session.goAway()
     }
 
     package func sessionReceivedSettings(_ session: HTTP2Session) {
-        guard !isReady else { return }
-        isReady = true
+        guard machine.receivedSettings() else { return }
         sendPing()
         delegate.tunnelReady(self)
     }
 
     package func session(_ session: HTTP2Session, receivedGoAway goAway: GoAway) {
         delegate.tunnelDraining(self, goAway)
+    }
+
+    package func sessionPostponesResets(_ session: HTTP2Session) {
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        eventLoop.scheduleTask(in: .milliseconds(250)) {
+            guard !bound.value.machine.isClosed else { return }
+            bound.value.session.timePassed(.now())
+        }
     }
 }

@@ -1,18 +1,19 @@
-/// Decodes a chunked body (RFC 9112 section 7.1), strictly and in whatever pieces it arrives.
+/// Decodes a chunked body (RFC 9112 section 7.1) in whatever pieces it arrives: a request's strictly, a response's with the
+/// blanks after a size and the lone LFs that some servers write.
 ///
 ///     size line ──▶ data ──▶ CRLF ──▶ size line …  "0" ──▶ trailer lines ──▶ empty line: finished
 ///
 /// Chunk extensions are checked and dropped. Trailer fields are handed out as they stand.
 package struct ChunkedDecoder {
-    /// Octets of one size line, with its extensions.
+    /// Bytes of one size line, with its extensions.
     package static let sizeLineLimit = 256
-    /// Octets of all extensions of one body.
+    /// Bytes of all extensions of one body.
     package static let extensionLimit = 16384
-    /// Octets of all trailer lines of one body.
+    /// Bytes of all trailer lines of one body.
     package static let trailerLimit = 8192
 
     package enum Event {
-        /// Octets of the input that are body.
+        /// Bytes of the input that are body.
         case data(Range<Int>)
         /// One trailer field; ranges of `trailerLine`.
         case trailer(name: Range<Int>, value: Range<Int>)
@@ -27,23 +28,28 @@ package struct ChunkedDecoder {
 
     private var state = State.sizeLine
     private var remaining = 0
-    private var extensionOctets = 0
-    private var trailerOctets = 0
+    private var extensionBytes = 0
+    private var trailerBytes = 0
     private var isLineFeedDue = false
     private var isLineComplete = false
     /// The line in progress; reused, so a body costs no allocation after its first chunk.
     package private(set) var trailerLine: [UInt8] = []
-    /// Octets of the input used so far, counted from where `next` was first called with this input.
+    /// Bytes of the input used so far, counted from where `next` was first called with this input.
     package var consumed = 0
+    private let kind: HTTP1HeadParser.Kind
+    /// The sender does not write chunks exactly as RFC 9112 wants them. Responses only.
+    package private(set) var isLenient = false
 
-    package init() {}
+    package init(_ kind: HTTP1HeadParser.Kind) { self.kind = kind }
 
     /// Takes the next step through `input`, from `consumed` on. Set `consumed` to zero with each new input.
     package mutating func next(_ input: UnsafeRawBufferPointer) throws(HTTP1Error) -> Event {
         while true {
             switch state {
             case .sizeLine:
-                guard try readLine(input, limit: Self.sizeLineLimit, error: .invalidChunkSize) else { return .needMore }
+                guard try unsafe readLine(input, limit: Self.sizeLineLimit, error: .invalidChunkSize) else {
+                    return .needMore
+                }
                 remaining = try chunkSize()
                 trailerLine.removeAll(keepingCapacity: true)
                 state = remaining == 0 ? .trailers : .data
@@ -57,22 +63,28 @@ package struct ChunkedDecoder {
                 return .data(range)
             case .dataEnd:
                 guard consumed < input.count else { return .needMore }
-                let expected = isLineFeedDue ? Octets.lf : Octets.cr
-                guard input[consumed] == expected else { throw .missingChunkEnd }
+                switch unsafe input[consumed] {
+                case Bytes.cr where !isLineFeedDue: isLineFeedDue = true
+                case Bytes.lf where isLineFeedDue || kind == .response:
+                    if !isLineFeedDue { isLenient = true }
+                    isLineFeedDue = false
+                    state = .sizeLine
+                default: throw .missingChunkEnd
+                }
                 consumed += 1
-                if isLineFeedDue { state = .sizeLine }
-                isLineFeedDue.toggle()
             case .trailers:
                 if isLineComplete { trailerLine.removeAll(keepingCapacity: true) }
                 isLineComplete = false
-                guard try readLine(input, limit: Self.trailerLimit, error: .trailersTooLarge) else { return .needMore }
+                guard try unsafe readLine(input, limit: Self.trailerLimit, error: .trailersTooLarge) else {
+                    return .needMore
+                }
                 isLineComplete = true
                 guard !trailerLine.isEmpty else {
                     state = .finished
                     return .finished
                 }
-                trailerOctets += trailerLine.count
-                guard trailerOctets <= Self.trailerLimit else { throw .trailersTooLarge }
+                trailerBytes += trailerLine.count
+                guard trailerBytes <= Self.trailerLimit else { throw .trailersTooLarge }
                 return try trailerField()
             case .finished:
                 return .finished
@@ -81,19 +93,19 @@ package struct ChunkedDecoder {
     }
 
     private func trailerField() throws(HTTP1Error) -> Event {
-        guard trailerLine[0] != Octets.space, trailerLine[0] != Octets.tab else { throw .foldedField }
-        guard let colon = trailerLine.firstIndex(of: Octets.colon), colon > 0,
-            trailerLine[..<colon].allSatisfy(Octets.isToken)
+        guard trailerLine[0] != Bytes.space, trailerLine[0] != Bytes.tab else { throw .foldedField }
+        guard let colon = trailerLine.firstIndex(of: Bytes.colon), colon > 0,
+            trailerLine[..<colon].allSatisfy(Bytes.isToken)
         else { throw .invalidFieldName }
-        guard trailerLine[colon...].allSatisfy(Octets.isFieldValue) else { throw .invalidFieldValue }
+        guard trailerLine[colon...].allSatisfy(Bytes.isFieldValue) else { throw .invalidFieldValue }
         var start = colon + 1
         var end = trailerLine.count
-        while start < end, trailerLine[start] == Octets.space || trailerLine[start] == Octets.tab { start += 1 }
-        while end > start, trailerLine[end - 1] == Octets.space || trailerLine[end - 1] == Octets.tab { end -= 1 }
+        while start < end, trailerLine[start] == Bytes.space || trailerLine[start] == Bytes.tab { start += 1 }
+        while end > start, trailerLine[end - 1] == Bytes.space || trailerLine[end - 1] == Bytes.tab { end -= 1 }
         return .trailer(name: 0..<colon, value: start..<end)
     }
 
-    /// Collects octets up to CRLF into `trailerLine`.
+    /// Collects bytes up to CRLF into `trailerLine`.
     ///
     /// - Returns: whether the line is complete.
     private mutating func readLine(
@@ -102,19 +114,22 @@ package struct ChunkedDecoder {
         error: HTTP1Error
     ) throws(HTTP1Error) -> Bool {
         while consumed < input.count {
-            let octet = input[consumed]
+            let byte = unsafe input[consumed]
             consumed += 1
             if isLineFeedDue {
-                guard octet == Octets.lf else { throw .bareCarriageReturn }
+                guard byte == Bytes.lf else { throw .bareCarriageReturn }
                 isLineFeedDue = false
                 return true
             }
-            switch octet {
-            case Octets.cr: isLineFeedDue = true
-            case Octets.lf: throw .bareLineFeed
+            switch byte {
+            case Bytes.cr: isLineFeedDue = true
+            case Bytes.lf:
+                guard kind == .response else { throw .bareLineFeed }
+                isLenient = true
+                return true
             default:
                 guard trailerLine.count < limit else { throw error }
-                trailerLine.append(octet)
+                trailerLine.append(byte)
             }
         }
         return false
@@ -129,10 +144,19 @@ package struct ChunkedDecoder {
             index += 1
         }
         guard index > 0, index <= 16 else { throw .invalidChunkSize }
+        if kind == .response {
+            while let last = trailerLine.last, last == Bytes.space || last == Bytes.tab {
+                trailerLine.removeLast()
+                isLenient = true
+            }
+            let blanks = trailerLine[index...].prefix { $0 == Bytes.space || $0 == Bytes.tab }.count
+            if blanks > 0 { isLenient = true }
+            index += blanks
+        }
         if index < trailerLine.count {
             guard trailerLine[index] == UInt8(ascii: ";") else { throw .invalidChunkSize }
-            extensionOctets += trailerLine.count - index
-            guard extensionOctets <= Self.extensionLimit else { throw .chunkExtensionTooLong }
+            extensionBytes += trailerLine.count - index
+            guard extensionBytes <= Self.extensionLimit else { throw .chunkExtensionTooLong }
             guard areExtensions(trailerLine[index...]) else { throw .invalidChunkSize }
         }
         return value
@@ -143,7 +167,7 @@ package struct ChunkedDecoder {
         var rest = text
         while !rest.isEmpty {
             guard rest.removeFirst() == UInt8(ascii: ";") else { return false }
-            let name = rest.prefix(while: Octets.isToken)
+            let name = rest.prefix(while: Bytes.isToken)
             guard !name.isEmpty else { return false }
             rest = rest.dropFirst(name.count)
             guard rest.first == UInt8(ascii: "=") else { continue }
@@ -152,7 +176,7 @@ package struct ChunkedDecoder {
                 guard let end = endOfQuotedString(rest) else { return false }
                 rest = rest[end...]
             } else {
-                let value = rest.prefix(while: Octets.isToken)
+                let value = rest.prefix(while: Bytes.isToken)
                 guard !value.isEmpty else { return false }
                 rest = rest.dropFirst(value.count)
             }
@@ -163,18 +187,18 @@ package struct ChunkedDecoder {
     private func endOfQuotedString(_ text: ArraySlice<UInt8>) -> Int? {
         var index = text.startIndex + 1
         while index < text.endIndex {
-            guard Octets.isFieldValue(text[index]) else { return nil }
+            guard Bytes.isFieldValue(text[index]) else { return nil }
             if text[index] == UInt8(ascii: "\"") { return index + 1 }
             index += text[index] == UInt8(ascii: "\\") ? 2 : 1
         }
         return nil
     }
 
-    private func hexDigit(_ octet: UInt8) -> Int? {
-        switch octet {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): Int(octet - UInt8(ascii: "0"))
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): Int(octet - UInt8(ascii: "a")) + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): Int(octet - UInt8(ascii: "A")) + 10
+    private func hexDigit(_ byte: UInt8) -> Int? {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): Int(byte - UInt8(ascii: "0"))
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): Int(byte - UInt8(ascii: "a")) + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): Int(byte - UInt8(ascii: "A")) + 10
         default: nil
         }
     }

@@ -5,7 +5,7 @@ package enum HTTP1Error: String, Error, Sendable, CaseIterable {
     case tooManyEmptyLines = "empty lines stand before the start line"
     case invalidStartLine = "the start line is malformed"
     case invalidMethod = "the method is not a token"
-    case methodTooLong = "the method is longer than 32 octets"
+    case methodTooLong = "the method is longer than 32 bytes"
     case unsupportedMethod = "the method is not one that is forwarded"
     case invalidVersion = "the protocol version is malformed"
     case unsupportedVersion = "the protocol version is neither HTTP/1.0 nor HTTP/1.1"
@@ -33,6 +33,16 @@ package enum HTTP1Error: String, Error, Sendable, CaseIterable {
     case trailersTooLarge = "the trailer section is larger than allowed"
     case invalidStatus = "the status code is not a number from 100 to 599"
     case unsupportedExpectation = "the expectation is not 100-continue"
+
+    /// Whether a limit of ours was met, rather than a rule of HTTP broken.
+    package var isLimit: Bool {
+        switch self {
+        case .startLineTooLong, .fieldLineTooLong, .headTooLarge, .tooManyFields, .chunkExtensionTooLong,
+            .trailersTooLarge, .methodTooLong:
+            true
+        default: false
+        }
+    }
 
     /// The status a client gets for it (RFC 9110 section 15.5).
     package var status: UInt16 {

@@ -1,6 +1,6 @@
-/// What one HTTP/1.1 head may hold. All sizes in octets.
+/// What one HTTP/1.1 head may hold. All sizes in bytes.
 package struct HTTP1Limits: Sendable, Equatable {
-    /// SAP's connectivity service takes lines of up to 8192 octets.
+    /// SAP's connectivity service takes lines of up to 8192 bytes.
     package var startLine: Int
     package var fieldLine: Int
     package var head: Int

@@ -1,21 +1,21 @@
 internal import NIOCore
 
-/// Body octets on their way into frames, in order. One buffer, the normal case, needs no further memory.
+/// Body bytes on their way into frames, in order. One buffer, the normal case, needs no further memory.
 struct BufferQueue {
     private var first: ByteBuffer?
     private var others: [ByteBuffer] = []
 
     /// Small pieces share a buffer; a large one gets its own, in one copy.
-    mutating func append(copying octets: UnsafeRawBufferPointer, _ session: HTTP2Session) {
-        if others.isEmpty, first != nil, first!.writableBytes >= octets.count {
-            first!.writeBytes(octets)
-        } else if let last = others.last, last.writableBytes >= octets.count {
-            others[others.count - 1].writeBytes(octets)
+    mutating func append(copying bytes: UnsafeRawBufferPointer, _ session: HTTP2Session) {
+        if others.isEmpty, first != nil, first!.writableBytes >= bytes.count {
+            unsafe first!.writeBytes(bytes)
+        } else if let last = others.last, last.writableBytes >= bytes.count {
+            unsafe others[others.count - 1].writeBytes(bytes)
         } else {
             var buffer =
-                octets.count <= HTTP2Session.smallBuffer
-                ? session.smallBuffer() : session.allocator.buffer(capacity: octets.count)
-            buffer.writeBytes(octets)
+                bytes.count <= HTTP2Session.smallBuffer
+                ? session.smallBuffer() : session.allocator.buffer(capacity: bytes.count)
+            unsafe buffer.writeBytes(bytes)
             append(buffer)
         }
     }
@@ -24,14 +24,14 @@ struct BufferQueue {
         if first == nil { first = buffer } else { others.append(buffer) }
     }
 
-    /// - Precondition: the queue holds at least `octets`.
-    mutating func move(_ octets: Int, into output: inout ByteBuffer, _ session: HTTP2Session) {
-        var rest = octets
+    /// - Precondition: the queue holds at least `bytes`.
+    mutating func move(_ bytes: Int, into output: inout ByteBuffer, _ session: HTTP2Session) {
+        var rest = bytes
         while rest > 0 {
             let available = first!.readableBytes
             let count = min(available, rest)
-            first!.readWithUnsafeReadableBytes { bytes in
-                output.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[..<count]))
+            unsafe first!.readWithUnsafeReadableBytes { bytes in
+                unsafe output.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[..<count]))
                 return count
             }
             rest -= count

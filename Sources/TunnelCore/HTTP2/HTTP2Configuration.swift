@@ -5,21 +5,23 @@
 package struct HTTP2Configuration: Sendable, Equatable {
     /// Streams the peer may have open at once (RFC 9113 section 5.1.2).
     package var maxConcurrentStreams: Int
-    /// Octets a stream may have in flight towards us before its consumer has taken any: 65,535 to `maxStreamWindow`.
+    /// Bytes a stream may have in flight towards us before its consumer has taken any: 65,535 to `maxStreamWindow`.
     package var streamWindow: Int
-    /// Octets up to which the window of a stream grows whose consumer keeps up.
+    /// Bytes up to which the window of a stream grows whose consumer keeps up.
     package var maxStreamWindow: Int
-    /// Octets that all windows of a session may grow by together.
+    /// Bytes that all windows of a session may grow by together.
     package var windowBudget: Int
-    /// Octets of one DATA frame: 16,384 to 16,777,215 (RFC 9113 section 4.2).
+    /// Bytes of one DATA frame: 16,384 to 16,777,215 (RFC 9113 section 4.2).
     package var maxFrameSize: Int
-    /// Octets of all fields of one message, counted as in RFC 9113 section 6.5.2.
+    /// Bytes of all fields of one message, counted as in RFC 9113 section 6.5.2.
     package var headerListSize: Int
     /// Fields of one message.
     package var fields: Int
-    /// Control frames (PING, SETTINGS, PRIORITY, WINDOW_UPDATE without DATA, empty DATA, unknown ones) in 30 seconds.
-    package var controlFrames: Int
-    /// Octets queued on one stream after which its producer is asked to pause.
+    /// Units of cost that a peer's frames may save up; a quarter of it comes back each second (`FrameBudget`).
+    package var frameBudget: Int
+    /// Interim responses (1xx) to one request.
+    package var interimResponses: Int
+    /// Bytes queued on one stream after which its producer is asked to pause.
     package var sendBuffer: Int
 
     package init(
@@ -28,9 +30,10 @@ package struct HTTP2Configuration: Sendable, Equatable {
         maxStreamWindow: Int = 4 << 20,
         windowBudget: Int = 16 << 20,
         maxFrameSize: Int = 32 << 10,
-        headerListSize: Int = 80 << 10,
-        fields: Int = 128,
-        controlFrames: Int = 2000,
+        headerListSize: Int = 160 << 10,
+        fields: Int = 2048,
+        frameBudget: Int = 16384,
+        interimResponses: Int = 16,
         sendBuffer: Int = 128 << 10
     ) {
         self.maxConcurrentStreams = maxConcurrentStreams
@@ -40,7 +43,8 @@ package struct HTTP2Configuration: Sendable, Equatable {
         self.maxFrameSize = maxFrameSize
         self.headerListSize = headerListSize
         self.fields = fields
-        self.controlFrames = controlFrames
+        self.frameBudget = frameBudget
+        self.interimResponses = interimResponses
         self.sendBuffer = sendBuffer
     }
 

@@ -3,7 +3,7 @@ package struct HTTP2Error: Error, Equatable, CustomStringConvertible {
     package enum Code: String, Sendable {
         /// The peer broke RFC 9113 in a way that ends the connection.
         case protocolViolation
-        /// The peer sent more control frames than `HTTP2Configuration.controlFrames` in half a minute.
+        /// The peer's frames cost more than `HTTP2Configuration.frameBudget`.
         case flood
         /// nghttp2 is out of memory or was used wrongly.
         case `internal`
@@ -32,4 +32,19 @@ package enum HTTP2ErrorCode: UInt32, Sendable {
     /// The connection behind a CONNECT stream broke.
     case connectError = 0xA
     case enhanceYourCalm = 0xB
+}
+
+/// Why a tunnel was given up.
+package enum TunnelError: String, Error, Sendable, CustomStringConvertible {
+    case silent = "the peer has not answered two pings in a row"
+    case noIdentity = "the peer's certificate names no subaccount and location ID"
+    case revoked = "the connector's certificate is revoked"
+    case certificateExpired = "the connector's certificate has expired"
+    case superseded = "superseded by a later session of the same connector"
+    case control = "the peer does not keep to the protocol of the control stream"
+    case tooManyTunnels = "the connector has as many tunnels as one may have"
+    case flooded = "a tunnel of this connector was closed for a flood of frames a moment ago"
+    case noMemory = "the service is short of memory"
+
+    package var description: String { rawValue }
 }

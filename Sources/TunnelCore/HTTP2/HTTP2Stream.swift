@@ -9,23 +9,23 @@ package final class HTTP2Stream: TunnelStream {
     /// Carries a connection instead of a request and its response: each direction ends by itself (RFC 9113 section 8.5).
     package var isTunnel = false
     /// Whether the peer has sent its END_STREAM.
-    package internal(set) var isRemoteEnded = false
+    package var isRemoteEnded: Bool { machine.isRemoteEnded }
     /// Whether our END_STREAM is queued or sent.
-    package internal(set) var isLocalEnded = false
-    package internal(set) var isClosed = false
+    package var isLocalEnded: Bool { machine.isLocalEnded }
+    package var isClosed: Bool { machine.isClosed }
+    /// Whether a final response head is queued or sent; for the service, the request.
+    package var hasSentHead: Bool { machine.hasSentHead }
 
+    var machine = StateMachine()
     let session: HTTP2Session
     var slot = 0
-    /// Whether a final response head is queued or sent; for the service, the request.
-    package internal(set) var hasSentHead = false
-    var hasReceivedHead = false
+    /// It is told of the end of this batch.
     var isTouched = false
+    /// nghttp2 does not ask for its body before `resume`.
     var isDeferred = false
-    var isEndQueued = false
-    /// What is queued shall go out and then a reset.
-    var isAborting = false
+    var interimCount = 0
     var trailers: FieldBlock?
-    // Receive side: octets delivered and not yet credited, and what the window has grown to.
+    // Receive side: bytes delivered and not yet credited, and what the window has grown to.
     var uncredited = 0
     var window: Int
     var receivedSinceGrowth = 0
@@ -41,7 +41,7 @@ package final class HTTP2Stream: TunnelStream {
     package private(set) var unsent: Unsent?
     private var hasDequeued = false
     private var queue = BufferQueue()
-    package private(set) var queuedOctets = 0
+    package private(set) var queuedBytes = 0
     private var wasCongested = false
 
     init(session: HTTP2Session) {
@@ -49,45 +49,41 @@ package final class HTTP2Stream: TunnelStream {
         self.window = session.configuration.streamWindow
     }
 
-    package var isCongested: Bool { queuedOctets >= session.configuration.sendBuffer }
+    package var isCongested: Bool { queuedBytes >= session.configuration.sendBuffer }
 
     // MARK: Sending
 
     package func send(head fields: FieldBlock, isEnd: Bool) {
-        guard !isClosed, !isLocalEnded, !hasSentHead else { return }
-        hasSentHead = true
-        isLocalEnded = isEnd
+        guard machine.sendsHead(isEnd: isEnd) else { return }
         session.submitResponse(self, fields, isEnd: isEnd)
     }
 
     package func send(interim fields: FieldBlock) {
-        guard !isClosed, !hasSentHead else { return }
+        guard machine.maySendInterim else { return }
         session.submitInterim(self, fields)
     }
 
     package func send(body: UnsafeRawBufferPointer) {
-        guard !isClosed, !isLocalEnded, !body.isEmpty else { return }
-        queue.append(copying: body, session)
+        guard machine.maySendBody, unsafe !body.isEmpty else { return }
+        unsafe queue.append(copying: body, session)
         enqueued(body.count)
     }
 
     /// Queues a buffer as it is, without copying it.
     package func send(body: ByteBuffer) {
-        guard !isClosed, !isLocalEnded, body.readableBytes > 0 else { return }
+        guard machine.maySendBody, body.readableBytes > 0 else { return }
         queue.append(body)
         enqueued(body.readableBytes)
     }
 
-    private func enqueued(_ octets: Int) {
-        queuedOctets += octets
+    private func enqueued(_ bytes: Int) {
+        queuedBytes += bytes
         if isCongested { wasCongested = true }
         session.resume(self)
     }
 
     package func finish(trailers: FieldBlock?) {
-        guard !isClosed, !isLocalEnded else { return }
-        isLocalEnded = true
-        isEndQueued = true
+        guard machine.finishes() else { return }
         self.trailers = trailers?.copy()
         session.resume(self)
     }
@@ -95,31 +91,29 @@ package final class HTTP2Stream: TunnelStream {
     package func cancel(_ code: HTTP2ErrorCode) {
         receiver = nil
         guard !isClosed else { return }
-        session.reset(self, code)
+        session.giveUp(self, code)
     }
 
     /// Ends a body that cannot be completed: what is queued goes out, then a reset tells the peer that more was to come.
     package func abort() {
         receiver = nil
-        guard !isClosed, !isLocalEnded else { return }
-        isLocalEnded = true
-        isAborting = true
+        guard machine.aborts() else { return }
         session.resume(self)
     }
 
-    package func returnCredit(_ octets: Int) {
-        guard octets > 0 else { return }
-        session.returnCredit(octets, of: self)
+    package func returnCredit(_ bytes: Int) {
+        guard bytes > 0 else { return }
+        session.returnCredit(bytes, of: self)
     }
 
     // MARK: Called by the session while it writes frames
 
-    /// Moves `octets` from the queue to `output`.
-    func dequeue(_ octets: Int, into output: inout ByteBuffer) {
+    /// Moves `bytes` from the queue to `output`.
+    func dequeue(_ bytes: Int, into output: inout ByteBuffer) {
         hasDequeued = true
-        queue.move(octets, into: &output, session)
-        queuedOctets -= octets
-        if wasCongested, queuedOctets <= session.configuration.sendBuffer / 2 {
+        queue.move(bytes, into: &output, session)
+        queuedBytes -= bytes
+        if wasCongested, queuedBytes <= session.configuration.sendBuffer / 2 {
             wasCongested = false
             session.becameWritable(self)
         }
@@ -128,7 +122,7 @@ package final class HTTP2Stream: TunnelStream {
     /// Called when the peer has refused the stream.
     func keepUnsent() {
         guard !hasDequeued else { return }
-        unsent = Unsent(body: queue.all, isFinished: isEndQueued, trailers: trailers)
+        unsent = Unsent(body: queue.all, isFinished: machine.isEndQueued, trailers: trailers)
     }
 
     /// Whether the request has gone out, so that the peer knows of it.
@@ -136,6 +130,6 @@ package final class HTTP2Stream: TunnelStream {
 
     func discardQueue() {
         queue.removeAll()
-        queuedOctets = 0
+        queuedBytes = 0
     }
 }

@@ -10,7 +10,7 @@ package protocol StreamReceiver: AnyObject {
     /// The peer is done; `trailers` is nil where there are none.
     func streamReceivedEnd(trailers: FieldBlock?)
     /// The stream is gone: reset by the peer, or with its tunnel. Not called after a complete exchange.
-    func streamFailed(_ failure: StreamFailure)
+    func streamFailed(_ failure: StreamError)
     /// What was queued has gone out; a producer that was asked to pause may go on.
     func streamBecameWritable()
     /// All that one read from the tunnel had for this stream has been delivered: the time to write it on at once.
@@ -18,28 +18,43 @@ package protocol StreamReceiver: AnyObject {
 }
 
 /// Why a stream ended before its time.
-package enum StreamFailure: Error, Equatable, Sendable {
+package enum StreamError: Error, Equatable, Sendable {
     /// The peer says that it did not process the request; it may be sent again (RFC 9113 section 8.7).
     case refused
     /// The peer reset the stream, with this error code.
     case reset(UInt32)
+    /// The peer sent more interim responses than `HTTP2Configuration.interimResponses`.
+    case tooManyInterimResponses
     /// The tunnel closed.
     case tunnelClosed
+    /// The tunnel closed, because its peer broke HTTP/2.
+    case tunnelBroken
+    /// The tunnel was given up, because its peer was silent.
+    case tunnelSilent
+
+    /// What the end of a tunnel means for its streams.
+    init(endOf reason: (any Error)?) {
+        switch reason {
+        case let error as HTTP2Error where error.code == .protocolViolation: self = .tunnelBroken
+        case let error as TunnelError where error == .silent: self = .tunnelSilent
+        default: self = .tunnelClosed
+        }
+    }
 }
 
 /// What an owner does with its stream. Implemented by `HTTP2Stream`, and by a relay where the tunnel lives on another
 /// event loop.
 package protocol TunnelStream: AnyObject {
-    /// Octets queued and not yet taken by the tunnel.
-    var queuedOctets: Int { get }
+    /// Bytes queued and not yet taken by the tunnel.
+    var queuedBytes: Int { get }
     /// Whether the producer should pause until `StreamReceiver.streamBecameWritable`.
     var isCongested: Bool { get }
     func send(head fields: FieldBlock, isEnd: Bool)
     func send(interim fields: FieldBlock)
     func send(body: UnsafeRawBufferPointer)
     func finish(trailers: FieldBlock?)
-    /// Gives back credit for octets of body whose consumer has taken them.
-    func returnCredit(_ octets: Int)
+    /// Gives back credit for bytes of body whose consumer has taken them.
+    func returnCredit(_ bytes: Int)
     /// Gives up on the stream; no further calls to the receiver follow.
     func cancel(_ code: HTTP2ErrorCode)
 }

@@ -1,0 +1,141 @@
+internal import ControlProtocol
+internal import Cryptography
+internal import HostSystem
+internal import Logging
+internal import Networking
+internal import Synchronization
+internal import Telemetry
+
+/// Renews a connector's certificate over its tunnel at two thirds of its life. The key stays the same, so that only one
+/// file changes and no moment exists in which certificate and key do not belong together.
+final class CertificateRenewal: Sendable {
+    private struct State {
+        var waiting: CheckedContinuation<ControlMessage, Never>?
+        var warned = 0
+    }
+
+    private let state = Mutex(State())
+
+    /// Between two looks at the files.
+    private static let pace = Duration.seconds(5)
+    /// An answer that does not come.
+    private static let answerLimit = Duration.seconds(30)
+
+    func received(_ message: ControlMessage) {
+        guard message.certificate != nil || message.certificateRefused != nil else { return }
+        state.withLock { state in
+            defer { state.waiting = nil }
+            return state.waiting
+        }?.resume(returning: message)
+    }
+
+    /// Runs until its task is cancelled.
+    func run(for connector: Connector) async {
+        while !Task.isCancelled {
+            connector.noticeNewFiles()
+            guard let certificate = try? CertificateDetails(.file(connector.configuration.tunnel.certificate)) else {
+                try? await Task.sleep(for: Self.pace)
+                continue
+            }
+            warn(certificate, connector)
+            let now = WallClock.seconds()
+            let due = certificate.notBefore + (certificate.notAfter - certificate.notBefore) * 2 / 3
+            if now >= due, connector.configuration.tunnel.renews, connector.state.connectedTunnels > 0 {
+                let isRenewed = await renew(connector, answerLimit(certificate, now))
+                // What is refused today is asked again; a short life leaves less time for that.
+                if !isRenewed {
+                    let left = max(certificate.notAfter - now, 0)
+                    try? await Task.sleep(for: .seconds(max(1, min(3600, left / 10))))
+                }
+            } else {
+                try? await Task.sleep(for: min(Self.pace, .seconds(max(1, due - now))))
+            }
+        }
+    }
+
+    /// Thirty days, seven days and one day before the end, or at nine tenths of a short life.
+    private func warn(_ certificate: CertificateDetails, _ connector: Connector) {
+        let left = certificate.notAfter - WallClock.seconds()
+        let life = certificate.notAfter - certificate.notBefore
+        let steps = [30, 7, 1].map { $0 * 86400 }.filter { $0 < life / 2 } + [life / 10]
+        let passed = steps.count { left < $0 }
+        let isNews = state.withLock { state in
+            defer { state.warned = passed }
+            return passed > state.warned
+        }
+        guard isNews else { return }
+        let text: Logger.Message =
+            left > 0 ? "the tunnel's certificate ends soon" : "the tunnel's certificate has ended"
+        connector.log(.warning, text, ["ends": "\(WallClock.text(certificate.notAfter))"])
+    }
+
+    /// Short lives leave less time to wait for an answer.
+    private func answerLimit(_ certificate: CertificateDetails, _ now: Int) -> Duration {
+        min(Self.answerLimit, .seconds(max(2, (certificate.notAfter - now) / 2)))
+    }
+
+    private func renew(_ connector: Connector, _ limit: Duration) async -> Bool {
+        do {
+            let tunnel = connector.configuration.tunnel
+            let key = try SigningKey(.file(tunnel.privateKey))
+            let request = ControlMessage(certificateRequest: try key.certificateRequest())
+            let answer = await ask(request, connector, limit)
+            guard let pem = answer.certificate else {
+                throw EnrolError(answer.certificateRefused ?? "the service did not answer")
+            }
+            let certificate = try CertificateDetails(.pem(pem))
+            guard certificate.connector == connector.configuration.identity else {
+                throw EnrolError("the new certificate is not for this connector")
+            }
+            var tls = connector.configuration.tunnelTLS
+            tls.certificateChain = .pem(pem)
+            _ = try TLSContext(tls)
+            try AtomicFile.write(pem, to: tunnel.certificate, mode: 0o644)
+            connector.log(.notice, "certificate renewed", ["ends": "\(WallClock.text(certificate.notAfter))"])
+            connector.recordChange(
+                .certificateIssued,
+                "Own certificate renewed until \(WallClock.text(certificate.notAfter))"
+            )
+            try connector.certificateRenewed()
+            return true
+        } catch {
+            if Task.isCancelled { return false }
+            connector.log(.error, "certificate not renewed", ["cause": "\(error)"])
+            return false
+        }
+    }
+
+    /// - Returns: an empty message where none came.
+    private func ask(_ request: ControlMessage, _ connector: Connector, _ limit: Duration) async -> ControlMessage {
+        await withTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { [self] in
+                await Wakeup().wait(upTo: limit)
+                guard !Task.isCancelled else { return }
+                received(ControlMessage(certificateRefused: "the service did not answer within \(limit)"))
+            }
+            defer { tasks.cancelAll() }
+            return await answer(request, connector)
+        }
+    }
+
+    private func answer(_ request: ControlMessage, _ connector: Connector) async -> ControlMessage {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                state.withLock { $0.waiting = continuation }
+                // One tunnel is enough.
+                guard !Task.isCancelled, let tunnel = connector.state.live().first(where: { $0.hasControl }) else {
+                    return received(ControlMessage(certificateRefused: "the service has no control stream"))
+                }
+                tunnel.send(request)
+            }
+        } onCancel: {
+            received(ControlMessage(certificateRefused: "the connector is stopping"))
+        }
+    }
+}
+
+/// What went wrong between a connector and the authority.
+package struct EnrolError: Error, CustomStringConvertible {
+    package var description: String
+    package init(_ description: String) { self.description = description }
+}

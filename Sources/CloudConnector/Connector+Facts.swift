@@ -1,0 +1,93 @@
+internal import AccessPolicy
+package import AdminProtocol
+internal import AvailabilityCheck
+internal import ControlProtocol
+internal import Cryptography
+internal import Logging
+package import NIOCore
+internal import Synchronization
+internal import Telemetry
+internal import TunnelCore
+
+/// What a connector tells of itself: to the service, to `status`, to metrics.
+extension Connector {
+    func broadcast(_ message: ControlMessage) {
+        for tunnel in state.live() { tunnel.send(message) }
+    }
+
+    func exposedMessages() -> [ControlMessage] {
+        let systems = current.withLock { $0.snapshot.policy.systems }
+        let exposed = systems.map { system in
+            ExposedSystem(
+                host: system.virtualAddress,
+                protocol: system.protocol.rawValue,
+                type: system.backEndType.rawValue,
+                description: system.description,
+                hasResources: system.hasActiveResource,
+                availability: checker.availability(of: system).summary
+            )
+        }
+        guard !exposed.isEmpty else { return [ControlMessage(exposed: .init(isFirst: true, systems: []))] }
+        return stride(from: 0, to: exposed.count, by: ControlStream.systemsPerMessage).map { start in
+            let part = exposed[start..<min(start + ControlStream.systemsPerMessage, exposed.count)]
+            return ControlMessage(exposed: .init(isFirst: start == 0, systems: Array(part)))
+        }
+    }
+
+    package func status() async -> ConnectorStatus.Connector {
+        let (configuration, policy) = current.withLock { ($0.configuration, $0.snapshot.policy) }
+        var tunnels: [ConnectorStatus.Tunnel] = []
+        for tunnel in state.live() {
+            tunnels.append(
+                ConnectorStatus.Tunnel(
+                    service: tunnel.target.name,
+                    connectedSince: tunnel.connectedSince,
+                    streams: await tunnel.streamCount(),
+                    roundTripMilliseconds: tunnel.roundTrip.map { Double($0.nanoseconds / 1000) / 1000 },
+                    silentSeconds: await tunnel.silence().map { Int($0.nanoseconds / 1_000_000_000) }
+                )
+            )
+        }
+        let failures = state.failures
+        return ConnectorStatus.Connector(
+            subaccount: configuration.subaccount,
+            locationID: configuration.locationID,
+            file: configuration.file,
+            service: configuration.dialer.service,
+            state: !tunnels.isEmpty ? "Connected" : failures.isEmpty ? "Disconnected" : "ConnectFailure",
+            tunnels: tunnels,
+            failures: failures,
+            certificateExpires: certificateExpires,
+            systems: policy.systems.map { ConnectorStatus.System($0, checker) }
+        )
+    }
+
+    /// Seconds since 1970.
+    package var certificateExpires: Int? {
+        try? CertificateDetails(.file(configuration.tunnel.certificate)).notAfter
+    }
+
+    /// The last requests, the latest first.
+    package func recentRequests() async -> [RecentRequest] {
+        let (subaccount, locationID) = current.withLock { ($0.configuration.subaccount, $0.configuration.locationID) }
+        let lists = (try? await loops.map { $0.recent.all(subaccount, locationID) }) ?? []
+        return Array(lists.flatMap { $0 }.sorted { $0.time > $1.time }.prefix(RecentForwards.limit))
+    }
+
+    func metrics() async throws -> [SystemMetrics.Snapshot] {
+        try await loops.map(\.snapshot).flatMap { $0 }
+    }
+
+    var idleConnections: Int {
+        get async throws { try await loops.map(\.idleCount).reduce(0, +) }
+    }
+
+    func log(_ level: Logger.Level, _ message: Logger.Message, _ metadata: Logger.Metadata) {
+        logger.log(level: level, message, metadata: metadata)
+    }
+
+    func recordChange(_ category: AuditCategory, _ text: String) { audit.record(category, text) }
+
+    /// Of the traffic, for the watchdog.
+    package var allEventLoops: [any EventLoop] { eventLoops }
+}

@@ -1,0 +1,282 @@
+internal import AccessPolicy
+internal import AdminProtocol
+package import AvailabilityCheck
+internal import ControlProtocol
+internal import Cryptography
+internal import HostSystem
+package import Logging
+internal import NIOCore
+internal import NIOPosix
+internal import Networking
+internal import Synchronization
+package import Telemetry
+internal import TextFormats
+internal import TunnelCore
+
+/// The on-premise side for one subaccount: tunnels to the connectivity service, what is forwarded from them, and the
+/// checks of internal hosts.
+package final class Connector: Sendable {
+    package let state = ConnectorState()
+    package let checker: AvailabilityChecker
+    let session: ControlMessage.Hello
+    private let group: MultiThreadedEventLoopGroup
+    let eventLoops: [any EventLoop]
+    let loops: PerLoop<ConnectorLoop>
+    let audit: AuditLog
+    let logger: Logger
+    let current: Mutex<Current>
+    let renewal = CertificateRenewal()
+
+    struct Current {
+        var configuration: ConnectorConfiguration
+        var snapshot: ForwardingSnapshot
+        /// What tunnels are dialled with.
+        var tunnelTLS: TLSContext
+        var fleets: [(fleet: TunnelFleet, task: Task<Void, Never>)] = []
+        var lastFleet = 0
+        /// The last replacement of a fleet.
+        var replacement: Task<Void, Never>?
+        /// Of those who wait until fleets before the given one are gone.
+        var waiters: [(fleet: Int, wakeup: Wakeup)] = []
+        var background: [Task<Void, Never>] = []
+    }
+
+    /// Reads certificates and keys; nothing is dialled yet.
+    package init(_ configuration: ConnectorConfiguration, audit: AuditLog = .off, logger: Logger) async throws {
+        try configuration.checkTunnelFiles()
+        let snapshot = ForwardingSnapshot(
+            policy: AccessPolicy(systems: configuration.systems),
+            backendTLS: try TLSContext(configuration.backendTLS),
+            configuration: configuration.cappedForwarding,
+            accessLog: configuration.accessLog,
+            isTracing: configuration.isTracing
+        )
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.eventLoops)
+        self.audit = audit
+        self.group = group
+        self.logger = logger
+        self.session = ControlMessage.Hello(
+            session: Hexadecimal.text(try SecureRandom.bytes(16)),
+            version: Version.current,
+            description: configuration.description,
+            startedAt: WallClock.seconds()
+        )
+        current = Mutex(
+            Current(
+                configuration: configuration,
+                snapshot: snapshot,
+                tunnelTLS: try TLSContext(configuration.tunnelTLS)
+            )
+        )
+        eventLoops = Array(group.makeIterator())
+        loops = try await PerLoop.make(eventLoops) { eventLoop in
+            let loop = ConnectorLoop(eventLoop, snapshot, audit: audit, logger: logger)
+            loop.sweeper.start(on: eventLoop)
+            return loop
+        }
+        checker = AvailabilityChecker(logger: logger) { [state] message in
+            for tunnel in state.live() { tunnel.send(message) }
+        }
+    }
+
+    package var configuration: ConnectorConfiguration { current.withLock { $0.configuration } }
+
+    /// Begins to dial and to check.
+    package func start() {
+        let configuration = self.configuration
+        let snapshot = current.withLock { $0.snapshot }
+        checker.apply(snapshot.policy.systems, snapshot.backendTLS, configuration.check)
+        addFleet()
+        let checks = Task { [checker] in await checker.run() }
+        let renewals = Task { [renewal] in await renewal.run(for: self) }
+        current.withLock { $0.background = [checks, renewals] }
+    }
+
+    // MARK: Change
+
+    /// A new configuration with all that it takes to apply it.
+    package struct PreparedChange {
+        fileprivate var configuration: ConnectorConfiguration
+        fileprivate var snapshot: ForwardingSnapshot
+        /// Nil where the tunnels may stay.
+        fileprivate var tunnelTLS: TLSContext?
+    }
+
+    /// Reads certificates and keys for a new configuration; nothing has changed yet.
+    ///
+    /// - Throws: `TLSError` where a certificate or key cannot be used.
+    package func prepare(_ new: ConnectorConfiguration) throws -> PreparedChange {
+        let (old, oldSnapshot) = current.withLock { ($0.configuration, $0.snapshot) }
+        try new.checkTunnelFiles()
+        let isTrustSame = new.backendTLS == old.backendTLS && new.backendTrustDigest == old.backendTrustDigest
+        let snapshot = ForwardingSnapshot(
+            policy: AccessPolicy(systems: Self.keepingIdentity(new.systems, oldSnapshot.policy)),
+            backendTLS: isTrustSame ? oldSnapshot.backendTLS : try TLSContext(new.backendTLS),
+            configuration: new.cappedForwarding,
+            accessLog: new.accessLog,
+            isTracing: new.isTracing
+        )
+        let isWaySame = new.dialer == old.dialer && new.tunnelFilesDigest == old.tunnelFilesDigest
+        return PreparedChange(
+            configuration: new,
+            snapshot: snapshot,
+            tunnelTLS: isWaySame ? nil : try TLSContext(new.tunnelTLS)
+        )
+    }
+
+    /// Requests in progress live on; the tunnels are replaced only where their settings have changed, and then new ones are up
+    /// before the old ones go.
+    package func apply(_ change: PreparedChange) async {
+        let (new, snapshot) = (change.configuration, change.snapshot)
+        let old = current.withLock { current in
+            defer { (current.configuration, current.snapshot) = (new, snapshot) }
+            return current.configuration
+        }
+        // Its loops run as long as it does.
+        try? await loops.forEach { $0.apply(snapshot) }
+        checker.apply(snapshot.policy.systems, snapshot.backendTLS, new.check)
+        for message in exposedMessages() { broadcast(message) }
+        if let context = change.tunnelTLS { replaceFleet(context) }
+        if new.eventLoops != old.eventLoops {
+            logger.warning("event-loops takes effect at the next start", metadata: ["in force": "\(old.eventLoops)"])
+        }
+    }
+
+    /// A mapping that has not changed keeps its object, and with it its connections.
+    private static func keepingIdentity(_ systems: [SystemMapping], _ policy: AccessPolicy) -> [SystemMapping] {
+        systems.map { system in
+            guard let old = policy.system(host: system.virtualHost, port: system.virtualPort), old.isSame(as: system)
+            else { return system }
+            return old
+        }
+    }
+
+    /// After a renewal, which has changed a file that the configuration names.
+    func certificateRenewed() throws {
+        current.withLock { current in
+            let tunnel = current.configuration.tunnel
+            let files = [tunnel.certificate, tunnel.privateKey, tunnel.trustedCA]
+            current.configuration.tunnelFilesDigest = FileDigest.of(files)
+        }
+        try rotate()
+    }
+
+    /// Takes up a certificate that somebody has put in place of the one in force, as `connectord enrol` does.
+    func noticeNewFiles() {
+        let configuration = self.configuration
+        let tunnel = configuration.tunnel
+        let digest = FileDigest.of([tunnel.certificate, tunnel.privateKey, tunnel.trustedCA])
+        // Files that do not fit are being written just now, or are wrong; then the next reload says so.
+        guard digest != configuration.tunnelFilesDigest, (try? configuration.checkTunnelFiles()) != nil else { return }
+        logger.notice("the tunnel's certificate was replaced")
+        audit.record(.configurationChanged, "Certificate of the tunnel changed [by its files]")
+        do { try certificateRenewed() } catch { logger.error("tunnels not replaced", metadata: ["cause": "\(error)"]) }
+    }
+
+    /// Replaces all tunnels by new ones, which come first.
+    ///
+    /// - Throws: `TLSError` where the files of the tunnel cannot be used; then the old tunnels stay.
+    package func rotate() throws { replaceFleet(try TLSContext(configuration.tunnelTLS)) }
+
+    /// Waits for the last replacement of tunnels, but not longer than `limit`.
+    ///
+    /// - Returns: nil when it is over, otherwise what it waits for.
+    package func waitForReplacement(upTo limit: Duration) async -> String? {
+        let wakeup = Wakeup()
+        let isUnderWay = current.withLock { current in
+            let new = current.lastFleet
+            guard current.fleets.contains(where: { $0.fleet.id < new }) else { return false }
+            current.waiters.append((new, wakeup))
+            return true
+        }
+        guard isUnderWay else { return nil }
+        await wakeup.wait(upTo: limit)
+        current.withLock { current in current.waiters.removeAll { $0.wakeup === wakeup } }
+        let (fleets, new) = current.withLock { ($0.fleets.map(\.fleet.id), $0.lastFleet) }
+        guard fleets.contains(where: { $0 < new }) else { return nil }
+        guard state.live(fleet: new).isEmpty else { return "requests on the old tunnels are still in flight" }
+        let causes = state.failures.map { "\($0.key): \($0.value)" }.sorted().joined(separator: "; ")
+        return "no new tunnel has come up, and the old ones stay until one does"
+            + (causes.isEmpty ? "" : " (\(causes))")
+    }
+
+    private func addFleet() {
+        current.withLock { current in
+            current.lastFleet += 1
+            let fleet = TunnelFleet(
+                id: current.lastFleet,
+                configuration: current.configuration.dialer,
+                context: current.tunnelTLS,
+                eventLoops: eventLoops,
+                loops: loops,
+                owner: self,
+                state: state,
+                logger: logger
+            )
+            current.fleets.append((fleet, Task { await fleet.run() }))
+        }
+    }
+
+    private func replaceFleet(_ context: TLSContext) {
+        current.withLock { $0.tunnelTLS = context }
+        addFleet()
+        current.withLock { current in
+            // Its fleet may never get a tunnel; this one retires all that came before.
+            current.replacement?.cancel()
+            let new = current.lastFleet
+            current.replacement = Task { [self] in await retireFleets(before: new) }
+        }
+    }
+
+    private func retireFleets(before new: Int) async {
+        let old = current.withLock { $0.fleets.filter { $0.fleet.id < new } }
+        guard !old.isEmpty else { return }
+        // As many as there were, or what has come up within five seconds; but never none.
+        let count = old.reduce(0) { $0 + state.live(fleet: $1.fleet.id).count }
+        await waitUntilConnected(max(count, 1), fleet: new, upTo: .seconds(5))
+        await state.waitUntilConnected(1, fleet: new)
+        guard !Task.isCancelled else { return }
+        // Each fleet drains its tunnels.
+        for (_, task) in old { task.cancel() }
+        for (_, task) in old { await task.value }
+        let waiters = current.withLock { current in
+            current.fleets.removeAll { $0.fleet.id < new }
+            defer { current.waiters.removeAll { $0.fleet <= new } }
+            return current.waiters.filter { $0.fleet <= new }
+        }
+        for waiter in waiters { waiter.wakeup.wake() }
+        logger.info("tunnels replaced", metadata: ["count": "\(state.live(fleet: new).count)"])
+    }
+
+    private func waitUntilConnected(_ count: Int, fleet: Int, upTo limit: Duration) async {
+        await withDiscardingTaskGroup { [state] tasks in
+            let wakeup = Wakeup()
+            tasks.addTask {
+                await state.waitUntilConnected(count, fleet: fleet)
+                wakeup.wake()
+            }
+            await wakeup.wait(upTo: limit)
+            tasks.cancelAll()
+        }
+    }
+
+    // MARK: End
+
+    /// Takes no new requests, finishes those in flight within the configured limit, and ends.
+    package func stop() async {
+        let (fleets, background) = current.withLock { ($0.fleets, $0.background) }
+        for task in background { task.cancel() }
+        let waiters = current.withLock { current in
+            current.replacement?.cancel()
+            return current.waiters
+        }
+        for waiter in waiters { waiter.wakeup.wake() }
+        // Each fleet drains its tunnels.
+        for (_, task) in fleets { task.cancel() }
+        state.release()
+        for (_, task) in fleets { await task.value }
+        for task in background { await task.value }
+        await current.withLock { $0.replacement }?.value
+        try? await group.shutdownGracefully()
+    }
+}

@@ -1,0 +1,121 @@
+package import AccessPolicy
+package import AvailabilityCheck
+package import Cryptography
+internal import HostSystem
+package import NIOCore
+package import TunnelCore
+
+/// Everything `connector.conf` says, validated; nothing after this checks again.
+package struct ConnectorConfiguration: Sendable {
+    package struct Tunnel: Sendable, Equatable {
+        package var serviceHost = ""
+        package var servicePort = 443
+        package var connections = 2
+        package var certificate = ""
+        package var privateKey = ""
+        package var trustedCA = ""
+        package var minimumTLS = TLSConfiguration.Version.tls13
+        package var pingInterval = TimeAmount.seconds(10)
+        package var http2 = HTTP2Configuration()
+        package var proxy: DialerConfiguration.Proxy?
+        /// Whether the connector renews its certificate by itself.
+        package var renews = true
+    }
+
+    package var subaccount = ""
+    package var regionHost = ""
+    package var locationID = ""
+    package var description = ""
+    package var eventLoops = 1
+    package var tunnel = Tunnel()
+    package var systems: [SystemMapping] = []
+    /// Where each system and its resources stand, in the order of `systems`.
+    package var places: [SystemPlace] = []
+    package var check = AvailabilityChecker.Configuration()
+    package var backendTLS = TLSConfiguration.toInternalHosts
+    package var forwarding = ForwardingConfiguration()
+    /// For requests in flight when tunnels are taken away.
+    package var drain = TimeAmount.seconds(30)
+    /// A log line for each request.
+    package var accessLog = false
+    /// Spans for requests that somebody traces.
+    package var isTracing = false
+    package var file = ""
+    /// Of the files that are named here, so that a reload notices their change.
+    package var tunnelFilesDigest: [UInt8] = []
+    package var backendTrustDigest: [UInt8] = []
+
+    package init() {}
+
+    /// Within what the system allows this process.
+    var cappedForwarding: ForwardingConfiguration {
+        var capped = forwarding
+        capped.maxConnections = DescriptorLimit.cap(forwarding.maxConnections * eventLoops) / eventLoops
+        return capped
+    }
+
+    /// Whether certificate, key and trust can be used, and the certificate is this connector's.
+    package func checkTunnelFiles() throws(TLSError) {
+        let certificate = try CertificateDetails(.file(tunnel.certificate))
+        guard certificate.connector == identity else {
+            let found = certificate.connector.map { "\($0)" } ?? "no connector"
+            throw TLSError(
+                .configuration,
+                "\(file): the certificate in \(tunnel.certificate) is for \(found), but the file says \(identity): enrol "
+                    + "again, or put subaccount and location-id right"
+            )
+        }
+        _ = try TLSContext(tunnelTLS)
+    }
+
+    package var identity: ConnectorIdentity { ConnectorIdentity(subaccount: subaccount, locationID: locationID) }
+
+    package struct SystemPlace: Sendable, Equatable {
+        package var file: String
+        package var line: Int
+        package var resourceLines: [Int]
+
+        package init(file: String, line: Int, resourceLines: [Int]) {
+            self.file = file
+            self.line = line
+            self.resourceLines = resourceLines
+        }
+    }
+
+    package var tunnelTLS: TLSConfiguration {
+        TLSConfiguration(
+            role: .client,
+            minimumVersion: tunnel.minimumTLS,
+            certificateChain: .file(tunnel.certificate),
+            privateKey: .file(tunnel.privateKey),
+            trust: .anchors([.file(tunnel.trustedCA)]),
+            applicationProtocols: [TunnelProtocol.name]
+        )
+    }
+
+    package var dialer: DialerConfiguration {
+        var http2 = tunnel.http2
+        // The control stream is one more than the requests.
+        http2.maxConcurrentStreams += 1
+        return DialerConfiguration(
+            host: tunnel.serviceHost,
+            port: tunnel.servicePort,
+            connections: tunnel.connections,
+            proxy: tunnel.proxy,
+            tls: tunnelTLS,
+            http2: http2,
+            pingInterval: tunnel.pingInterval
+        )
+    }
+}
+
+extension TLSConfiguration {
+    /// What SAP's product documents: OpenSSL's own cipher suites from TLS 1.2 on, and an internal host is trusted if one of the
+    /// listed certificates is in its chain, as root or between (SAP Cloud Connector, "Configure Trust").
+    package static var toInternalHosts: TLSConfiguration {
+        var configuration = TLSConfiguration(role: .client, minimumVersion: .tls12)
+        configuration.ciphers = "DEFAULT"
+        configuration.acceptsAnyAnchor = true
+        return configuration
+    }
+}

@@ -1,0 +1,150 @@
+package import AccessPolicy
+package import Cryptography
+internal import Logging
+internal import NIOCore
+internal import Telemetry
+internal import TunnelCore
+
+/// What new requests begin with: one snapshot of the configuration. A request lives its life on the one it began with.
+package struct ForwardingSnapshot: Sendable {
+    package var policy: AccessPolicy
+    package var backendTLS: TLSContext
+    package var configuration: ForwardingConfiguration
+    /// A log line for each request.
+    var accessLog = false
+    /// Spans for requests that somebody traces.
+    var isTracing = false
+
+    package init(
+        policy: AccessPolicy,
+        backendTLS: TLSContext,
+        configuration: ForwardingConfiguration,
+        accessLog: Bool = false,
+        isTracing: Bool = false
+    ) {
+        self.policy = policy
+        self.backendTLS = backendTLS
+        self.configuration = configuration
+        self.accessLog = accessLog
+        self.isTracing = isTracing
+    }
+}
+
+/// What all streams of one event loop share. Used on that loop only.
+final class ConnectorLoop {
+    let eventLoop: any EventLoop
+    let logger: Logger
+    let audit: AuditLog
+    let sweeper = DeadlineSweeper()
+    /// For response heads on their way into the tunnel.
+    let fields = FieldBlock(capacity: 8192, fields: 128)
+    private(set) var policy: AccessPolicy
+    private(set) var backendTLS: TLSContext
+    private(set) var configuration: ForwardingConfiguration
+    private(set) var accessLog: Bool
+    private(set) var isTracing: Bool
+    var requestIDs = RequestIDGenerator()
+    var recent = RecentForwards()
+    /// Connections to internal hosts, those being opened included.
+    var connectionCount = 0
+    var pinned = PinnedConnections<UpstreamConnection>()
+    /// To TCP systems.
+    var connections: [ObjectIdentifier: ForwardedConnection] = [:]
+    /// Of requests to what is not exposed.
+    let unknown = SystemMetrics("")
+    private var metrics: [String: SystemMetrics] = [:]
+    private var entries: [ObjectIdentifier: SystemEntry] = [:]
+    private var lastEntry: SystemEntry?
+
+    init(_ eventLoop: any EventLoop, _ snapshot: ForwardingSnapshot, audit: AuditLog, logger: Logger) {
+        self.eventLoop = eventLoop
+        self.policy = snapshot.policy
+        self.backendTLS = snapshot.backendTLS
+        self.configuration = snapshot.configuration
+        self.accessLog = snapshot.accessLog
+        self.isTracing = snapshot.isTracing
+        self.audit = audit
+        self.logger = logger
+    }
+
+    /// Takes a new snapshot into effect. Unused connections to systems that are gone, or whose certificate was accepted
+    /// under other rules, are closed; those in use end with their request.
+    func apply(_ snapshot: ForwardingSnapshot) {
+        let kept = Set(snapshot.policy.systems.map { ObjectIdentifier($0) })
+        let isTrustChanged = snapshot.backendTLS !== backendTLS
+        policy = snapshot.policy
+        backendTLS = snapshot.backendTLS
+        configuration = snapshot.configuration
+        accessLog = snapshot.accessLog
+        isTracing = snapshot.isTracing
+        lastEntry = nil
+        for (key, entry) in entries {
+            let isKept = kept.contains(key)
+            guard !isKept || isTrustChanged && entry.system.protocol.isTLS else { continue }
+            for connection in entry.idle.all { connection.abandon() }
+            if !isKept { entries[key] = nil }
+        }
+        // They may live for days: what is exposed no more is cut.
+        for connection in connections.values {
+            if let system = connection.system, !kept.contains(ObjectIdentifier(system)), !connection.isStillExposed {
+                connection.cut()
+            }
+        }
+        for connection in pinned.all where !kept.contains(ObjectIdentifier(connection.system)) {
+            connection.retire()
+        }
+    }
+
+    /// Makes room for one more connection, at the cost of an unused one if need be.
+    func hasRoom() -> Bool {
+        if connectionCount < configuration.maxConnections { return true }
+        guard let victim = entries.values.lazy.compactMap(\.idle.oldest).first else { return false }
+        victim.abandon()
+        return true
+    }
+
+    // MARK: Connections to internal hosts
+
+    /// - Returns: whether there was room, and the system is still exposed.
+    func keep(_ connection: UpstreamConnection) -> Bool {
+        guard let entry = entries[ObjectIdentifier(connection.system)], connection.tls === backendTLS else {
+            return false
+        }
+        return entry.idle.keep(connection, limit: configuration.poolSize)
+    }
+
+    func forget(_ connection: UpstreamConnection) {
+        if let pin = connection.pin { pinned.forget(pin) }
+        entries[ObjectIdentifier(connection.system)]?.idle.forget(connection)
+    }
+
+    func entry(_ system: SystemMapping) -> SystemEntry {
+        if let lastEntry, lastEntry.system === system { return lastEntry }
+        let key = ObjectIdentifier(system)
+        if let entry = entries[key] {
+            lastEntry = entry
+            return entry
+        }
+        let name = system.virtualAddress
+        let metrics = self.metrics[name] ?? SystemMetrics(name)
+        self.metrics[name] = metrics
+        let entry = SystemEntry(system, metrics)
+        entries[key] = entry
+        lastEntry = entry
+        return entry
+    }
+
+    /// Binds a connection to one client: from now on it answers only requests that carry the pin.
+    ///
+    /// - Returns: the pin, which nobody can guess; nil where there are too many.
+    func pin(_ connection: UpstreamConnection) -> String? {
+        if connection.pin == nil { connection.pin = pinned.pin(connection, limit: configuration.maxPinned) }
+        return connection.pin
+    }
+
+    /// A copy of all counts.
+    var snapshot: [SystemMetrics.Snapshot] { (metrics.values + [unknown]).map(\.snapshot) }
+
+    /// Connections to internal hosts: unused ones.
+    var idleCount: Int { entries.values.reduce(0) { $0 + $1.idle.count } }
+}

@@ -1,0 +1,341 @@
+internal import AccessPolicy
+internal import Cryptography
+internal import HostSystem
+internal import Logging
+internal import NIOCore
+internal import NIOPosix
+internal import Telemetry
+internal import TextFormats
+internal import Tracing
+internal import TunnelCore
+
+/// One request from the tunnel: decided on, then sent to an internal host, and its response sent back. Where it is on its way,
+/// `ForwardedRequest.StateMachine` knows.
+final class ForwardedRequest: StreamReceiver, ResponseReceiver {
+    let loop: ConnectorLoop
+    let stream: HTTP2Stream
+    private let tunnel: any RequestTunnel
+    private(set) var permit: Permit?
+    private(set) var isHead = false
+    private var machine = StateMachine.head
+    private var upstream: (any RequestConnection)?
+    var method = RequestMethod.other([])
+    private var pin: String?
+    /// As the service and the client know it.
+    private(set) var requestID: RequestID?
+    private var wantsTimes = false
+    /// NTLM and Negotiate authenticate a connection, not a request.
+    private(set) var hasConnectionAuthentication = false
+    private var hasChunkedBody = false
+    var isRequestComplete: Bool { machine.isRequestComplete }
+    private var uncredited = 0
+    /// The request, until there is a connection to write it to.
+    private var pending: ByteBuffer?
+
+    // What is counted, in nanoseconds and bytes.
+    var metrics: SystemMetrics
+    var started: NIODeadline = .uptimeNanoseconds(0)
+    private var connectStarted: NIODeadline = .uptimeNanoseconds(0)
+    private var sent: NIODeadline = .uptimeNanoseconds(0)
+    private(set) var connectTime: Int64 = 0
+    private(set) var backendTime: Int64 = 0
+    private var status = 0
+    var isSettled = false
+    /// Only for requests that somebody traces.
+    var span: (any Span)?
+    var requestBytes = 0
+    var responseBytes = 0
+
+    init(loop: ConnectorLoop, stream: HTTP2Stream, tunnel: any RequestTunnel) {
+        self.loop = loop
+        self.stream = stream
+        self.tunnel = tunnel
+        self.metrics = loop.unknown
+    }
+
+    /// Only our own service knows what to do with the times; another edge would hand them to the client. One request
+    /// in sixteen is enough for a histogram; the service's access log asks for each.
+    var reportsTimes: Bool { tunnel.takesTimes() || wantsTimes }
+
+    // MARK: Request
+
+    func streamReceived(head fields: FieldBlock, isEnd: Bool) {
+        let request = RequestSummary(fields)
+        if request.isControl {
+            machine.handedOver()
+            isSettled = true
+            stream.receiver = tunnel.openControl(stream)
+            return
+        }
+        if request.isConnect {
+            machine.handedOver()
+            isSettled = true
+            let connection = ForwardedConnection(loop: loop, stream: stream, tunnel: tunnel)
+            stream.receiver = connection
+            connection.begin(request)
+            return
+        }
+        started = .now()
+        unsafe requestID = RequestID(request.tag)
+        wantsTimes = request.wantsTimes
+        if loop.isTracing, let parent = unsafe TraceParent(request.traceParent) { beginSpan(parent) }
+        do throws(Refusal) {
+            let permit = try decide(request, isEnd)
+            self.permit = permit
+            let entry = loop.entry(permit.system)
+            metrics = entry.metrics
+            if loop.audit.recordsAllowed { auditAllowed(permit) }
+            let mustBeFresh = !(isEnd && method.isIdempotent)
+            let connection =
+                pinnedConnection(permit) ?? entry.idle.take(at: started, mustBeFresh: mustBeFresh)
+            let action = machine.permitted(
+                hasConnection: connection != nil,
+                isComplete: isEnd,
+                isIdempotent: method.isIdempotent
+            )
+            switch action {
+            case .send:
+                upstream = connection
+                sent = started
+                connection!.begin(self, permit)
+                RequestHead.write(fields, request, permit, isEnd: isEnd, to: &connection!.output)
+            case .connect:
+                var head = OutputBuffer(allocator: ByteBufferAllocator())
+                RequestHead.write(fields, request, permit, isEnd: isEnd, to: &head)
+                pending = head.take()
+                connect(permit)
+            }
+        } catch {
+            refuse(error, request)
+        }
+    }
+
+    /// Asks the policy. Nothing is sent anywhere without the permit that comes out here.
+    private func decide(_ request: RequestSummary, _ isEnd: Bool) throws(Refusal) -> Permit {
+        guard !loop.audit.isBlocking else { throw PolicyRefusal.auditFailed }
+        guard !request.hasProtocol else { throw PolicyRefusal.protocolNotBuilt }
+        method = unsafe RequestMethod(request.method)
+        if case .head = method { isHead = true }
+        hasChunkedBody = !isEnd && !request.hasContentLength
+        hasConnectionAuthentication = request.hasConnectionAuthentication
+        pin = request.pin
+        let decision = unsafe ForwardingDecision.make(
+            loop.policy,
+            authority: request.authority,
+            path: request.path,
+            isOptions: unsafe Bytes.isExactly(request.method, "OPTIONS"),
+            isUpgrade: request.isUpgrade
+        )
+        switch decision {
+        case .permitted(let permit):
+            guard !request.isUpgrade else {
+                metrics = loop.entry(permit.system).metrics
+                throw PolicyRefusal.upgradeNotBuilt(permit.system)
+            }
+            return permit
+        case .denied(let denial, let target, let system):
+            metrics = loop.entry(system).metrics
+            throw PolicyRefusal.resource(denial, target, system)
+        case .noSystem(let parsed): throw unsafe PolicyRefusal.system(request.authority, parsed)
+        case .malformed(let error): throw Refusal(badRequest: error.rawValue)
+        }
+    }
+
+    private func pinnedConnection(_ permit: Permit) -> UpstreamConnection? {
+        guard let pin, let connection = loop.pinned.connection(pin), connection.system === permit.system else {
+            return nil
+        }
+        return connection
+    }
+
+    func streamReceived(interim fields: FieldBlock) {}
+
+    func streamReceived(body: UnsafeRawBufferPointer) {
+        uncredited += body.count
+        requestBytes += body.count
+        switch machine.received(isEnd: false) {
+        case .write: unsafe upstream!.write(body, isChunked: hasChunkedBody)
+        case .hold:
+            // At most one window, because no credit goes back before there is a connection.
+            unsafe BodyWriter.write(body, isChunked: hasChunkedBody, to: &pending!)
+        case .discard: returnCredit()
+        }
+    }
+
+    func streamReceivedEnd(trailers: FieldBlock?) {
+        let action = machine.received(isEnd: true)
+        upstream?.requestEnded()
+        guard hasChunkedBody else { return }
+        switch action {
+        case .write: upstream!.finishChunks(trailers)
+        case .hold: BodyWriter.finish(trailers, to: &pending!)
+        case .discard: break
+        }
+    }
+
+    func streamBatchEnded() {
+        upstream?.flush()
+    }
+
+    func streamBecameWritable() { upstream?.resumeReading() }
+
+    func streamFailed(_ failure: StreamError) {
+        switch machine.reset() {
+        case .none: return
+        case .keepPlace: tunnel.keepPlace()
+        case .abandon: break
+        }
+        pending = nil
+        upstream?.abandon()
+        upstream = nil
+        settle(0)
+    }
+
+    func returnCredit() {
+        guard uncredited > 0 else { return }
+        stream.returnCredit(uncredited)
+        uncredited = 0
+    }
+
+    // MARK: Connecting
+
+    private func connect(_ permit: Permit) {
+        guard loop.hasRoom() else {
+            return refuse(BackendRefusal.tooManyConnections(permit.system, loop.configuration.maxConnections))
+        }
+        connectStarted = .now()
+        let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
+        UpstreamConnection.connect(permit, loop: loop).assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let connection): bound.value.connected(connection.value)
+            case .failure(let error): bound.value.connectFailed(error)
+            }
+        }
+    }
+
+    private func connected(_ connection: any RequestConnection) {
+        guard machine.connected() == .begin, let permit else {
+            tunnel.givePlaceBack()
+            return connection.keepUnused()
+        }
+        upstream = connection
+        sent = .now()
+        connectTime = (sent - connectStarted).nanoseconds
+        metrics.connect.record(connectTime)
+        connection.begin(self, permit)
+        if let pending {
+            connection.write(pending)
+            self.pending = nil
+        }
+        connection.flush()
+    }
+
+    private func connectFailed(_ error: any Error) {
+        switch machine.connectFailed() {
+        case .givePlaceBack: tunnel.givePlaceBack()
+        case .refuse:
+            if let permit { answer(BackendRefusal.connect(error, permit.system)) }
+        }
+    }
+
+    /// The connection was closed by the internal host before it said anything.
+    ///
+    /// A connection from the pool may have been closed just when the request went out; where nothing can be done twice
+    /// by it, the request goes out again on a new one (RFC 9112 section 9.3.1).
+    func upstreamClosedUnanswered(_ sent: ByteBuffer?, wasReused: Bool, error: (any Error)?) {
+        guard let permit else { return }
+        switch machine.closedUnanswered(wasReused: wasReused, hasAllThatWasSent: sent != nil) {
+        case .none: break
+        case .replay:
+            upstream = nil
+            pending = sent
+            connect(permit)
+        case .refuse:
+            upstream = nil
+            answer(BackendRefusal.closedUnanswered(error, permit.system))
+        }
+    }
+
+    // MARK: Response
+
+    func responseComplete() {
+        machine.responseEnded()
+        upstream = nil
+        returnCredit()
+        settle(status)
+    }
+
+    /// The final head of the response is here.
+    func answered(_ status: Int) {
+        self.status = status
+        backendTime = (NIODeadline.now() - sent).nanoseconds
+        metrics.backend.record(backendTime)
+    }
+
+    /// The response cannot go on: before its head with an answer of ours, after it by a reset.
+    func responseFailed(_ refusal: Refusal) {
+        upstream = nil
+        refuse(refusal)
+    }
+
+    /// - Parameter request: known while the request's head is at hand.
+    private func refuse(_ refusal: Refusal, _ request: RequestSummary? = nil) {
+        if machine.refused() { answer(refusal, request) }
+    }
+
+    private func answer(_ refusal: Refusal, _ request: RequestSummary? = nil) {
+        pending = nil
+        let requestID = requestID ?? loop.requestIDs.next()
+        self.requestID = requestID
+        let logged = log(refusal, request, requestID: "\(requestID)")
+        let key = RefusalKey(refusal.source, refusal.phase, refusal.proxyStatus)
+        metrics.counts.refusals[key, default: 0] += 1
+        if !stream.hasSentHead, !isHead { responseBytes += refusal.text.utf8.count + 1 }
+        settle(stream.hasSentHead ? 0 : Int(refusal.status), refusal, logged)
+        guard !stream.hasSentHead else {
+            stream.abort()
+            return
+        }
+        let fields = loop.fields
+        fields.removeAll()
+        fields.append(status: refusal.status)
+        fields.append("content-type", "text/plain; charset=utf-8")
+        fields.append("content-length", String(refusal.text.utf8.count + 1))
+        fields.append("proxy-status", refusal.proxyStatusField(by: "cloud-connector"))
+        fields.append("x-request-id", "\(requestID)")
+        fields.append("date", WallClock.httpDate())
+        stream.send(head: fields, isEnd: isHead)
+        if !isHead {
+            var text = refusal.text + "\n"
+            text.withUTF8 { unsafe stream.send(body: UnsafeRawBufferPointer($0)) }
+            stream.finish(trailers: nil)
+        }
+        returnCredit()
+    }
+
+    private func log(_ refusal: Refusal, _ request: RequestSummary?, requestID: String) -> Logger.Metadata {
+        var metadata: Logger.Metadata = refusal.metadata.mapValues { "\($0)" }
+        metadata["request_id"] = "\(requestID)"
+        metadata["method"] = "\(method)"
+        if let permit {
+            metadata["virtual_host"] = "\(permit.system.virtualAddress)"
+            metadata["path"] = "\(LogText.escaped(permit.target.path))"
+            metadata["internal_host"] = "\(permit.system.internalAddress)"
+        } else if let request {
+            metadata["virtual_host"] = unsafe "\(LogText.escaped(request.authority))"
+            metadata["path"] = unsafe "\(LogText.target(request.path))"
+        }
+        loop.logger.warning(
+            refusal.source == .policy ? "request refused" : "request failed",
+            metadata: metadata
+        )
+        guard refusal.source == .policy || refusal.source == .client, loop.audit.isOn else { return metadata }
+        let resource = metadata["path"].map { "resource \($0) on " } ?? ""
+        loop.audit.record(
+            .accessDenied,
+            "Denying access to \(resource)system \(metadata["virtual_host"] ?? "unknown"): \(refusal.cause) "
+                + "[\(method), requestId=\(requestID)]"
+        )
+        return metadata
+    }
+}

@@ -1,0 +1,196 @@
+internal import Cryptography
+internal import Logging
+internal import NIOCore
+internal import NIOPosix
+internal import Networking
+internal import Synchronization
+internal import TunnelCore
+
+/// Keeps tunnels up to every address of the service, with one set of settings, until it is retired. A reload that
+/// changes the settings, a renewed certificate or a rotation makes a new fleet and retires the old one afterwards.
+final class TunnelFleet: Sendable {
+    let id: Int
+    let configuration: DialerConfiguration
+    private let context: TLSContext
+    private let eventLoops: [any EventLoop]
+    private let loops: PerLoop<ConnectorLoop>
+    private let owner: any TunnelOwner
+    private let state: ConnectorState
+    private let logger: Logger
+    private let targets = Mutex<[DialTarget]>([])
+    private let kept = Mutex<Set<DialTarget>>([])
+    private let refresh = Wakeup()
+    private let nextLoop = Atomic<Int>(0)
+
+    private static let reservePause = Duration.seconds(1)
+
+    init(
+        id: Int,
+        configuration: DialerConfiguration,
+        context: TLSContext,
+        eventLoops: [any EventLoop],
+        loops: PerLoop<ConnectorLoop>,
+        owner: any TunnelOwner,
+        state: ConnectorState,
+        logger: Logger
+    ) {
+        self.id = id
+        self.configuration = configuration
+        self.context = context
+        self.eventLoops = eventLoops
+        self.loops = loops
+        self.owner = owner
+        self.state = state
+        self.logger = logger
+    }
+
+    /// Runs until its task is cancelled and the last tunnel has ended.
+    func run() async {
+        await withDiscardingTaskGroup { group in
+            var backoff = configuration.backoff
+            while !Task.isCancelled {
+                var pause = Duration.seconds(60)
+                do {
+                    let targets = try await resolve()
+                    self.targets.withLock { $0 = targets }
+                    backoff.reset()
+                    for target in targets where kept.withLock({ $0.insert(target).inserted }) {
+                        group.addTask { await self.keepUp(target) }
+                    }
+                } catch {
+                    state.failed(configuration.service, "\(error)", logger)
+                    pause = backoff.next(.random(in: 0...1))
+                }
+                await refresh.wait(upTo: pause)
+            }
+        }
+    }
+
+    private func resolve() async throws -> [DialTarget] {
+        guard configuration.proxy == nil else { return [DialTarget(name: configuration.service, address: nil)] }
+        let addresses = try await AddressResolver.resolve(configuration.host, configuration.port)
+        return addresses.prefix(DialerConfiguration.addressLimit).map { DialTarget(name: $0.text, address: $0) }
+    }
+
+    private func isWanted(_ target: DialTarget) -> Bool { targets.withLock { $0.contains(target) } }
+
+    /// All tunnels to one address.
+    private func keepUp(_ target: DialTarget) async {
+        await withDiscardingTaskGroup { group in
+            for _ in 0..<configuration.connections { group.addTask { await self.keepOneUp(target) } }
+        }
+        _ = kept.withLock { $0.remove(target) }
+        state.forget(target.name)
+        refresh.wake()
+    }
+
+    /// Dials, serves until the end, waits and dials again, as long as the name has this address.
+    private func keepOneUp(_ target: DialTarget) async {
+        var backoff = configuration.backoff
+        var isReserve = false
+        while !Task.isCancelled, isWanted(target) {
+            do {
+                let tunnel = try await dial(target)
+                let start = ContinuousClock.now
+                await withTaskCancellationHandler {
+                    await tunnel.waitUntilClosed()
+                } onCancel: {
+                    // The fleet is retired, maybe in the very moment in which this tunnel came up.
+                    tunnel.drain(limit: owner.drainLimit)
+                }
+                // A service that drops each tunnel at once is no more available than one that refuses it.
+                if .now - start > .seconds(10) { backoff.reset() }
+                isReserve = tunnel.farewell == TunnelError.superseded.rawValue
+            } catch {
+                if Task.isCancelled { return }
+                let cause = ConnectionError(error).cause
+                isReserve = cause.hasSuffix(TunnelError.superseded.rawValue)
+                state.failed(target.name, cause, logger)
+            }
+            // The name may have other addresses by now.
+            refresh.wake()
+            // Who was superseded stands by, to take over soon after the other one has gone.
+            let pause = isReserve ? Self.reservePause : backoff.next(.random(in: 0...1))
+            try? await Task.sleep(for: pause)
+        }
+    }
+
+    private func dial(_ target: DialTarget) async throws -> DialedTunnel {
+        let turn = nextLoop.wrappingAdd(1, ordering: .relaxed).newValue
+        let tunnel = DialedTunnel(
+            id: state.nextTunnelID(),
+            fleet: id,
+            target: target,
+            eventLoop: eventLoops[(turn & .max) % eventLoops.count]
+        )
+        let channel: any Channel
+        do {
+            channel = try await connect(tunnel)
+        } catch {
+            tunnel.ended(error)
+            throw error
+        }
+        try await withTaskCancellationHandler {
+            try await tunnel.waitUntilReady()
+        } onCancel: {
+            // A tunnel that is up ends by draining; one that is not is given up.
+            if !state.isLive(tunnel) { channel.close(promise: nil) }
+        }
+        return tunnel
+    }
+
+    private func connect(_ tunnel: DialedTunnel) async throws -> any Channel {
+        let bootstrap = ClientBootstrap(group: tunnel.eventLoop)
+            .connectTimeout(configuration.connectTimeout)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.tcpOption(.notSentLowWatermark), value: 256 << 10)
+            .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 256 << 10))
+            .channelOption(.writeBufferWaterMark, value: .init(low: 64 << 10, high: 256 << 10))
+            .channelInitializer { [self] channel in
+                channel.eventLoop.makeCompletedFuture {
+                    guard let proxy = configuration.proxy else { return try addHandlers(channel, tunnel) }
+                    let bound = NIOLoopBound(channel, eventLoop: channel.eventLoop)
+                    let handler = ProxyConnectHandler(proxy, service: configuration.service) {
+                        try self.addHandlers(bound.value, tunnel)
+                    }
+                    let failure = DialFailureHandler(tunnel)
+                    try channel.pipeline.syncOperations.addHandlers(handler, failure)
+                }
+            }
+        if let address = tunnel.target.address { return try await bootstrap.connect(to: address).get() }
+        let proxy = configuration.proxy!
+        do {
+            return try await bootstrap.connect(host: proxy.host, port: proxy.port).get()
+        } catch {
+            throw ProxyConnectError(proxy, cannotBeReached: error)
+        }
+    }
+
+    private func addHandlers(_ channel: any Channel, _ tunnel: DialedTunnel) throws {
+        let handler = TunnelHandler(
+            .server,
+            configuration: configuration.http2,
+            pingInterval: configuration.pingInterval,
+            eventLoop: channel.eventLoop,
+            delegate: ServedTunnel(loop: loops[channel.eventLoop], tunnel: tunnel, owner: owner)
+        )
+        let peer = "the connectivity service at \(configuration.service)"
+        try channel.pipeline.syncOperations.addHandlers(
+            TLSHandler(context, serverName: configuration.host, peer: peer),
+            handler
+        )
+    }
+}
+
+/// Hears of what fails before there is a tunnel.
+private final class DialFailureHandler: ChannelInboundHandler {
+    typealias InboundIn = Never
+    private let tunnel: DialedTunnel
+
+    init(_ tunnel: DialedTunnel) { self.tunnel = tunnel }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if error is ProxyConnectError { tunnel.ended(error) }
+        context.close(promise: nil)
+    }
+}

@@ -1,0 +1,200 @@
+internal import AdminProtocol
+internal import CloudServices
+internal import ConnectivityService
+internal import ControlProtocol
+internal import Cryptography
+internal import DaemonSupport
+internal import HostSystem
+internal import JSON
+internal import Logging
+internal import NIOHTTP1
+internal import Networking
+internal import Synchronization
+internal import Telemetry
+internal import TextFormats
+internal import Tokens
+
+/// What the admin socket answers.
+extension CloudDaemon {
+    var routes: HTTPRoutes {
+        HTTPRoutes([
+            .get("/healthz") { _ in .json(AdminMessage.Empty()) },
+            .get("/status") { [self] _ in .json(await status()) },
+            .get("/requests") { [self] _ in .json(await service.recentRequests()) },
+            .get("/metrics") { [self] _ in
+                do { return .metrics(try await metrics()) } catch { return .error(.internalServerError, "\(error)") }
+            },
+            .post("/reload") { [self] _ in .json(await reload("connectord reload")) },
+            .put("/log-level") { [self] request in AdminLevel.set(request.body, audit, logger) },
+            .post("/enrolments") { [self] request in createToken(request.body) },
+            .post("/revocations") { [self] request in revoke(request.body) },
+            .get("/bindings") { [self] _ in bindings() },
+            .post("/tokens") { [self] request in createServiceToken(request.body) },
+            .post("/token-keys") { [self] _ in await rotateKeys() },
+            .below("/destinations/") { [self] request in await administer { await $0.answer(request) } },
+            .below("/actions/") { [self] request in await administer { await $0.answerAction(request) } },
+            .below("/po-systems/") { [self] request in
+                await administer { await $0.answerProcessOrchestration(request) }
+            },
+        ])
+    }
+
+    /// Asks those who know destinations.
+    private func administer(_ ask: (DestinationAdmin) async -> HTTPResponse?) async -> HTTPResponse {
+        guard let api else { return Self.noAPI }
+        let admin = DestinationAdmin(api: api.destinations, service: service)
+        return await ask(admin) ?? .error(.notFound, "there is no such path")
+    }
+
+    private func status() async -> ServiceStatus {
+        var status = ServiceStatus(
+            version: Version.current,
+            startedAt: startedAt,
+            configuration: state.withLock { $0.configuration },
+            logLevel: LogLevelSwitch.level.rawValue,
+            audit: audit.summary,
+            proxy: service.proxyAddress,
+            tunnel: service.tunnelAddress,
+            isDraining: service.isDraining,
+            connectors: await service.registry.fullStatus()
+        )
+        status.certificates = authority?.issued().map { issued in
+            ServiceStatus.Certificate(
+                serial: issued.serial,
+                subaccount: issued.subaccount,
+                locationID: issued.locationID,
+                expires: issued.expires,
+                isRevoked: issued.isRevoked ?? false
+            )
+        }
+        status.tokens = authority?.outstandingTokens().map { token in
+            ServiceStatus.Token(
+                subaccount: token.identity.subaccount,
+                locationID: token.identity.locationID,
+                expires: token.expires
+            )
+        }
+        return status
+    }
+
+    private func createToken(_ body: [UInt8]) -> HTTPResponse {
+        guard let authority, let enrolment = state.withLock({ $0.current.enrolment }) else {
+            return .error(.conflict, "this service has no certificate authority; configure \"enrolment\" in \(file)")
+        }
+        guard let wanted = try? JSONLines.decode(AdminMessage.Enrolment.self, body), !wanted.subaccount.isEmpty,
+            wanted.subaccount.utf8.count <= 128, wanted.locationID.utf8.count <= 128,
+            (1...86400).contains(wanted.seconds)
+        else { return .error(.badRequest, "subaccount, location ID and 1 to 86400 seconds are needed") }
+        let name = enrolment.serviceNames.first ?? "localhost"
+        let fallback = HostPort(host: name, port: service.tunnelPort).description
+        do {
+            let token = try authority.createToken(
+                for: ConnectorIdentity(subaccount: wanted.subaccount, locationID: wanted.locationID),
+                service: enrolment.advertise.isEmpty ? fallback : enrolment.advertise,
+                lifetime: wanted.seconds
+            )
+            audit.flush()
+            let served = state.withLock { $0.current.service.subaccount }
+            let tenants = api?.tokens.tenants.map(\.subaccount) ?? []
+            let note =
+                served == wanted.subaccount || tenants.contains(wanted.subaccount)
+                ? nil : "this service serves subaccount \"\(served)\"; no request will reach the new connector"
+            return .json(AdminMessage.Token(token: token.text, expires: token.expires, note: note))
+        } catch {
+            return .error(.internalServerError, "\(error)")
+        }
+    }
+
+    private func revoke(_ body: [UInt8]) -> HTTPResponse {
+        guard let authority else { return .error(.conflict, "this service has no certificate authority") }
+        guard let wanted = try? JSONLines.decode(AdminMessage.Identity.self, body) else {
+            return .error(.badRequest, "subaccount and location ID are needed")
+        }
+        let identity = ConnectorIdentity(subaccount: wanted.subaccount, locationID: wanted.locationID)
+        do {
+            let serials = try authority.revoke(identity)
+            guard !serials.isEmpty else { return .error(.notFound, "there is no valid certificate for \(identity)") }
+            let tunnels = service.registry.group(identity)?.count ?? 0
+            service.cut(serials: serials)
+            audit.flush()
+            logger.notice(
+                "certificates revoked",
+                metadata: ["subaccount": "\(identity.subaccount)", "location_id": "\(identity.locationID)"]
+            )
+            return .json(AdminMessage.Revoked(certificates: serials.count, tunnels: tunnels))
+        } catch {
+            return .error(.internalServerError, "\(error)")
+        }
+    }
+
+    private static let noAPI = HTTPResponse.error(.conflict, "this service issues no tokens; configure \"api\"")
+
+    private func bindings() -> HTTPResponse {
+        guard let api else { return Self.noAPI }
+        let configured = state.withLock { $0.current.service.proxyAddress.host }
+        let isAny = ["0.0.0.0", "::"].contains(configured)
+        let host = isAny ? TokenService.host(of: api.tokens.url) : configured
+        let bindings = ServiceBindings(
+            api.tokens,
+            proxyHost: host,
+            proxyPort: service.proxyPort,
+            socksPort: service.socksPort
+        )
+        return .json(bindings)
+    }
+
+    private func createServiceToken(_ body: [UInt8]) -> HTTPResponse {
+        guard let api else { return Self.noAPI }
+        guard let wanted = try? JSONLines.decode(AdminMessage.TokenRequest.self, body) else {
+            return .error(.badRequest, "service, and subaccount and user if wanted, are needed")
+        }
+        let tenants = api.tokens.tenants
+        guard let tenant = wanted.subaccount.map({ id in tenants.first { $0.subaccount == id } }) ?? tenants[0] else {
+            let names = tenants.map(\.subaccount).joined(separator: ", ")
+            return .error(.notFound, "tokens are issued for subaccounts \(names) only; see api.tenants")
+        }
+        do {
+            let now = WallClock.seconds()
+            let answer = try api.tokens.token(for: wanted.service, user: wanted.user, tenant: tenant, now: now)
+            audit.record(
+                .tokenIssued,
+                "Token for \(wanted.service.rawValue)\(wanted.user == nil ? "" : " and a user") by connectord token"
+            )
+            return .json(AdminMessage.Token(token: answer.access_token, expires: now + api.tokens.lifetime))
+        } catch {
+            return .error(.internalServerError, "\(error)")
+        }
+    }
+
+    private func rotateKeys() async -> HTTPResponse {
+        guard let api else { return Self.noAPI }
+        do {
+            try api.tokens.keys.rotate(now: WallClock.seconds())
+            let current = state.withLock { $0.current }
+            try await service.apply(try Self.complete(current, authority, api))
+        } catch {
+            return .error(.internalServerError, "\(error)")
+        }
+        let id = api.tokens.keys.current.id
+        audit.record(.tokenKeysRotated, "Tokens are signed with \(id) from now on")
+        logger.notice("token keys rotated", metadata: ["key": "\(id)"])
+        return .json(AdminMessage.Key(id: id))
+    }
+
+    private func metrics() async throws -> Exposition {
+        var exposition = Exposition()
+        try await service.writeMetrics(&exposition)
+        exposition.family("connector_service_audit_ok", .gauge, "1 while the audit log can be written, or is off.")
+        exposition.sample([:], audit.isWritable ? 1 : 0)
+        exposition.family("connector_service_audit_records_lost_total", .counter, "Audit records not kept.")
+        exposition.sample([:], audit.lost)
+        let (configuration, failures) = state.withLock { ($0.configuration, $0.failedReloads) }
+        exposition.family("connector_service_reloads_total", .counter, "Reloads that took effect.")
+        exposition.sample([:], configuration.reloads)
+        exposition.family("connector_service_reload_failures_total", .counter, "Reloads that changed nothing.")
+        exposition.sample([:], failures)
+        exposition.family("connector_service_configuration_ok", .gauge, "0 while the last reload was refused.")
+        exposition.sample([:], configuration.lastError.isEmpty ? 1 : 0)
+        return exposition
+    }
+}

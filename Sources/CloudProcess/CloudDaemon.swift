@@ -1,0 +1,283 @@
+package import AdminProtocol
+internal import CloudServices
+internal import ConfigurationReading
+package import ConnectivityService
+internal import ControlProtocol
+internal import Cryptography
+package import DaemonSupport
+internal import Glibc
+package import HostSystem
+package import Logging
+package import NIOCore
+internal import Networking
+internal import Synchronization
+internal import Telemetry
+internal import TextFormats
+internal import Tokens
+internal import TunnelCore
+
+/// `connectord cloud` as a process: the connectivity service, its certificate authority, the admin socket, reload and
+/// end.
+package final class CloudDaemon: Daemon {
+    package let service: ConnectivityService
+    let file: String
+    let logger: Logger
+    let audit: AuditLog
+    let authority: EnrolmentAuthority?
+    let api: CloudAPI?
+    /// Of API and cockpit.
+    private let listeners = Mutex<[HTTPListener]>([])
+    let notifier: SystemdNotifier
+    let startedAt = WallClock.seconds()
+    let state: Mutex<State>
+    let reloads = SerialTasks()
+    let admin: AdminServers
+
+    struct State {
+        var current: CloudConfiguration
+        var configuration: ConfigurationState
+        var failedReloads = 0
+    }
+
+    /// Starts everything that the file says.
+    ///
+    /// - Returns: also what is to be stopped, in which order.
+    package static func start(
+        _ configuration: CloudConfiguration,
+        notifier: SystemdNotifier,
+        logger: Logger
+    ) async throws -> (CloudDaemon, DaemonParts) {
+        try await DaemonParts.start { parts in
+            let audit = try AuditLog(configuration.process.audit, logger: logger)
+            let spans = configuration.process.bootstrapTracing("connectivity-service")
+            parts.add {
+                audit.record(.serviceStopped, "Connectivity service stopped")
+                audit.end()
+                spans?.flush()
+                logger.info("connectivity service stopped")
+            }
+            let admin = AdminServers(logger: logger)
+            parts.add { await admin.stop() }
+            let authority = try authority(configuration, audit)
+            let (api, apiServer) = try await bindAPI(configuration, audit, logger, parts)
+            let cockpitServer = try await bindCockpit(configuration, parts)
+            let service = try await ConnectivityService.start(
+                try complete(configuration, authority, api),
+                authority: authority ?? NoAuthority(),
+                audit: audit,
+                logger: logger
+            )
+            parts.add { try? await service.shutdown() }
+            let daemon = CloudDaemon(configuration, service, authority, api, audit, admin, notifier, logger)
+            try await daemon.serve(apiServer, cockpitServer, configuration)
+            audit.record(
+                .serviceStarted,
+                "Connectivity service \(Version.current) started with \(configuration.file)"
+            )
+            await admin.apply(configuration.process, nil, daemon.routes)
+            return daemon
+        }
+    }
+
+    private init(
+        _ configuration: CloudConfiguration,
+        _ service: ConnectivityService,
+        _ authority: EnrolmentAuthority?,
+        _ api: CloudAPI?,
+        _ audit: AuditLog,
+        _ admin: AdminServers,
+        _ notifier: SystemdNotifier,
+        _ logger: Logger
+    ) {
+        file = configuration.file
+        self.service = service
+        self.authority = authority
+        self.api = api
+        self.audit = audit
+        self.admin = admin
+        self.notifier = notifier
+        self.logger = logger
+        let loaded = ConfigurationState(file: configuration.file, loadedAt: WallClock.seconds())
+        state = Mutex(State(current: configuration, configuration: loaded))
+    }
+
+    private static func authority(
+        _ configuration: CloudConfiguration,
+        _ audit: AuditLog
+    ) throws -> EnrolmentAuthority? {
+        try configuration.enrolment.map { enrolment in
+            try EnrolmentAuthority(
+                folder: enrolment.authority,
+                anchor: enrolment.anchor.isEmpty ? nil : try Self.text(enrolment.anchor),
+                lifetime: enrolment.lifetime,
+                audit: audit
+            )
+        }
+    }
+
+    private static func text(_ path: String) throws(ConfigurationError) -> String {
+        String(decoding: try ConfigurationFile.bytes(path), as: UTF8.self)
+    }
+
+    private static func bindAPI(
+        _ configuration: CloudConfiguration,
+        _ audit: AuditLog,
+        _ logger: Logger,
+        _ parts: DaemonParts
+    ) async throws -> (CloudAPI?, HTTPListener?) {
+        guard let settings = configuration.api else { return (nil, nil) }
+        let listener = try await HTTPListener.bind(settings.address, as: "api.listen", maxConnections: 500)
+        parts.add { await listener.stop() }
+        let api = try CloudAPI(settings, port: listener.port, configuration.service.subaccount, audit, logger)
+        return (api, listener)
+    }
+
+    private static func bindCockpit(
+        _ configuration: CloudConfiguration,
+        _ parts: DaemonParts
+    ) async throws -> HTTPListener? {
+        guard let settings = configuration.cockpit else { return nil }
+        // Browsers have six each; the fewer, the sooner comes the turn of the right password.
+        let listener = try await HTTPListener.bind(settings.address, as: "cockpit.listen", maxConnections: 64)
+        parts.add { await listener.stop() }
+        return listener
+    }
+
+    /// Lets programs and people in: what they ask for is there now.
+    private func serve(
+        _ apiServer: HTTPListener?,
+        _ cockpitServer: HTTPListener?,
+        _ configuration: CloudConfiguration
+    ) async throws {
+        listeners.withLock { $0 = [apiServer, cockpitServer].compactMap { $0 } }
+        if service.socksPort > 0 { logger.info("socks started", metadata: ["port": "\(service.socksPort)"]) }
+        guard let api, let apiServer else { return }
+        api.destinations.checker.connect(service)
+        try await apiServer.serve(api.routes)
+        logger.info("api started", metadata: ["port": "\(apiServer.port)", "url": "\(api.tokens.url)"])
+        guard let cockpitServer, let settings = configuration.cockpit else { return }
+        let access = try CockpitAccess(hostNames: settings.hostNames, password: settings.password)
+        try await cockpitServer.serve(Cockpit(access, service, api.destinations, logger))
+        let host = settings.isLoopback ? "localhost" : settings.address.host
+        logger.info("cockpit started", metadata: ["url": "http://\(host):\(cockpitServer.port)/"])
+    }
+
+    /// Fills in what the service's own authority and token service provide.
+    static func complete(
+        _ configuration: CloudConfiguration,
+        _ authority: EnrolmentAuthority?,
+        _ api: CloudAPI?
+    ) throws -> ServiceConfiguration {
+        var service = configuration.service
+        if configuration.usesTokens {
+            guard let api else {
+                let finding = Finding(
+                    severity: .error,
+                    file: configuration.file,
+                    line: 1,
+                    column: 1,
+                    key: "proxy.authorization",
+                    message: "tokens need the section \"api\", which is read at the start only"
+                )
+                throw ConfigurationError(findings: [finding])
+            }
+            service.tokens = try api.proxyVerifier()
+        }
+        service.socksTokens = try api?.proxyVerifier()
+        guard let authority, let enrolment = configuration.enrolment else { return service }
+        if configuration.usesOwnCertificate {
+            let identity = try authority.issueServer(names: enrolment.serviceNames)
+            service.tunnelTLS.certificateChain = .pem(identity.certificate)
+            service.tunnelTLS.privateKey = .pem(identity.privateKey)
+        }
+        if service.tunnelTLS.trust == .anchors([]) {
+            service.tunnelTLS.trust = .anchors([.pem(authority.certificate)])
+        }
+        service.tunnelTLS.requiresClientCertificate = true
+        service.tunnelTLS.applicationProtocols = [TunnelProtocol.name, EnrolmentProtocol.name]
+        service.tunnelTLS.anonymousProtocols = [EnrolmentProtocol.name]
+        return service
+    }
+
+    // MARK: Running
+
+    package var name: String { "connectivity service" }
+    package var allEventLoops: [any EventLoop] {
+        service.eventLoops + admin.eventLoops + listeners.withLock { $0.flatMap(\.eventLoops) }
+    }
+
+    /// The service's own certificate lives a good year; a new one each 90 days is always in time.
+    package func housekeeping() async {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .seconds(90 * 86400))
+            if !Task.isCancelled { _ = await reload("renewal of the service's certificate") }
+        }
+    }
+
+    /// One line for `systemctl status`.
+    package var summary: String {
+        let connectors = service.registry.status(systems: 0)
+        let connected = connectors.count { $0.tunnels > 0 }
+        var text = "\(connected) connectors, \(connectors.reduce(0) { $0 + $1.tunnels }) tunnels"
+        let configuration = state.withLock { $0.configuration }
+        if !configuration.lastError.isEmpty { text += "; LAST RELOAD FAILED: \(configuration.lastError[0])" }
+        let audit = audit.summary
+        if audit.contains("cannot be written") { text += "; audit log \(audit)" }
+        return text
+    }
+
+    // MARK: Reload
+
+    package func reload(_ cause: String) async -> AdminMessage.Reload {
+        await reloads.run { [self] in
+            notifier.reloading()
+            defer {
+                notifier.ready(summary)
+                ProcessMemory.release()
+            }
+            do {
+                let (new, warnings) = try CloudConfigurationReader.load(file)
+                let old = state.withLock { $0.current }
+                try await service.apply(try Self.complete(new, authority, api))
+                authority?.reload()
+                await apply(new, old)
+                audit.record(.configurationChanged, "Configuration reloaded [by \(cause)]")
+                logger.info("configuration reloaded", metadata: ["by": "\(cause)"])
+                return AdminMessage.Reload(isApplied: true, findings: warnings.digest)
+            } catch {
+                let findings = (error as? ConfigurationError)?.findings.digest ?? ["\(error)"]
+                state.withLock { state in
+                    state.configuration.lastError = findings
+                    state.failedReloads += 1
+                }
+                logger.error(
+                    "configuration not changed",
+                    metadata: ["cause": "\(findings.first ?? "")", "by": "\(cause)"]
+                )
+                audit.record(.configurationRefused, "Configuration not changed by \(cause): \(findings.first ?? "")")
+                return AdminMessage.Reload(isApplied: false, findings: findings)
+            }
+        }
+    }
+
+    private func apply(_ new: CloudConfiguration, _ old: CloudConfiguration) async {
+        state.withLock { state in
+            state.current = new
+            state.configuration.loadedAt = WallClock.seconds()
+            state.configuration.reloads += 1
+            state.configuration.lastError = []
+        }
+        if new.process.logLevel != old.process.logLevel { LogLevelSwitch.level = new.process.logLevel ?? .info }
+        await admin.apply(new.process, old.process, routes)
+        let needsStart =
+            new.process.audit != old.process.audit || new.process.traceFile != old.process.traceFile
+            || new.process.logFormat != old.process.logFormat
+            || new.enrolment != old.enrolment || new.api != old.api || new.cockpit != old.cockpit
+            || new.service.eventLoops != old.service.eventLoops
+        if needsStart {
+            logger.warning(
+                "audit, tracing, enrolment, api, cockpit, log.format and event-loops take effect at the next start"
+            )
+        }
+    }
+}

@@ -1,0 +1,14 @@
+package import TextFormats
+
+/// The web page for people.
+package struct CockpitConfiguration: Sendable, Equatable {
+    package var address = HostPort(host: "127.0.0.1", port: 20081)
+    /// Under which browsers call it, beside those of loopback.
+    package var hostNames: [String] = []
+    /// Nil where loopback is enough.
+    package var password: String?
+
+    package init() {}
+
+    package var isLoopback: Bool { address.isLoopback }
+}

@@ -1,0 +1,118 @@
+internal import NIOCore
+internal import TextFormats
+internal import TunnelCore
+
+/// Which tunnel a request goes down.
+extension ProxyConnection {
+    func openStream(_ fields: FieldBlock, _ isEnd: Bool) throws(Refusal) {
+        guard let context else { return }
+        if let usage = group?.usage {
+            guard usage.heldBytes <= loop.configuration.tenants.heldBytes else { throw tenantHoldsTooMuch }
+        }
+        if let only = chooseOnlyTunnel() {
+            exchange.tunnel = only.tunnel
+            if open(on: only.handler, fields, isEnd) { return }
+            exchange.refusedBy.append(only.tunnel.id)
+        }
+        while true {
+            guard let tunnel = pinnedTunnel ?? group?.pick(on: context.eventLoop, excluding: exchange.refusedBy) else {
+                throw exchange.refusedBy.isEmpty ? noTunnel : busyTunnel
+            }
+            exchange.tunnel = tunnel
+            guard tunnel.eventLoop === context.eventLoop else {
+                stream = StreamRelay.open(
+                    tunnel,
+                    fields,
+                    isEnd: isEnd,
+                    receiver: self,
+                    clientLoop: context.eventLoop,
+                    another: { [weak self] in self?.anotherTunnel() }
+                )
+                return
+            }
+            if open(on: tunnel.handler.value, fields, isEnd) { return }
+            pin = nil
+            exchange.refusedBy.append(tunnel.id)
+        }
+    }
+
+    /// For a request that the chosen tunnel could not take any more; at most three times.
+    private func anotherTunnel() -> RegisteredTunnel? {
+        guard let context, let refused = exchange.tunnel, exchange.refusedBy.count < StateMachine.maxAttempts else {
+            return nil
+        }
+        exchange.refusedBy.append(refused.id)
+        pin = nil
+        exchange.tunnel = group?.pick(on: context.eventLoop, excluding: exchange.refusedBy)
+        return exchange.tunnel
+    }
+
+    /// - Returns: whether the tunnel took the request.
+    private func open(on handler: TunnelHandler, _ fields: FieldBlock, _ isEnd: Bool) -> Bool {
+        let session = handler.session
+        guard handler.isUsable,
+            session.streamCount < session.peerMaxConcurrentStreams + loop.configuration.maxWaiting
+        else { return false }
+        if session.streamCount >= session.peerMaxConcurrentStreams, let group { loop.shedStalled(of: group) }
+        stream = try? session.openStream(fields, isEnd: isEnd, receiver: self)
+        return stream != nil
+    }
+
+    /// The usual case without a look at the group: one tunnel on this loop, and nothing has changed.
+    private func chooseOnlyTunnel() -> (tunnel: RegisteredTunnel, handler: TunnelHandler)? {
+        guard let group, let context, pin == nil, exchange.refusedBy.isEmpty else { return nil }
+        let version = group.version
+        if version != onlyTunnelVersion {
+            onlyTunnelVersion = version
+            onlyTunnel = group.only(on: context.eventLoop).map { ($0, $0.handler.value) }
+        }
+        return onlyTunnel
+    }
+
+    private var pinnedTunnel: RegisteredTunnel? {
+        guard let pin, let group, group.contains(pin.tunnel.id) else { return nil }
+        return pin.tunnel
+    }
+
+    private var noTunnel: Refusal {
+        let locationID = LogText.escaped(groupLocationID)
+        return Refusal(
+            status: 503,
+            source: .tunnel,
+            phase: .tunnel,
+            cause: "no connector is connected for this subaccount and location ID",
+            proxyStatus: "destination_unavailable",
+            text: "There is no SAP Cloud Connector (SCC) connected to your subaccount matching the requested tunnel "
+                + "for subaccount \"\(LogText.escaped(groupSubaccount.utf8))\" and SCC location ID \"\(locationID)\". "
+                + "Check that the Cloud Connector runs and that the location ID is the one it has.",
+            retryAfter: 5
+        )
+    }
+
+    private var busyTunnel: Refusal {
+        Refusal(
+            status: 503,
+            source: .tunnel,
+            phase: .tunnel,
+            cause: "all tunnels of the connector are busy or draining",
+            proxyStatus: "connection_limit_reached",
+            text: "All tunnels of the Cloud Connector are busy. Try again shortly.",
+            retryAfter: 1
+        )
+    }
+
+    /// Clients that take nothing of their responses fill the service's memory.
+    private var tenantHoldsTooMuch: Refusal {
+        Refusal(
+            status: 503,
+            source: .client,
+            phase: .request,
+            cause: "the subaccount's clients have not taken \((tenant?.heldBytes ?? 0) >> 20) MiB of responses",
+            proxyStatus: "connection_limit_reached",
+            text:
+                "The programs of this subaccount have not read the responses to earlier requests. Read or abort them, and "
+                + "try again.",
+            retryAfter: 5
+        )
+    }
+}

@@ -1,0 +1,172 @@
+internal import AdminProtocol
+internal import ControlProtocol
+internal import HostSystem
+internal import Telemetry
+internal import TextFormats
+
+/// One screen for a person. What other computers say of themselves is escaped.
+package enum StatusText {
+    static func describe(_ status: ConnectorStatus) -> String {
+        var text =
+            "connectord \(status.version), up \(duration(since: status.startedAt)), log level \(status.logLevel)\n"
+        text += configuration(status.configuration)
+        text += "audit          \(status.audit)\n"
+        for connector in status.connectors { text += describe(connector) }
+        return text
+    }
+
+    private static func describe(_ connector: ConnectorStatus.Connector) -> String {
+        let location = connector.locationID.isEmpty ? "default location" : "location ID \(connector.locationID)"
+        var text = "\nsubaccount     \(connector.subaccount), \(location)\n"
+        text += "service        \(connector.service)\nstate          \(connector.state)\n"
+        if let expires = connector.certificateExpires {
+            text += "certificate    ends \(WallClock.text(expires)) (\(days(until: expires)))\n"
+        }
+        for tunnel in connector.tunnels {
+            let roundTrip = tunnel.roundTripMilliseconds.map { ", round trip \($0) ms" } ?? ""
+            text += "tunnel         \(tunnel.service), up \(duration(since: tunnel.connectedSince)), "
+            let last = tunnel.silentSeconds.map { ", silent for \($0) s" } ?? roundTrip
+            text += "\(Count.text(tunnel.streams, "request")) in flight\(last)\n"
+        }
+        for (name, cause) in connector.failures.sorted(by: { $0.key < $1.key }) {
+            text += "no tunnel      \(name): \(cause)\n"
+        }
+        return text + table(connector.systems)
+    }
+
+    /// Virtual host, internal host, protocol and what the last check said.
+    static func table(_ systems: [ConnectorStatus.System]) -> String {
+        let rows = systems.map { system in
+            [
+                system.virtualHost, system.internalHost, system.protocol,
+                Count.text(system.activeResources, "resource"),
+                describe(system.availability),
+            ]
+        }
+        return rows.isEmpty ? "no systems are exposed\n" : align(rows)
+    }
+
+    private static func describe(_ availability: Availability) -> String {
+        switch availability.state {
+        case .reachable: "reachable (\(availability.milliseconds ?? 0) ms)"
+        case .notReachable: "not reachable: \(availability.cause)"
+        case .unchecked: "unchecked"
+        }
+    }
+
+    static func describe(_ status: ServiceStatus) -> String {
+        var text = "connectord \(status.version), up \(duration(since: status.startedAt)), log level \(status.logLevel)"
+        text += status.isDraining ? ", STOPPING\n" : "\n"
+        text += configuration(status.configuration)
+        text += "audit          \(status.audit)\nproxy          \(status.proxy)\ntunnels        \(status.tunnel)\n"
+        if status.connectors.isEmpty { text += "\nno connector has been here\n" }
+        for connector in status.connectors {
+            let location = connector.locationID.isEmpty ? "default location" : "location ID \(connector.locationID)"
+            text += "\nsubaccount     \(connector.subaccount), \(location)\n"
+            let since = connector.connectedSince ?? connector.disconnectedSince
+            text += "state          \(connector.state)" + (since.map { " for \(duration(since: $0))" } ?? "")
+            text += connector.silentSeconds.map { ", silent for \($0) s" } ?? ""
+            text += ", \(Count.text(connector.tunnels, "tunnel")), from \(connector.remote)\n"
+            if !connector.version.isEmpty {
+                text += "connector      \(escape(connector.version)) \(escape(connector.description))\n"
+            }
+            if let expires = connector.certificateExpires {
+                text += "certificate    ends \(WallClock.text(expires)) (\(days(until: expires)))\n"
+            }
+            let rows = connector.systems.map { system in
+                [
+                    escape(system.host), escape(system.protocol), escape(system.type),
+                    system.hasResources ? "has resources" : "no resources", escape(system.availability),
+                ]
+            }
+            text += rows.isEmpty ? "no systems are exposed\n" : align(rows)
+            if let omitted = connector.omittedSystems { text += "  and \(omitted) more\n" }
+        }
+        return text + certificates(status)
+    }
+
+    /// The last requests, each in a line.
+    static func describe(_ requests: [RecentRequest]) -> String {
+        guard !requests.isEmpty else { return "no request has been here yet\n" }
+        let head = ["time", "id", "status", "ms", "connect", "backend", "request", "decision"]
+        return align(
+            [head]
+                + requests.map { item in
+                    func milliseconds(_ value: Double?) -> String { value.map { "\($0)" } ?? "-" }
+                    return [
+                        WallClock.text(item.time), escape(item.id),
+                        item.status.map { $0 == 0 ? "cut" : "\($0)" } ?? "open", milliseconds(item.milliseconds),
+                        milliseconds(item.connectMilliseconds), milliseconds(item.backendMilliseconds),
+                        "\(escape(item.method)) \(escape(item.target))",
+                        item.source.map {
+                            "\($0.rawValue) (\(item.decision), \(item.error ?? "")): \(item.cause ?? "")"
+                        }
+                            ?? item.decision,
+                    ]
+                }
+        )
+    }
+
+    /// What the service's authority has issued, the latest last, and tokens that nobody has used yet.
+    private static func certificates(_ status: ServiceStatus) -> String {
+        func whose(_ subaccount: String, _ location: String) -> String {
+            escape(subaccount) + (location.isEmpty ? "" : ", location ID \(escape(location))")
+        }
+        var text = ""
+        if let certificates = status.certificates, !certificates.isEmpty {
+            let now = WallClock.seconds()
+            let rows = certificates.suffix(50).map { item in
+                let state = item.isRevoked ? "revoked" : item.expires < now ? "expired" : "valid"
+                return [
+                    whose(item.subaccount, item.locationID), item.serial, "ends \(WallClock.text(item.expires))", state,
+                ]
+            }
+            text += "\n\(Count.text(certificates.count, "certificate"))\n" + align(rows)
+        }
+        if let tokens = status.tokens, !tokens.isEmpty {
+            let rows = tokens.map {
+                [whose($0.subaccount, $0.locationID), "valid until \(WallClock.text($0.expires))"]
+            }
+            text += "\n\(Count.text(tokens.count, "token")) for enrolment, not used yet\n" + align(rows)
+        }
+        return text
+    }
+
+    private static func configuration(_ state: ConfigurationState) -> String {
+        var text =
+            "configuration  \(state.file), read \(WallClock.text(state.loadedAt)), \(Count.text(state.reloads, "reload"))\n"
+        if !state.lastError.isEmpty { text += "LAST RELOAD FAILED; what was read before is in force:\n" }
+        for finding in state.lastError.prefix(5) { text += "  \(finding)\n" }
+        return text
+    }
+
+    private static func escape(_ text: String) -> String { ConnectorLogHandler.escaped(text) }
+
+    private static func align(_ rows: [[String]]) -> String {
+        let widths = rows.reduce(into: [Int](repeating: 0, count: rows[0].count)) { widths, row in
+            for (index, cell) in row.enumerated() { widths[index] = max(widths[index], cell.count) }
+        }
+        return rows.map { row in
+            let cells = row.enumerated().map { index, cell in
+                index == row.count - 1 ? cell : cell + String(repeating: " ", count: widths[index] - cell.count)
+            }
+            return "  " + cells.joined(separator: "  ") + "\n"
+        }.joined()
+    }
+
+    private static func duration(since seconds: Int) -> String {
+        let passed = max(0, WallClock.seconds() - seconds)
+        switch passed {
+        case ..<120: return "\(passed) s"
+        case ..<7200: return "\(passed / 60) min"
+        case ..<172_800: return "\(passed / 3600) h"
+        default: return "\(passed / 86400) days"
+        }
+    }
+
+    private static func days(until seconds: Int) -> String {
+        let left = seconds - WallClock.seconds()
+        if left < 0 { return "EXPIRED" }
+        return left < 172_800 ? "in \(left / 3600) h" : "in \(left / 86400) days"
+    }
+}

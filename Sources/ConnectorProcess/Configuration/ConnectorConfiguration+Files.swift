@@ -1,0 +1,23 @@
+internal import CloudConnector
+internal import ConfigurationReading
+internal import Cryptography
+internal import DaemonSupport
+
+extension ConnectorConfiguration {
+    /// What is wrong or odd with the certificates and keys that it names.
+    var fileFindings: [Finding] {
+        var files = CertificateFiles(file: file)
+        let details = files.checkIdentity(tunnel.certificate, tunnel.privateKey, below: "tunnel")
+        if let details, details.connector != identity {
+            let found = details.connector.map { "\($0)" } ?? "no connector"
+            files.refuse(
+                "tunnel.certificate",
+                "\(tunnel.certificate) is for \(found), but this file says \(identity): enrol again, or put subaccount and "
+                    + "location-id right"
+            )
+        }
+        files.checkTrust([tunnel.trustedCA], "tunnel.trusted-ca")
+        files.checkTrust(backendTLS.trust, "backend-trust.certificates")
+        return files.findings
+    }
+}

@@ -1,0 +1,65 @@
+package import CloudConnector
+package import ConfigurationReading
+package import DaemonSupport
+internal import HostSystem
+
+/// What the main file and those in `connector.d` beside it say.
+package struct ConnectorFiles {
+    /// One for each file, the main one first.
+    package var connectors: [ConnectorConfiguration] = []
+    /// From the main file; no other may say any of it.
+    package var process = ProcessConfiguration()
+    package var warnings: [Finding] = []
+
+    package static func load(_ file: String) throws(ConfigurationError) -> ConnectorFiles {
+        var files = ConnectorFiles()
+        for file in [file] + ConfigurationFolder.files(beside: file) {
+            do throws(ConfigurationError) {
+                let (configuration, process, warnings) = try ConnectorConfigurationReader.load(file)
+                files.warnings += warnings
+                files.add(configuration, process)
+            } catch {
+                files.warnings += error.findings
+            }
+        }
+        guard !files.warnings.contains(where: { $0.severity == .error }) else {
+            throw ConfigurationError(findings: files.warnings)
+        }
+        return files
+    }
+
+    private mutating func add(_ configuration: ConnectorConfiguration, _ process: ProcessConfiguration) {
+        var configuration = configuration
+        if let main = connectors.first {
+            if process.isGiven {
+                let message = "log, audit and admin are the whole process's; say them in \(main.file)"
+                refuse(configuration, key: "", message)
+            }
+        } else {
+            self.process = process
+        }
+        if let twin = connectors.first(where: { $0.identity == configuration.identity }) {
+            let message = "is for the same subaccount and location ID as \(twin.file)"
+            refuse(configuration, key: "subaccount", message)
+        }
+        configuration.accessLog = self.process.accessLog
+        configuration.isTracing = !self.process.traceFile.isEmpty
+        connectors.append(configuration)
+    }
+
+    private mutating func refuse(_ configuration: ConnectorConfiguration, key: String, _ message: String) {
+        warnings.append(
+            Finding(severity: .error, file: configuration.file, line: 1, column: 1, key: key, message: message)
+        )
+    }
+}
+
+/// The folder for further subaccounts.
+enum ConfigurationFolder {
+    /// The `*.conf` files in `connector.d` beside `file`, in alphabetical order.
+    static func files(beside file: String) -> [String] {
+        let folder = file.split(separator: "/", omittingEmptySubsequences: false).dropLast().map(String.init)
+        let path = (folder + ["connector.d"]).joined(separator: "/")
+        return Folder.names(path).filter { $0.hasSuffix(".conf") }.sorted().map { "\(path)/\($0)" }
+    }
+}

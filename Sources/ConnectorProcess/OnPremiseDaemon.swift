@@ -1,0 +1,348 @@
+internal import AccessPolicy
+package import AdminProtocol
+internal import AvailabilityCheck
+internal import CloudConnector
+internal import ConfigurationReading
+internal import ControlProtocol
+internal import Cryptography
+package import DaemonSupport
+internal import Glibc
+package import HostSystem
+internal import JSON
+package import Logging
+package import NIOCore
+internal import NIOHTTP1
+internal import Networking
+internal import Synchronization
+internal import Telemetry
+internal import TextFormats
+
+/// `connectord run` as a process: the connectors of all configuration files, the admin socket, reload and end.
+package final class OnPremiseDaemon: Daemon {
+    private let file: String
+    private let logger: Logger
+    private let audit: AuditLog
+    private let notifier: SystemdNotifier
+    private let spans: SpanFile?
+    private let startedAt = WallClock.seconds()
+    private let state: Mutex<State>
+    private let reloads = SerialTasks()
+    private let admin: AdminServers
+
+    private struct State {
+        /// By file.
+        var connectors: [String: Connector] = [:]
+        var order: [String] = []
+        var configuration: ConfigurationState
+        var process: ProcessConfiguration
+        var failedReloads = 0
+    }
+
+    private init(
+        _ file: String,
+        _ process: ProcessConfiguration,
+        _ audit: AuditLog,
+        _ notifier: SystemdNotifier,
+        _ logger: Logger
+    ) {
+        self.file = file
+        self.logger = logger
+        self.audit = audit
+        self.notifier = notifier
+        admin = AdminServers(logger: logger)
+        spans = process.bootstrapTracing("connector")
+        let configuration = ConfigurationState(file: file, loadedAt: WallClock.seconds())
+        state = Mutex(State(configuration: configuration, process: process))
+    }
+
+    /// Starts everything that the files say.
+    ///
+    /// - Returns: also what is to be stopped, in which order.
+    package static func start(
+        _ file: String,
+        _ files: ConnectorFiles,
+        notifier: SystemdNotifier,
+        logger: Logger
+    ) async throws -> (OnPremiseDaemon, DaemonParts) {
+        try await DaemonParts.start { parts in
+            let audit = try AuditLog(files.process.audit, logger: logger)
+            let daemon = OnPremiseDaemon(file, files.process, audit, notifier, logger)
+            parts.add {
+                audit.record(.serviceStopped, "Connector stopped")
+                audit.end()
+                daemon.spans?.flush()
+                logger.info("connector stopped")
+            }
+            audit.record(.serviceStarted, "Connector \(Version.current) started with \(file)")
+            parts.add { await daemon.admin.stop() }
+            parts.add { await daemon.stopConnectors() }
+            for configuration in files.connectors { daemon.add(try await daemon.make(configuration)) }
+            await daemon.admin.apply(files.process, nil, daemon.routes)
+            return daemon
+        }
+    }
+
+    private func make(_ configuration: ConnectorConfiguration) async throws -> Connector {
+        var logger = logger
+        logger[metadataKey: "subaccount"] = "\(configuration.subaccount)"
+        if !configuration.locationID.isEmpty { logger[metadataKey: "location_id"] = "\(configuration.locationID)" }
+        return try await Connector(configuration, audit: audit, logger: logger)
+    }
+
+    private func add(_ connector: Connector) {
+        connector.start()
+        let file = connector.configuration.file
+        state.withLock { state in
+            state.connectors[file] = connector
+            state.order.append(file)
+        }
+    }
+
+    var connectors: [Connector] { state.withLock { state in state.order.compactMap { state.connectors[$0] } } }
+
+    // MARK: Running
+
+    package var name: String { "connector" }
+    package var allEventLoops: [any EventLoop] { connectors.flatMap(\.allEventLoops) + admin.eventLoops }
+
+    private func stopConnectors() async {
+        await withDiscardingTaskGroup { tasks in
+            for connector in connectors { tasks.addTask { await connector.stop() } }
+        }
+    }
+
+    /// One line for `systemctl status`.
+    package var summary: String {
+        let (configuration, audit) = (state.withLock { $0.configuration }, audit.summary)
+        let connectors = self.connectors
+        let tunnels = connectors.reduce(0) { $0 + $1.state.connectedTunnels }
+        var text = tunnels > 0 ? "\(tunnels) tunnels up" : "No tunnel"
+        // What the service says counts more than an address that nobody listens on.
+        let failures = connectors.flatMap { $0.state.failures.values }.sorted()
+        if tunnels == 0, let failure = failures.first(where: { $0 != "connection refused" }) ?? failures.first {
+            text += ": \(failure)"
+        }
+        let days = connectors.compactMap(\.certificateExpires).min().map { ($0 - WallClock.seconds()) / 86400 }
+        if let days { text += "; certificate \(days) days" }
+        if !configuration.lastError.isEmpty { text += "; LAST RELOAD FAILED: \(configuration.lastError[0])" }
+        if audit.contains("cannot be written") { text += "; audit log \(audit)" }
+        return text
+    }
+
+    // MARK: Reload
+
+    package func reload(_ cause: String) async -> AdminMessage.Reload {
+        await reloads.run { [self] in
+            notifier.reloading()
+            defer {
+                notifier.ready(summary)
+                ProcessMemory.release()
+            }
+            do throws(ConfigurationError) {
+                return await apply(try ConnectorFiles.load(file), cause)
+            } catch {
+                return refused(error.findings.digest, cause)
+            }
+        }
+    }
+
+    private func refused(_ findings: [String], _ cause: String) -> AdminMessage.Reload {
+        state.withLock { state in
+            state.configuration.lastError = findings
+            state.failedReloads += 1
+        }
+        logger.error("configuration not changed", metadata: ["cause": "\(findings.first ?? "")", "by": "\(cause)"])
+        audit.record(.configurationRefused, "Configuration not changed by \(cause): \(findings.first ?? "")")
+        return AdminMessage.Reload(isApplied: false, findings: findings)
+    }
+
+    private func apply(
+        _ files: ConnectorFiles,
+        _ cause: String
+    ) async -> AdminMessage.Reload {
+        let changes: [Change]
+        do {
+            changes = try await prepare(files.connectors)
+        } catch {
+            return refused(["\(error)"], cause)
+        }
+        for change in changes { await carryOut(change, cause) }
+        let process = files.process
+        let old = state.withLock { state in
+            defer { state.process = process }
+            state.configuration.loadedAt = WallClock.seconds()
+            state.configuration.reloads += 1
+            state.configuration.lastError = []
+            return state.process
+        }
+        if process != old {
+            audit.record(.configurationChanged, "Configuration of log, audit or admin changed [by \(cause)]")
+        }
+        await apply(process, old)
+        logger.info("configuration reloaded", metadata: ["by": "\(cause)"])
+        return AdminMessage.Reload(isApplied: true, findings: files.warnings.digest)
+    }
+
+    /// What a reload changes, ready to be done: nothing of it can fail any more.
+    private enum Change {
+        case apply(Connector, Connector.PreparedChange, descriptions: [String])
+        case replace(Connector)
+        case remove(file: String)
+    }
+
+    /// Whatever can fail comes before anything changes.
+    private func prepare(_ configurations: [ConnectorConfiguration]) async throws -> [Change] {
+        var changes: [Change] = []
+        do {
+            for configuration in configurations {
+                let running = state.withLock { $0.connectors[configuration.file] }
+                if let running, running.configuration.identity == configuration.identity {
+                    let descriptions = ConfigurationChange.describe(running.configuration, configuration)
+                    let change = try running.prepare(configuration)
+                    changes.append(.apply(running, change, descriptions: descriptions))
+                } else {
+                    changes.append(.replace(try await make(configuration)))
+                }
+            }
+        } catch {
+            for case .replace(let unused) in changes { await unused.stop() }
+            throw error
+        }
+        let files = Set(configurations.map(\.file))
+        let gone = state.withLock { $0.order }.filter { !files.contains($0) }
+        return changes + gone.map { .remove(file: $0) }
+    }
+
+    private func carryOut(_ change: Change, _ cause: String) async {
+        switch change {
+        case .apply(let connector, let change, let descriptions):
+            await connector.apply(change)
+            for text in descriptions { audit.record(.configurationChanged, "\(text) [by \(cause)]") }
+        case .replace(let connector):
+            let configuration = connector.configuration
+            await remove(configuration.file)
+            add(connector)
+            audit.record(.configurationChanged, "Connector of \(configuration.identity) added [by \(cause)]")
+        case .remove(let file):
+            await remove(file)
+            audit.record(.configurationChanged, "Connector of \(file) removed [by \(cause)]")
+        }
+    }
+
+    private func remove(_ file: String) async {
+        let connector = state.withLock { state in
+            state.order.removeAll { $0 == file }
+            return state.connectors.removeValue(forKey: file)
+        }
+        await connector?.stop()
+    }
+
+    private func apply(_ process: ProcessConfiguration, _ old: ProcessConfiguration) async {
+        if process.logLevel != old.logLevel { LogLevelSwitch.level = process.logLevel ?? .info }
+        await admin.apply(process, old, routes)
+        if process.audit != old.audit || process.traceFile != old.traceFile || process.logFormat != old.logFormat {
+            logger.warning("audit, tracing and log.format take effect at the next start")
+        }
+    }
+}
+
+extension OnPremiseDaemon {
+    /// Waits until each connector has a tunnel.
+    ///
+    /// - Returns: how many they have.
+    package func waitUntilConnected() async -> Int {
+        var tunnels = 0
+        for connector in connectors {
+            await connector.state.waitUntilConnected()
+            tunnels += connector.state.connectedTunnels
+        }
+        return tunnels
+    }
+}
+
+/// What the admin socket answers.
+extension OnPremiseDaemon {
+    var routes: HTTPRoutes {
+        HTTPRoutes([
+            .get("/healthz") { _ in .json(AdminMessage.Empty()) },
+            .get("/status") { [self] _ in .json(await status()) },
+            .get("/requests") { [self] _ in .json(await requests()) },
+            .get("/metrics") { [self] _ in
+                do { return .metrics(try await metrics()) } catch { return .error(.internalServerError, "\(error)") }
+            },
+            .post("/reload") { [self] _ in .json(await reload("connectord reload")) },
+            .post("/rotate") { [self] _ in await rotate() },
+            .post("/check") { [self] request in await check(request.body) },
+            .put("/log-level") { [self] request in AdminLevel.set(request.body, audit, logger) },
+        ])
+    }
+
+    private func requests() async -> [RecentRequest] {
+        var all: [RecentRequest] = []
+        for connector in connectors { all += await connector.recentRequests() }
+        return all.sorted { $0.time > $1.time }
+    }
+
+    private func rotate() async -> HTTPResponse {
+        do {
+            for connector in connectors { try connector.rotate() }
+            for connector in connectors {
+                guard let waiting = await connector.waitForReplacement(upTo: .seconds(40)) else { continue }
+                return .error(.gatewayTimeout, "not rotated yet: \(waiting)")
+            }
+            return .json(AdminMessage.Empty())
+        } catch {
+            return .error(.internalServerError, "\(error)")
+        }
+    }
+
+    private func status() async -> ConnectorStatus {
+        var connectors: [ConnectorStatus.Connector] = []
+        for connector in self.connectors { connectors.append(await connector.status()) }
+        return ConnectorStatus(
+            version: Version.current,
+            startedAt: startedAt,
+            configuration: state.withLock { $0.configuration },
+            logLevel: LogLevelSwitch.level.rawValue,
+            audit: audit.summary,
+            connectors: connectors
+        )
+    }
+
+    /// Looks at the named virtual hosts, or at all, and waits for the results.
+    private func check(_ body: [UInt8]) async -> HTTPResponse {
+        guard let wanted = try? JSONLines.decode(AdminMessage.Check.self, body).hosts else {
+            return .error(.badRequest, "the body must be {\"hosts\": [...]}")
+        }
+        var results: [ConnectorStatus.System] = []
+        var known: Set<String> = []
+        for connector in connectors {
+            let systems = connector.configuration.systems.filter {
+                wanted.isEmpty || wanted.contains($0.virtualAddress) || wanted.contains($0.virtualHost)
+            }
+            await connector.checker.checkNow(systems)
+            let names = Set(systems.map(\.virtualAddress))
+            known.formUnion(names)
+            known.formUnion(systems.map(\.virtualHost))
+            results += await connector.status().systems.filter { names.contains($0.virtualHost) }
+        }
+        if let unknown = wanted.first(where: { !known.contains($0) }) {
+            let all = connectors.flatMap { $0.configuration.systems.map(\.virtualAddress) }
+            let nearest = NearestName.find(unknown, among: all).map { "; did you mean \($0)?" } ?? ""
+            return .error(.notFound, "\(LogText.escaped(unknown.utf8)) is not exposed\(nearest)")
+        }
+        return .json(AdminMessage.Systems(systems: results))
+    }
+
+    private func metrics() async throws -> Exposition {
+        var exposition = Exposition()
+        var parts: [ConnectorMetricsPart] = []
+        for connector in connectors { parts.append(try await ConnectorMetricsPart(connector)) }
+        ConnectorExposition(parts: parts, audit: audit, state: state.withLock { $0.configuration })
+            .write(&exposition)
+        let failures = state.withLock { $0.failedReloads }
+        exposition.family("connector_reload_failures_total", .counter, "Reloads that changed nothing.")
+        exposition.sample([:], failures)
+        return exposition
+    }
+}

@@ -1,0 +1,163 @@
+package import NIOCore
+
+/// Sent through the pipeline once the handshake is complete and all checks have passed.
+package struct TLSEstablished: Sendable {
+    package var applicationProtocol: String?
+    package var version: String
+    /// Nil where the peer showed none.
+    package var peerCertificate: CertificateDetails?
+}
+
+/// Puts a `TLSSession` between a socket and the rest of the pipeline. The handler behind it sees plaintext only.
+package final class TLSHandler: ChannelDuplexHandler {
+    package typealias InboundIn = ByteBuffer
+    package typealias InboundOut = ByteBuffer
+    package typealias OutboundIn = ByteBuffer
+    package typealias OutboundOut = ByteBuffer
+
+    private let context: TLSContext
+    private let serverName: String?
+    private let peer: String
+    private let handshakeTimeout: TimeAmount
+    private var session: TLSSession?
+    private var plaintext = ByteBuffer()
+    private var timer: Scheduled<Void>?
+    private var hasFailed = false
+
+    package init(
+        _ context: TLSContext,
+        serverName: String?,
+        peer: String,
+        handshakeTimeout: TimeAmount = .seconds(10)
+    ) {
+        self.context = context
+        self.serverName = serverName
+        self.peer = peer
+        self.handshakeTimeout = handshakeTimeout
+    }
+
+    package func handlerAdded(context: ChannelHandlerContext) {
+        if context.channel.isActive { start(context) }
+    }
+
+    package func handlerRemoved(context: ChannelHandlerContext) { timer?.cancel() }
+
+    package func channelActive(context: ChannelHandlerContext) {
+        start(context)
+        context.fireChannelActive()
+    }
+
+    package static func timeout(by peer: String) -> TLSError {
+        TLSError(.handshakeTimeout, "\(peer) did not complete the TLS handshake in time")
+    }
+
+    private func start(_ context: ChannelHandlerContext) {
+        guard session == nil else { return }
+        do throws(TLSError) {
+            session = try TLSSession(
+                self.context,
+                serverName: serverName,
+                peer: peer,
+                allocator: context.channel.allocator
+            )
+            let box = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+            timer = context.eventLoop.scheduleTask(in: handshakeTimeout) {
+                let (handler, context) = box.value
+                guard handler.session?.state == .handshaking else { return }
+                handler.fail(context, Self.timeout(by: handler.peer))
+            }
+            try proceed(context)
+        } catch {
+            fail(context, error)
+        }
+    }
+
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard let session else { return }
+        session.receive(unwrapInboundIn(data))
+        do throws(TLSError) {
+            try proceed(context)
+        } catch {
+            fail(context, error)
+        }
+    }
+
+    private func proceed(_ context: ChannelHandlerContext) throws(TLSError) {
+        guard let session else { return }
+        if session.state == .handshaking {
+            defer { send(context, flush: true) }
+            try session.handshake()
+            if session.state == .established {
+                timer?.cancel()
+                send(context, flush: true)
+                context.fireUserInboundEventTriggered(
+                    TLSEstablished(
+                        applicationProtocol: session.applicationProtocol,
+                        version: session.version,
+                        peerCertificate: session.peerCertificate
+                    )
+                )
+            }
+        }
+        plaintext.clear()
+        var failure: TLSError?
+        do throws(TLSError) { try session.read(into: &plaintext) } catch { failure = error }
+        if plaintext.readableBytes > 0 { context.fireChannelRead(wrapInboundOut(plaintext)) }
+        if let failure { throw failure }
+        if session.state == .closed {
+            // The peer's closing alert: an orderly end of its bytes.
+            context.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+        }
+    }
+
+    private func send(_ context: ChannelHandlerContext, flush: Bool) {
+        guard let ciphertext = session?.takeCiphertext() else { return }
+        context.write(wrapOutboundOut(ciphertext), promise: nil)
+        if flush { context.flush() }
+    }
+
+    package func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        guard let session, session.state == .established else {
+            promise?.fail(ChannelError.ioOnClosedChannel)
+            return
+        }
+        do throws(TLSError) {
+            try session.write(unwrapOutboundIn(data))
+        } catch {
+            promise?.fail(error)
+            fail(context, error)
+            return
+        }
+        if let ciphertext = session.takeCiphertext() {
+            context.write(wrapOutboundOut(ciphertext), promise: promise)
+        } else {
+            promise?.succeed()
+        }
+    }
+
+    package func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+        if mode != .input {
+            session?.close()
+            send(context, flush: true)
+        }
+        context.close(mode: mode, promise: promise)
+    }
+
+    package func channelInactive(context: ChannelHandlerContext) {
+        timer?.cancel()
+        if session?.state == .handshaking, !hasFailed {
+            context.fireErrorCaught(
+                TLSError(.closedDuringHandshake, "\(peer) closed the connection during the TLS handshake")
+            )
+        }
+        context.fireChannelInactive()
+    }
+
+    private func fail(_ context: ChannelHandlerContext, _ error: TLSError) {
+        timer?.cancel()
+        hasFailed = true
+        send(context, flush: true)  // the alert that tells the peer
+        context.fireErrorCaught(error)
+        context.close(promise: nil)
+    }
+}

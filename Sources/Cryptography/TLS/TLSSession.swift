@@ -1,0 +1,151 @@
+internal import COpenSSL
+package import NIOCore
+
+/// One TLS connection over buffers: ciphertext in, plaintext out and the other way round; no sockets.
+///
+///     handshaking ──▶ established ──▶ closed
+///          └──────────────┴──▶ failed (throws)
+@safe package final class TLSSession {
+    package enum State: Sendable { case handshaking, established, closed }
+
+    package private(set) var state = State.handshaking
+    private let context: TLSContext
+    private let ssl: OpaquePointer
+    private let buffers: BufferBIO
+    private let peer: String
+    /// The certificate that verification has refused, if it has.
+    var refused: CertificateDetails?
+
+    /// - Parameters:
+    ///   - serverName: for clients: sent as SNI and checked against the certificate; an IP address is only checked.
+    ///   - peer: how error messages call the other side.
+    package init(_ context: TLSContext, serverName: String?, peer: String, allocator: ByteBufferAllocator)
+        throws(TLSError)
+    {
+        guard let ssl = unsafe SSL_new(context.context) else {
+            throw TLSError(.configuration, "OpenSSL: \(TLSError.takeQueue().text)")
+        }
+        self.context = context
+        unsafe self.ssl = unsafe ssl
+        self.peer = peer
+        self.buffers = BufferBIO(allocator: allocator)
+        let bio = unsafe buffers.makeBIO()
+        unsafe SSL_set_bio(ssl, bio, bio)
+        // For the callback of verification, which OpenSSL calls from within `handshake`.
+        unsafe SSL_set_ex_data(ssl, 0, Unmanaged.passUnretained(self).toOpaque())
+        switch context.configuration.role {
+        case .server: unsafe SSL_set_accept_state(ssl)
+        case .client:
+            unsafe SSL_set_connect_state(ssl)
+            if let serverName { setServerName(serverName) }
+        }
+    }
+
+    deinit { unsafe SSL_free(ssl) }
+
+    private func setServerName(_ name: String) {
+        let parameters = unsafe SSL_get0_param(ssl)
+        if unsafe X509_VERIFY_PARAM_set1_ip_asc(parameters, name) == 1 { return }
+        ERR_clear_error()
+        unsafe COpenSSL_SSL_set_tlsext_host_name(ssl, name)
+        unsafe SSL_set1_host(ssl, name)
+    }
+
+    // MARK: Handshake
+
+    /// Goes on with the handshake as far as the ciphertext received so far allows.
+    package func handshake() throws(TLSError) {
+        guard state == .handshaking else { return }
+        ERR_clear_error()
+        defer { buffers.compact() }
+        let result = unsafe SSL_do_handshake(ssl)
+        if result == 1 {
+            if !context.configuration.applicationProtocols.isEmpty, applicationProtocol == nil {
+                throw TLSError(.applicationProtocol, "\(peer) chose no application protocol that is spoken here")
+            }
+            state = .established
+            return
+        }
+        switch unsafe SSL_get_error(ssl, result) {
+        case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return
+        default: throw unsafe TLSError.handshake(ssl, peer: peer, refused: refused)
+        }
+    }
+
+    // MARK: Bytes
+
+    /// Takes ciphertext from the peer.
+    package func receive(_ ciphertext: ByteBuffer) { buffers.receive(ciphertext) }
+
+    /// Decrypts what was received, into `plaintext`.
+    package func read(into plaintext: inout ByteBuffer) throws(TLSError) {
+        guard state == .established else { return }
+        ERR_clear_error()
+        defer { buffers.compact() }
+        while true {
+            var count = 0
+            let result = unsafe plaintext.writeWithUnsafeMutableBytes(minimumWritableBytes: 16 << 10) { target in
+                unsafe SSL_read_ex(ssl, target.baseAddress, target.count, &count) == 1 ? count : 0
+            }
+            if result > 0 { continue }
+            switch unsafe SSL_get_error(ssl, 0) {
+            case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return
+            case SSL_ERROR_ZERO_RETURN:
+                state = .closed
+                return
+            default:
+                state = .closed
+                throw unsafe TLSError.handshake(ssl, peer: peer, refused: refused)
+            }
+        }
+    }
+
+    /// Encrypts `plaintext`; the result waits in `takeCiphertext`.
+    package func write(_ plaintext: ByteBuffer) throws(TLSError) {
+        guard state == .established, plaintext.readableBytes > 0 else { return }
+        ERR_clear_error()
+        let isWritten = unsafe plaintext.withUnsafeReadableBytes { bytes in
+            // The BIO never refuses, so one call takes all: records of 16 KiB into one buffer.
+            var count = 0
+            return unsafe SSL_write_ex(ssl, bytes.baseAddress, bytes.count, &count) == 1
+        }
+        guard isWritten else { throw unsafe TLSError.handshake(ssl, peer: peer, refused: refused) }
+    }
+
+    /// Ciphertext for the peer, if there is any.
+    package func takeCiphertext() -> ByteBuffer? { buffers.take() }
+
+    /// Queues the closing alert (RFC 8446 section 6.1).
+    package func close() {
+        guard state == .established else { return }
+        state = .closed
+        unsafe SSL_shutdown(ssl)
+        ERR_clear_error()
+    }
+
+    // MARK: What was agreed
+
+    package var applicationProtocol: String? {
+        var bytes: UnsafePointer<UInt8>?
+        var length: UInt32 = 0
+        unsafe SSL_get0_alpn_selected(ssl, &bytes, &length)
+        guard let bytes = unsafe bytes, length > 0 else { return nil }
+        return unsafe String(decoding: UnsafeBufferPointer(start: bytes, count: Int(length)), as: UTF8.self)
+    }
+
+    package var version: String { unsafe String(cString: SSL_get_version(ssl)) }
+
+    package var peerCertificate: CertificateDetails? {
+        guard let certificate = unsafe SSL_get1_peer_certificate(ssl) else { return nil }
+        defer { unsafe X509_free(certificate) }
+        return unsafe CertificateDetails(certificate)
+    }
+
+    /// The certificates that the peer sent, its own first, whether or not they were accepted.
+    package var peerChain: [CertificateDetails] {
+        guard let chain = unsafe SSL_get_peer_cert_chain(ssl) else { return [] }
+        return unsafe (0..<COpenSSL_X509_chain_count(chain)).compactMap { index in
+            unsafe COpenSSL_X509_chain_get(chain, index).map { unsafe CertificateDetails($0) }
+        }
+    }
+}
