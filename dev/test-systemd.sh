@@ -2,14 +2,16 @@
 # Boots a real systemd in a container, installs the package there, and goes through what docs/operations.md says:
 # enrol, start, reload (good and bad), watchdog, restart, status, stop. Needs root and systemd-nspawn.
 #
-#   dev/test-systemd.sh [PROGRAM]
+#   dev/test-systemd.sh [FOLDER], with the programs
 set -euo pipefail
 cd "$(dirname "$0")/.."
 machine=$PWD/.build/package/machine
-deb=$(packaging/build-deb.sh "$@" | tail -1)
+mapfile -t debs < <(packaging/build-deb.sh "$@" | grep '\.deb$')
 dev/machine.sh "$machine"
-cp "$deb" "$machine/srv/one.deb"
-chroot "$machine" dpkg -P open-cloud-connector >/dev/null 2>&1 || true
+cp "${debs[0]}" "$machine/srv/connector.deb"
+cp "${debs[1]}" "$machine/srv/cloud.deb"
+purge() { chroot "$machine" dpkg -P open-cloud-connector-cloud open-cloud-connector >/dev/null 2>&1 || true; }
+purge
 
 fail() {
     echo "FAILED: $*" >&2
@@ -33,8 +35,8 @@ container=$!
 cleanup() {
     kill -TERM "$container" 2>/dev/null || true
     wait "$container" 2>/dev/null || true
-    rm -rf "$machine/srv/one.deb" "$machine/etc/systemd/system/connector.service.d"
-    chroot "$machine" dpkg -P open-cloud-connector >/dev/null 2>&1 || true
+    rm -rf "$machine"/srv/*.deb "$machine/etc/systemd/system/connector.service.d"
+    purge
 }
 trap cleanup EXIT
 leader=
@@ -50,7 +52,7 @@ fi
 wait_for 'systemctl is-system-running | grep -E "running|degraded"'
 echo "-- booted $(inside systemctl --version | head -1)"
 
-inside dpkg -i /srv/one.deb >/dev/null
+inside dpkg -i /srv/connector.deb /srv/cloud.deb >/dev/null
 inside sed -i 's/^subaccount: .*/subaccount: plant/' /etc/connector-cloud/cloud.conf /etc/connector/connector.conf
 inside sed -i 's/service: connectivity.example.com:443/service: 127.0.0.1:20443/' /etc/connector/connector.conf
 # The same watchdog, sooner.
