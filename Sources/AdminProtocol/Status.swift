@@ -223,6 +223,63 @@ package struct ServiceStatus: Codable, Sendable {
     package var isDraining: Bool
     package var connectors: [Connector]
 
+    /// A connection to the tunnels' address that was refused: a handshake, a certificate, a token for enrolment.
+    package struct RefusedConnection: Codable, Sendable {
+        /// Of the last one; seconds since 1970.
+        package var time: Int
+        package var count = 1
+        /// The address it came from, without the port.
+        package var remote: String
+        /// Of the certificate that was shown, whether or not it counts; nil without one.
+        package var subaccount: String?
+        package var locationID: String?
+        /// What was refused.
+        package var what: String
+        package var cause: String
+
+        package init(
+            time: Int,
+            remote: String,
+            subaccount: String?,
+            locationID: String?,
+            what: String,
+            cause: String
+        ) {
+            (self.time, self.remote, self.what, self.cause) = (time, remote, what, cause)
+            (self.subaccount, self.locationID) = (subaccount, locationID)
+        }
+
+        /// The same refusal, only at another time.
+        package func isSame(as other: RefusedConnection) -> Bool {
+            remote == other.remote && subaccount == other.subaccount && locationID == other.locationID
+                && what == other.what && cause == other.cause
+        }
+    }
+
+    /// How full an address is on which the service listens.
+    package struct Listener: Codable, Sendable {
+        /// "proxy", "socks" or "tunnel".
+        package var name: String
+        package var connections: Int
+        package var limit: Int
+        /// Closed at once, because their address had its share or memory was short.
+        package var refused: Int
+        /// Times at which there was no file descriptor left.
+        package var exhaustions: Int
+        /// Who comes now waits.
+        package var isFull: Bool { connections >= limit }
+
+        package init(name: String, connections: Int, limit: Int, refused: Int, exhaustions: Int) {
+            (self.name, self.connections, self.limit) = (name, connections, limit)
+            (self.refused, self.exhaustions) = (refused, exhaustions)
+        }
+    }
+
+    /// Nil from a service of an earlier version, as the lists below.
+    package var listeners: [Listener]?
+    /// The latest first.
+    package var refusedConnections: [RefusedConnection]?
+
     /// A certificate that the service's authority has issued.
     package struct Certificate: Codable, Sendable {
         package var serial: String

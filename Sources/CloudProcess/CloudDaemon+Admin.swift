@@ -58,22 +58,10 @@ extension CloudDaemon {
             isDraining: service.isDraining,
             connectors: await service.registry.fullStatus()
         )
-        status.certificates = authority?.issued().map { issued in
-            ServiceStatus.Certificate(
-                serial: issued.serial,
-                subaccount: issued.subaccount,
-                locationID: issued.locationID,
-                expires: issued.expires,
-                isRevoked: issued.isRevoked ?? false
-            )
-        }
-        status.tokens = authority?.outstandingTokens().map { token in
-            ServiceStatus.Token(
-                subaccount: token.identity.subaccount,
-                locationID: token.identity.locationID,
-                expires: token.expires
-            )
-        }
+        status.listeners = service.listenerStatus
+        status.refusedConnections = service.refusedConnections
+        status.certificates = service.authority.certificates()
+        status.tokens = service.authority.tokens()
         return status
     }
 

@@ -194,6 +194,24 @@ package final class ConnectivityService: Sendable {
         return Array(lists.flatMap { $0 }.sorted { $0.time > $1.time }.prefix(RecentRequests.limit))
     }
 
+    /// How full the addresses are on which it listens.
+    package var listenerStatus: [ServiceStatus.Listener] {
+        load.all.filter { $0.load.limit > 0 }.map { name, load in
+            ServiceStatus.Listener(
+                name: name,
+                connections: load.connections,
+                limit: load.limit,
+                refused: load.refusedConnections,
+                exhaustions: load.exhaustions
+            )
+        }
+    }
+
+    /// Connections to the tunnels' address that were refused, the latest first.
+    package var refusedConnections: [ServiceStatus.RefusedConnection] { hub.refusedConnections.recent }
+    /// Who answers for connectors' certificates.
+    package var authority: any CertificateAuthority { hub.authority }
+
     // MARK: Metrics
 
     /// Everything counted since the start, added up over the event loops.
@@ -205,6 +223,7 @@ package final class ConnectivityService: Sendable {
             roundTrip: hub.roundTripHistogram,
             groups: registry.status(systems: 0),
             closures: hub.closureCounts,
+            refused: hub.refusedConnections.counts,
             listeners: load.all,
             shortages: memory.shortageCount
         ).write(&exposition)

@@ -12,6 +12,8 @@ struct ServiceMetrics {
     var groups: [ServiceStatus.Connector]
     /// By cause.
     var closures: [String: Int]
+    /// By cause.
+    var refused: [String: Int]
     var listeners: [(name: String, load: ListenerLoad)]
     var shortages: Int
 
@@ -85,6 +87,12 @@ struct ServiceMetrics {
             "Tunnels that ended, by cause; flood: the connector sent more frames that serve no request than it may."
         )
         for (cause, count) in closures.sorted(by: { $0.key < $1.key }) { exposition.sample(["cause": cause], count) }
+        exposition.family(
+            "connector_service_connections_refused_total",
+            .counter,
+            "Connections to the tunnels' address that were refused, by cause; status --cloud lists the last ones."
+        )
+        for (cause, count) in refused.sorted(by: { $0.key < $1.key }) { exposition.sample(["cause": cause], count) }
         exposition.family("connector_service_listener_connections", .gauge, "Connections, by listener.")
         for (name, load) in listeners { exposition.sample(["listener": name], load.connections) }
         exposition.family(

@@ -59,6 +59,7 @@ package enum StatusText {
         text += status.isDraining ? ", STOPPING\n" : "\n"
         text += configuration(status.configuration)
         text += "audit          \(status.audit)\nproxy          \(status.proxy)\ntunnels        \(status.tunnel)\n"
+        for listener in status.listeners ?? [] { text += describe(listener) }
         if status.connectors.isEmpty { text += "\nno connector has been here\n" }
         for connector in status.connectors {
             let location = connector.locationID.isEmpty ? "default location" : "location ID \(connector.locationID)"
@@ -82,7 +83,30 @@ package enum StatusText {
             text += rows.isEmpty ? "no systems are exposed\n" : align(rows)
             if let omitted = connector.omittedSystems { text += "  and \(omitted) more\n" }
         }
-        return text + certificates(status)
+        return text + refused(status.refusedConnections ?? []) + certificates(status)
+    }
+
+    private static func describe(_ listener: ServiceStatus.Listener) -> String {
+        var text = "connections    \(listener.name): \(listener.connections) of \(listener.limit)"
+        if listener.isFull { text += ", FULL: who comes now waits" }
+        if listener.refused > 0 { text += ", \(listener.refused) refused since the start" }
+        if listener.exhaustions > 0 { text += ", out of file descriptors \(Count.text(listener.exhaustions, "time"))" }
+        return text + "\n"
+    }
+
+    private static func refused(_ connections: [ServiceStatus.RefusedConnection]) -> String {
+        guard !connections.isEmpty else { return "" }
+        let rows = connections.prefix(10).map { item in
+            let whose = item.subaccount.map { subaccount in
+                let location = item.locationID ?? ""
+                return escape(subaccount) + (location.isEmpty ? "" : ", location ID \(escape(location))")
+            }
+            return [
+                WallClock.text(item.time), item.count > 1 ? "\(item.count) times" : "", item.remote, whose ?? "",
+                "\(item.what): \(escape(item.cause))",
+            ]
+        }
+        return "\nconnections refused at the tunnels' address, the latest first\n" + align(rows)
     }
 
     /// The last requests, each in a line.

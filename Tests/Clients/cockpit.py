@@ -82,6 +82,8 @@ try:
     elif step == "connected":
         until("Master Instance", "Connected since", "internalhost:3333", "reachable")
         check("the certificate's days are shown", "days left" in text())
+        check("what was issued is listed", "Certificates of Connectors" in text() and "valid" in text())
+        check("and so is who was refused", "Connections Refused at the Tunnels" in text())
         press("Create a destination for internalhost:3333")
         until("INTERNALHOST_3333", "http://internalhost:3333")
         press("Check connection of HELLO")

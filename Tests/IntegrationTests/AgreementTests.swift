@@ -29,31 +29,39 @@ import Testing
         }
     }
 
-    private struct Listed: Decodable {
+    struct Listed: Decodable {
         var id: String
         var decision: String
         var error: String?
         var status: Int?
     }
 
-    private static func requests(_ rig: Rig, _ isCloud: Bool) throws -> [Listed] {
+    static func requests(_ rig: Rig, _ isCloud: Bool) throws -> [Listed] {
         let arguments = ["status", "--requests", "--json", "--socket", isCloud ? "cloud.sock" : "connector.sock"]
         let output = try Rig.run(arguments + (isCloud ? ["--cloud"] : []), rig.folder).output
         return try JSONDecoder().decode([Listed].self, from: Data(output.utf8))
     }
 
-    private static func metrics(_ rig: Rig, _ isCloud: Bool) throws -> [Substring] {
+    static func metrics(_ rig: Rig, _ isCloud: Bool) throws -> [Substring] {
         try OperationTests.curl(rig, "/metrics", socket: isCloud ? "cloud.sock" : "connector.sock").split(
             separator: "\n"
         )
     }
 
     /// Compares all views of one failure.
-    private static func expectAgreement(_ rig: Rig, _ head: String, _ error: String, _ phase: String) throws {
+    ///
+    /// - Parameter isKnownToConnector: false where none is there any more.
+    static func expectAgreement(
+        _ rig: Rig,
+        _ head: String,
+        _ error: String,
+        _ phase: String,
+        isKnownToConnector: Bool = true
+    ) throws {
         let answer = try #require(Answer(head), "\(head)")
         #expect(answer.error == error && answer.phase == phase, "\(head)")
         let isCloud = answer.side == "connectivity-service"
-        let process = isCloud ? rig.cloud : rig.connectors[0]
+        let process = isCloud ? rig.cloud : try #require(rig.connectors.last)
         let line = try process.wait(for: "request_id=\"\(answer.id)\"")
         for text in ["error=\"\(error)\"", "phase=\"\(phase)\"", "status=\"\(answer.status)\""] {
             #expect(line.contains(text), "\(line)")
@@ -63,7 +71,7 @@ import Testing
         }
         #expect(!sample.isEmpty, "\(error) \(phase)")
         // The service lists its own and those of connectors; a connector those that came to it.
-        for side in isCloud ? [true] : [true, false] {
+        for side in isCloud || !isKnownToConnector ? [true] : [true, false] {
             let listed = try requests(rig, side).first { $0.id == answer.id }
             #expect(listed?.error == error && listed?.decision == phase, "\(String(describing: listed))")
             #expect(listed?.status.map(String.init) == answer.status)
@@ -123,6 +131,55 @@ import Testing
         }
     }
 
+    @Test("A certificate of an internal host that is not accepted has the same name in all four views")
+    func certificates() async throws {
+        let rig = try Rig()
+        defer { rig.stop() }
+        let clock = try ShiftedClock(rig.folder)
+        try clock.move(-40 * 86_400)
+        // A month long, and over for ten days.
+        for (folder, name, wrapper) in [
+            ("old", "localhost", clock.wrapper), ("other", "other.test", []), ("stranger", "localhost", []),
+        ] {
+            let all =
+                wrapper + [
+                    Repository.connectord.path, "certificates", "--directory", folder, "--subaccount", "x",
+                    "--service-name", name,
+                ]
+            let made = try Rig.run(URL(filePath: "/usr/bin/env"), all, rig.folder)
+            #expect(made.status == 0, "\(made.output)")
+        }
+        var servers: [TLSTestServer] = []
+        var systems = ""
+        for folder in ["old", "other", "stranger"] {
+            let files = rig.folder.appending(path: folder)
+            let server = try await TLSTestServer.start(
+                certificate: files.appending(path: "service.pem").path,
+                key: files.appending(path: "service.key").path,
+                response: TestServer.ok("")
+            )
+            servers.append(server)
+            systems +=
+                "  - {virtual-host: \"\(folder).test:80\", internal-host: \"localhost:\(server.port)\", protocol: HTTPS, "
+                + "resources: [{path: /, access: path-and-sub-paths}]}\n"
+        }
+        try rig.startConnector(
+            systems: systems,
+            extra: "backend-trust: {certificates: [old/ca.pem, other/ca.pem]}"
+        )
+        for (folder, cause) in [
+            ("old", "has expired"), ("other", "is for another name"), ("stranger", "is not accepted here"),
+        ] {
+            let answer = try rig.curl("http://\(folder).test/")
+            #expect(answer.contains(cause), "\(answer)")
+            try Self.expectAgreement(rig, answer, "tls_certificate_error", "tls")
+            // What looks by itself says the same.
+            let check = try rig.control("check", "--config", "connector0.conf").output
+            #expect(check.contains(cause), "\(check)")
+        }
+        for server in servers { try await server.stop() }
+    }
+
     @Test("What policy, service and clients refuse has the same name in all four views")
     func refusals() throws {
         let backend = TestServer.http { _, _ in TestServer.ok("") }
@@ -136,6 +193,8 @@ import Testing
         let location = "SAP-Connectivity-SCC-Location_ID: elsewhere"
         let head = try rig.curl("-H", location, "http://backend.test/a")
         try Self.expectAgreement(rig, head, "destination_unavailable", "tunnel")
+        let long = String(repeating: "x", count: 20_000)
+        try Self.expectAgreement(rig, try rig.curl("http://backend.test/\(long)"), "http_request_error", "request")
         let large = "X-Large: " + String(repeating: "x", count: 20_000)
         try Self.expectAgreement(
             rig,

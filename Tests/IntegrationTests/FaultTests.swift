@@ -328,6 +328,13 @@ enum Sanitizer {
         let answer = String(decoding: client.receiveToEnd().bytes, as: UTF8.self)
         let seconds = Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9
         #expect(answer.hasPrefix("HTTP/1.1 502") && answer.contains("silent for two ping intervals"), "\(answer)")
+        try AgreementTests.expectAgreement(
+            rig,
+            answer,
+            "connection_terminated",
+            "response-head",
+            isKnownToConnector: false
+        )
         // Less than the 20 s of the default interval.
         #expect(seconds > 2 && seconds < 18, "\(seconds)")
     }

@@ -175,25 +175,12 @@ struct ResourceTests {
         defer { backend.stop() }
         let rig = try Rig()
         defer { rig.stop() }
-        let source = Repository.root.appending(path: "Tests/Fixtures/wall-clock.c").path
-        let compiled = try Rig.run(
-            URL(filePath: "/usr/bin/env"),
-            ["cc", "-shared", "-fPIC", "-o", "wall-clock.so", source],
-            rig.folder
-        )
-        #expect(compiled.status == 0, "\(compiled.output)")
-        let offset = rig.folder.appending(path: "offset")
-        func set(_ text: String) throws { try Data("\(text)\n".utf8).write(to: offset) }
-        try set("0")
-        let wrapper = [
-            "/usr/bin/env", "LD_PRELOAD=\(rig.folder.appending(path: "wall-clock.so").path)",
-            "WALL_CLOCK_OFFSET=\(offset.path)",
-        ]
+        let clock = try ShiftedClock(rig.folder)
         try rig.startConnector(systems: Rig.system(port: backend.port)).stop()
-        let connector = try rig.restartConnector(wrapper: wrapper)
+        let connector = try rig.restartConnector(wrapper: clock.wrapper)
         let mark = connector.mark
-        for jump in ["1728000", "-3456000", "0"] {
-            try set(jump)
+        for jump in [1_728_000, -3_456_000, 0] {
+            try clock.move(jump)
             #expect(try rig.control("reload", "--config", "connector0.conf").status == 0)
             for _ in 0..<5 { #expect(try rig.curl("http://backend.test/").hasPrefix("HTTP/1.1 200")) }
             let before = connector.processorSeconds

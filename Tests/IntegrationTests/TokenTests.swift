@@ -262,6 +262,7 @@ import Testing
             answer = ask(socket, request("http://backend.test/", own))
         }
         #expect(answer.hasPrefix("HTTP/1.1 407") && answer.contains("the token has expired"), "\(answer)")
+        try AgreementTests.expectAgreement(rig, answer, "http_request_denied", "request", isKnownToConnector: false)
     }
 
     @Test(

@@ -112,10 +112,10 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
 
     /// Asks the policy. Nothing is sent anywhere without the permit that comes out here.
     private func decide(_ request: RequestSummary, _ isEnd: Bool) throws(Refusal) -> Permit {
-        guard !loop.audit.isBlocking else { throw PolicyRefusal.auditFailed }
-        guard !request.hasProtocol else { throw PolicyRefusal.protocolNotBuilt }
         method = unsafe RequestMethod(request.method)
         if case .head = method { isHead = true }
+        guard !loop.audit.isBlocking else { throw PolicyRefusal.auditFailed }
+        guard !request.hasProtocol else { throw PolicyRefusal.protocolNotBuilt }
         hasChunkedBody = !isEnd && !request.hasContentLength
         hasConnectionAuthentication = request.hasConnectionAuthentication
         pin = request.pin

@@ -133,7 +133,11 @@ package final class Cockpit: HTTPRouter {
                 }.flatMap { $0.systems.map(\.host) }
                 return CockpitState.Refusal(entry: entry, advice: RefusalAdvice(entry, exposed: exposed))
             },
-            requests: requests
+            requests: requests,
+            listeners: service.listenerStatus,
+            refusedConnections: service.refusedConnections,
+            certificates: service.authority.certificates()?.suffix(50).reversed(),
+            tokens: service.authority.tokens()
         )
     }
 }

@@ -30,6 +30,12 @@ struct CockpitState: Encodable, Sendable {
     var refusals: [Refusal]
     /// The latest first.
     var requests: [RecentRequest]
+    var listeners: [ServiceStatus.Listener]
+    /// The latest first.
+    var refusedConnections: [ServiceStatus.RefusedConnection]
+    /// The latest first; nil without an authority.
+    var certificates: [ServiceStatus.Certificate]?
+    var tokens: [ServiceStatus.Token]?
 }
 
 /// The lines of `connector.conf` that would let a refused request through. Only an administrator of the connector can write

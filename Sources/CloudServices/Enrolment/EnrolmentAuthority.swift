@@ -1,3 +1,4 @@
+package import AdminProtocol
 internal import ConnectivityService
 package import ControlProtocol
 package import Cryptography
@@ -125,15 +126,18 @@ package final class EnrolmentAuthority: CertificateAuthority {
         }
     }
 
-    /// Tokens that can still be used: for whom, and until when.
-    package func outstandingTokens() -> [(identity: ConnectorIdentity, expires: Int)] {
+    /// Those that can still be used.
+    package func tokens() -> [ServiceStatus.Token]? {
         let now = WallClock.seconds()
         return Self.names(folder + "/tokens").compactMap { name in
             guard let bytes = try? Self.bytes("\(folder)/tokens/\(name)"),
                 let token = try? JSONLines.decode(StoredToken.self, bytes), token.expires >= now
             else { return nil }
-            let identity = ConnectorIdentity(subaccount: token.subaccount, locationID: token.locationID)
-            return (identity, token.expires)
+            return ServiceStatus.Token(
+                subaccount: token.subaccount,
+                locationID: token.locationID,
+                expires: token.expires
+            )
         }.sorted { $0.expires < $1.expires }
     }
 
@@ -205,6 +209,18 @@ package final class EnrolmentAuthority: CertificateAuthority {
             issued.isRevoked = isRevoked(issued.serial)
             return issued
         }.sorted { $0.issuedAt < $1.issuedAt }
+    }
+
+    package func certificates() -> [ServiceStatus.Certificate]? {
+        issued().map { item in
+            ServiceStatus.Certificate(
+                serial: item.serial,
+                subaccount: item.subaccount,
+                locationID: item.locationID,
+                expires: item.expires,
+                isRevoked: item.isRevoked ?? false
+            )
+        }
     }
 
     package func isRevoked(_ serial: String) -> Bool { revoked.withLock { $0.contains(serial) } }

@@ -1,3 +1,4 @@
+package import AdminProtocol
 package import ControlProtocol
 package import Cryptography
 
@@ -11,6 +12,10 @@ package protocol CertificateAuthority: Sendable {
     func renew(_ request: String, for identity: ConnectorIdentity) throws -> String
     /// Answers a connector that has nothing but a one-time token.
     func enrol(_ request: EnrolmentRequest) throws -> EnrolmentResponse
+    /// What it has issued, the latest last; nil without an authority.
+    func certificates() -> [ServiceStatus.Certificate]?
+    /// One-time tokens that can still be used, the first to end first; nil without an authority.
+    func tokens() -> [ServiceStatus.Token]?
 }
 
 /// Why the authority says no; in words for whoever asked.
@@ -29,4 +34,6 @@ package struct NoAuthority: CertificateAuthority {
     package func enrol(_ request: EnrolmentRequest) throws -> EnrolmentResponse {
         throw EnrolmentError("this service has no certificate authority; configure \"enrolment\"")
     }
+    package func certificates() -> [ServiceStatus.Certificate]? { nil }
+    package func tokens() -> [ServiceStatus.Token]? { nil }
 }

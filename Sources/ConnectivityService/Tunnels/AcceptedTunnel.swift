@@ -75,10 +75,10 @@ final class AcceptedTunnel: TunnelHandlerDelegate {
     func tunnelClosed(_ tunnel: TunnelHandler, _ error: (any Error)?) {
         control = nil
         if let peer { hub.leave(peer.identity, ObjectIdentifier(self)) }
-        hub.countClosure(Self.kind(error))
+        hub.countClosure(RefusedConnections.kind(error))
         if let error = error as? HTTP2Error, error.code == .flood, let peer { punish(peer.identity, error) }
         if registration == nil, let error, peer == nil || error is TunnelError {
-            hub.refused("tunnel refused", remote, "\(error)", connector: claimed)
+            hub.refused("tunnel refused", remote, error, connector: claimed)
         }
         unregister(error.map { "\($0)" } ?? "closed by the connector")
     }
@@ -87,24 +87,6 @@ final class AcceptedTunnel: TunnelHandlerDelegate {
         hub.punish(identity)
         hub.logger.warning("tunnel closed for a flood", metadata: metadata(["cause": "\(error)"]))
         hub.audit.record(.floodStopped, "Tunnel of \(identity) from \(remote) closed: \(error)")
-    }
-
-    /// For a counter: one of few words.
-    private static func kind(_ error: (any Error)?) -> String {
-        switch error {
-        case nil: "ended"
-        case let error as HTTP2Error: error.code == .flood ? "flood" : "protocol"
-        case let error as TunnelError:
-            switch error {
-            case .silent: "silent"
-            case .superseded: "superseded"
-            case .control: "protocol"
-            case .tooManyTunnels, .flooded, .noMemory: "limit"
-            case .noIdentity, .revoked, .certificateExpired: "certificate"
-            }
-        case is TLSError: "tls"
-        default: "network"
-        }
     }
 
     // MARK: What the connector says on the control stream

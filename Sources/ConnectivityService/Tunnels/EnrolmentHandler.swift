@@ -45,7 +45,7 @@ final class TunnelEntryHandler: ChannelInboundHandler, RemovableChannelHandler {
         hasFailed = true
         defer { context.close(promise: nil) }
         let isNews = (error as? TLSError)?.code != .closedDuringHandshake
-        hub.refused("tunnel refused", remote, "\(error)", level: isNews ? .warning : .debug)
+        hub.refused("tunnel refused", remote, error, level: isNews ? .warning : .debug)
     }
 }
 
@@ -103,7 +103,7 @@ final class EnrolmentHandler: ChannelInboundHandler {
             hub.logger.notice("connector enrolled", metadata: ["remote": "\(remote)", "connector": "\(connector)"])
             return response
         } catch {
-            hub.refused("enrolment refused", remote, "\(error)")
+            hub.refused("enrolment refused", remote, error)
             return EnrolmentResponse(refused: "\(error)")
         }
     }

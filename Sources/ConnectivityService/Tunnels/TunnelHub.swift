@@ -1,5 +1,6 @@
 internal import ControlProtocol
 internal import Cryptography
+internal import HostSystem
 internal import Logging
 internal import NIOCore
 internal import Synchronization
@@ -18,6 +19,7 @@ final class TunnelHub: Sendable {
     private let places = Mutex(TunnelPlaces())
     private let throttle = Mutex(RefusalThrottle())
     private let closures = Mutex<[String: Int]>([:])
+    private let refusals = Mutex(RefusedConnections())
 
     init(
         registry: TunnelRegistry,
@@ -79,10 +81,14 @@ final class TunnelHub: Sendable {
     func refused(
         _ message: Logger.Message,
         _ remote: String,
-        _ cause: String,
+        _ error: any Error,
         connector: ConnectorIdentity? = nil,
         level: Logger.Level = .warning
     ) {
+        if level >= .warning {
+            refusals.withLock { $0.record("\(message)", remote, error, connector, now: WallClock.seconds()) }
+        }
+        let cause = "\(error)"
         guard let omitted = throttle.withLock({ $0.take(now: .now()) }) else { return }
         var metadata: Logger.Metadata = ["remote": "\(remote)", "cause": "\(cause)"]
         if let connector { metadata["connector"] = "\(connector)" }
@@ -97,6 +103,7 @@ final class TunnelHub: Sendable {
     /// - Parameter cause: one of few.
     func countClosure(_ cause: String) { closures.withLock { $0[cause, default: 0] += 1 } }
     var closureCounts: [String: Int] { closures.withLock { $0 } }
+    var refusedConnections: RefusedConnections { refusals.withLock { $0 } }
 }
 
 /// Which connector has how many tunnels, those that are on their way in or out included.

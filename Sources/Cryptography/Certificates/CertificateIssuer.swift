@@ -123,6 +123,8 @@ internal import COpenSSL
     ) throws(TLSError) -> String {
         var extensions: [(Int32, String)] = [
             (NID_basic_constraints, "critical,CA:FALSE"), (NID_key_usage, "critical,digitalSignature"),
+            // Which of several authorities of one name has signed it.
+            (NID_authority_key_identifier, "keyid"),
         ]
         switch purpose {
         case .server(let names):

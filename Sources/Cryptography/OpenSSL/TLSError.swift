@@ -44,6 +44,14 @@ package struct TLSError: Error, Sendable, CustomStringConvertible, Equatable {
 
     package var description: String { detail.isEmpty ? cause : "\(cause) (\(detail))" }
 
+    /// The peer's certificate is why, or that it has none.
+    package var isAboutCertificate: Bool {
+        switch code {
+        case .peerCertificate, .peerCertificateTime, .peerCertificateWeak, .noPeerCertificate, .peerName: true
+        default: false
+        }
+    }
+
     package init(_ code: Code, _ cause: String, detail: String = "") {
         (self.code, self.cause, self.detail) = (code, cause, detail)
     }

@@ -282,6 +282,57 @@ function request(item) {
   );
 }
 
+// Who may be a connector, and who was sent away
+
+function whose(item) {
+  return item.subaccount == null ? "–" : item.subaccount + (item.locationID ? ` (${item.locationID})` : "");
+}
+
+function certificateRow(item, now) {
+  const state = item.isRevoked ? badge("revoked", "bad") : item.expires < now ? badge("expired", "bad") : badge("valid", "good");
+  return row(whose(item), element("span", { class: "long" }, item.serial), days(item.expires, now), state);
+}
+
+function refusedConnection(item) {
+  const times = item.count > 1 ? `${item.count} times, last ${time(item.time)}` : time(item.time);
+  return row(times, item.remote, whose(item), element("span", { class: "long" }, `${item.what}: ${item.cause}`));
+}
+
+function enrolmentSection(now) {
+  if (!state.certificates) return "";
+  return element(
+    "section", { "aria-label": "Enrolment" },
+    element(
+      "div", { class: "card" },
+      table(
+        "Certificates of Connectors", ["Connector", "Serial Number", "Validity", "State"],
+        state.certificates.map((item) => certificateRow(item, now)), "No connector has been enrolled yet.",
+      ),
+      table(
+        "Unused Tokens for Enrolment", ["Connector", "Valid Until"],
+        state.tokens.map((item) => row(whose(item), time(item.expires))), "There are none.",
+      ),
+    ),
+  );
+}
+
+function connectionsSection() {
+  const full = state.listeners.filter((item) => item.connections >= item.limit);
+  const short = state.listeners.filter((item) => item.exhaustions > 0);
+  return element(
+    "section", { "aria-label": "Refused connections" },
+    element(
+      "div", { class: "card" },
+      full.map((item) => element("p", { class: "bad" }, `${item.name}: ${item.connections} of ${item.limit} connections, who comes now waits`)),
+      short.map((item) => element("p", { class: "bad" }, `${item.name}: the service was out of file descriptors (${item.exhaustions} times since its start)`)),
+      table(
+        "Connections Refused at the Tunnels’ Address", ["When", "From", "Connector", "Reason"],
+        state.refusedConnections.map(refusedConnection), "Nobody was refused.",
+      ),
+    ),
+  );
+}
+
 // The page
 
 function subaccountSection(subaccount, now) {
@@ -322,6 +373,8 @@ function show() {
   const refusals = state.refusals.map(refusal);
   main.replaceChildren(
     ...state.subaccounts.map((subaccount) => subaccountSection(subaccount, state.now)),
+    enrolmentSection(state.now),
+    connectionsSection(),
     element(
       "section", { "aria-label": "Recent refusals" },
       element("div", { class: "card" }, table("Recent Refusals", ["When", "Request", "Status", "Reason"], refusals, "Nothing was refused.")),
@@ -350,7 +403,8 @@ async function update() {
     if (!alarm.hidden && alarm.dataset.lost) say("");
     delete alarm.dataset.lost;
     // The time alone is no reason to draw anew.
-    const content = JSON.stringify({ ...next, now: Math.floor(next.now / 3600) });
+    const listeners = next.listeners.map((item) => ({ ...item, connections: item.connections >= item.limit }));
+    const content = JSON.stringify({ ...next, listeners, now: Math.floor(next.now / 3600) });
     if (content === shown) return;
     const states = (from) => from?.subaccounts.flatMap((one) => one.connectors.map((item) => `${item.locationID} ${item.state}`)).join() ?? "";
     if (state && states(state) !== states(next)) news.textContent = "The state of a Cloud Connector has changed";
