@@ -10,7 +10,9 @@ extension SystemMapping {
         let lower = path.lowercased()
         var best: String?
         for resource in resources.prefix(Self.nearMissLimit) where resource.isActive {
-            if resource.access == .pathOnly, path.hasPrefix(resource.path), path != resource.path {
+            if resource.access == .pathOnly, resource.path != "/", path.hasPrefix(resource.path),
+                path != resource.path
+            {
                 return "\(resource.path) is exposed with path-only, which does not admit what is below it"
             }
             if resource.path.lowercased() == lower

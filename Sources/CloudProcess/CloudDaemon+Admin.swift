@@ -122,13 +122,17 @@ extension CloudDaemon {
         let configured = state.withLock { $0.current.service.proxyAddress.host }
         let isAny = ["0.0.0.0", "::"].contains(configured)
         let host = isAny ? TokenService.host(of: api.tokens.url) : configured
-        let bindings = ServiceBindings(
-            api.tokens,
-            proxyHost: host,
-            proxyPort: service.proxyPort,
-            socksPort: service.socksPort
-        )
-        return .json(bindings)
+        do {
+            let bindings = try ServiceBindings(
+                api.tokens,
+                proxyHost: host,
+                proxyPort: service.proxyPort,
+                socksPort: service.socksPort
+            )
+            return .json(bindings)
+        } catch {
+            return .error(.internalServerError, "\(error)")
+        }
     }
 
     private func createServiceToken(_ body: [UInt8]) -> HTTPResponse {
@@ -160,13 +164,13 @@ extension CloudDaemon {
             try api.tokens.keys.rotate(now: WallClock.seconds())
             let current = state.withLock { $0.current }
             try await service.apply(try Self.complete(current, authority, api))
+            let id = try api.tokens.keys.current.id
+            audit.record(.tokenKeysRotated, "Tokens are signed with \(id) from now on")
+            logger.notice("token keys rotated", metadata: ["key": "\(id)"])
+            return .json(AdminMessage.Key(id: id))
         } catch {
             return .error(.internalServerError, "\(error)")
         }
-        let id = api.tokens.keys.current.id
-        audit.record(.tokenKeysRotated, "Tokens are signed with \(id) from now on")
-        logger.notice("token keys rotated", metadata: ["key": "\(id)"])
-        return .json(AdminMessage.Key(id: id))
     }
 
     private func metrics() async throws -> Exposition {

@@ -71,7 +71,11 @@ package final class CloudAPI: Sendable {
                 .any("/oauth/token") { [self] request in token(request) },
                 .any("/oauth2/token") { [self] request in token(request) },
                 .get("/token_keys") { [tokens] _ in
-                    HTTPResponse(status: .ok, body: tokens.keys.document(now: WallClock.seconds()))
+                    do {
+                        return HTTPResponse(status: .ok, body: try tokens.keys.document(now: WallClock.seconds()))
+                    } catch {
+                        return .error(.internalServerError, "\(error)")
+                    }
                 },
                 .get("/healthz") { _ in .json(AdminMessage.Empty()) },
             ]

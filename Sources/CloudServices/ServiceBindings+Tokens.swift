@@ -4,13 +4,14 @@ package import Tokens
 
 /// Bindings out of what the token service knows.
 extension ServiceBindings {
+    /// - Throws: where there is no key to sign tokens.
     /// - Parameters:
     ///   - proxyHost: where programs reach the proxy entry.
     ///   - proxyPort: its port.
     ///   - socksPort: of the SOCKS5 entry; 0 without one.
-    package init(_ tokens: TokenService, proxyHost: String, proxyPort: Int, socksPort: Int) {
-        let connectivity = [BoundService.connectivity].compactMap { tokens.clients.first($0) }.map { client in
-            var credentials = Self.credentials(client, tokens)
+    package init(_ tokens: TokenService, proxyHost: String, proxyPort: Int, socksPort: Int) throws {
+        let connectivity = try [BoundService.connectivity].compactMap { tokens.clients.first($0) }.map { client in
+            var credentials = try Self.credentials(client, tokens)
             credentials["token_service_url"] = tokens.url
             credentials["token_service_domain"] = credentials["uaadomain"]
             credentials["onpremise_proxy_host"] = proxyHost
@@ -25,14 +26,14 @@ extension ServiceBindings {
             ])
             return binding
         }
-        let destination = [BoundService.destination].compactMap { tokens.clients.first($0) }.map { client in
-            var credentials = Self.credentials(client, tokens)
+        let destination = try [BoundService.destination].compactMap { tokens.clients.first($0) }.map { client in
+            var credentials = try Self.credentials(client, tokens)
             credentials["uri"] = tokens.url
             let tags = ["destination", "conn", "connsvc"]
             return Self.binding(client, plan: "lite", tags: tags, credentials)
         }
-        let xsuaa = [BoundService.xsuaa].compactMap { tokens.clients.first($0) }.map { client in
-            Self.binding(client, plan: "application", tags: ["xsuaa"], Self.credentials(client, tokens))
+        let xsuaa = try [BoundService.xsuaa].compactMap { tokens.clients.first($0) }.map { client in
+            Self.binding(client, plan: "application", tags: ["xsuaa"], try Self.credentials(client, tokens))
         }
         self.init(connectivity: connectivity, destination: destination, xsuaa: xsuaa)
     }
@@ -53,7 +54,7 @@ extension ServiceBindings {
         )
     }
 
-    private static func credentials(_ client: ServiceClient, _ tokens: TokenService) -> [String: String] {
+    private static func credentials(_ client: ServiceClient, _ tokens: TokenService) throws -> [String: String] {
         let tenant = tokens.tenants[0]
         let domain = tokens.url.split(separator: "://", maxSplits: 1).last.map { String($0.prefix { $0 != "/" }) } ?? ""
         return [
@@ -61,7 +62,7 @@ extension ServiceBindings {
             "url": tokens.url, "uaadomain": domain, "identityzone": tenant.subdomain,
             "identityzoneid": tenant.subaccount,
             "tenantid": tenant.subaccount, "tenantmode": tokens.tenants.count > 1 ? "shared" : "dedicated",
-            "verificationkey": tokens.keys.verificationKey, "xsappname": client.application,
+            "verificationkey": try tokens.keys.verificationKey, "xsappname": client.application,
             "instanceid": client.instance,
         ]
     }

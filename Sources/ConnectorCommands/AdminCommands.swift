@@ -65,6 +65,19 @@ package struct ConnectorOptions: ParsableArguments {
     }
 }
 
+/// The configuration that a command reads by itself, without asking a daemon.
+package struct ConnectorFileOption: ParsableArguments {
+    package init() {}
+
+    @Option(help: "The connector's configuration file.")
+    var config = DefaultFile.connector
+
+    @Flag(help: "That of the demonstration that runs (`connectord demo`).")
+    var demo = false
+
+    func file() throws -> String { demo ? try DemoFolder.connectorFile() : config }
+}
+
 /// What the commands that ask a daemon share.
 package enum AdminCommand {
     /// Runs `body`; what goes wrong is said in one line, with exit status 1.

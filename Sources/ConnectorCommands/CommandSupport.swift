@@ -1,8 +1,9 @@
-internal import ArgumentParser
+package import ArgumentParser
 package import ConfigurationReading
 internal import DaemonSupport
 internal import Glibc
 package import Telemetry
+internal import TextFormats
 
 extension LogLevel: ExpressibleByArgument {}
 
@@ -31,6 +32,12 @@ package enum CommandSupport {
             return try await body()
         } catch let error as ConfigurationError {
             report(error.findings)
+            let isDefault = [DefaultFile.connector, DefaultFile.cloud].contains(error.findings.first?.file)
+            if isDefault, let file = error.findings.first?.file, unsafe access(file, F_OK) != 0 {
+                printError(
+                    "connectord: name the file with --config; `connectord demo` shows the whole path without one"
+                )
+            }
             throw ExitCode(EX_USAGE)
         } catch let error as StartError {
             printError("connectord: \(error)")
@@ -41,6 +48,20 @@ package enum CommandSupport {
             printError("connectord: \(error)")
             throw ExitCode.failure
         }
+    }
+
+    /// Ends the program where its first argument names no command, which the parser would take for a surplus argument.
+    package static func refuseUnknown(_ arguments: [String], of program: CommandConfiguration) {
+        guard let name = arguments.dropFirst().first, !name.hasPrefix("-"), name != "help" else { return }
+        let known = (program.subcommands + program.groupedSubcommands.flatMap(\.subcommands)).compactMap {
+            $0.configuration.commandName
+        }
+        guard !known.contains(name) else { return }
+        let meant = NearestName.find(name, among: known).map { "; did you mean \($0)?" } ?? ""
+        printError(
+            "\(program.commandName ?? ""): there is no command \(LogText.escaped(name.utf8))\(meant) See --help."
+        )
+        exit(EX_USAGE)
     }
 
     package static func printError(_ text: String) {

@@ -17,12 +17,11 @@ package struct DoctorCommand: AsyncParsableCommand {
             """
     )
 
-    @Option(help: "The connector's configuration file.")
-    var config = DefaultFile.connector
+    @OptionGroup var configuration: ConnectorFileOption
 
     package func run() async throws {
         let isHealthy = try await CommandSupport.attempt {
-            try await ConnectorProgram.examine(config, warn: CommandSupport.report)
+            try await ConnectorProgram.examine(try configuration.file(), warn: CommandSupport.report)
         }
         if !isHealthy { throw ExitCode.failure }
     }

@@ -13,8 +13,7 @@ package struct ExplainCommand: AsyncParsableCommand {
             """
     )
 
-    @Option(help: "The configuration file.")
-    var config = DefaultFile.connector
+    @OptionGroup var configuration: ConnectorFileOption
 
     @Flag(help: "The request asks for a protocol upgrade, such as WebSocket.")
     var upgrade = false
@@ -28,7 +27,7 @@ package struct ExplainCommand: AsyncParsableCommand {
     package func run() async throws {
         let explanation = try await CommandSupport.attempt {
             try ConnectorProgram.explain(
-                config,
+                try configuration.file(),
                 method: method,
                 url: url,
                 isUpgrade: upgrade,

@@ -69,7 +69,8 @@ package enum StatusText {
             text += connector.silentSeconds.map { ", silent for \($0) s" } ?? ""
             text += ", \(Count.text(connector.tunnels, "tunnel")), from \(connector.remote)\n"
             if !connector.version.isEmpty {
-                text += "connector      \(escape(connector.version)) \(escape(connector.description))\n"
+                let description = connector.description.isEmpty ? "" : ", " + escape(connector.description)
+                text += "connector      \(escape(connector.version))\(description)\n"
             }
             if let expires = connector.certificateExpires {
                 text += "certificate    ends \(WallClock.text(expires)) (\(days(until: expires)))\n"
@@ -112,7 +113,7 @@ package enum StatusText {
     /// The last requests, each in a line.
     static func describe(_ requests: [RecentRequest]) -> String {
         guard !requests.isEmpty else { return "no request has been here yet\n" }
-        let head = ["time", "id", "status", "ms", "connect", "backend", "request", "decision"]
+        let head = ["time", "id", "status", "ms", "connect ms", "backend ms", "request", "decision"]
         return align(
             [head]
                 + requests.map { item in

@@ -111,11 +111,15 @@ package struct Explanation {
             return ["advice      \(path) would admit it, but is suspended: set active: true" + place(index)]
         case .upgradeNotAllowed(let path):
             let index = system.resources.firstIndex { $0.path == path }
-            return ["advice      \(path) admits the path, but not upgrades: set upgrade-allowed: true" + place(index)]
+            return [
+                "advice      \(path) admits the path, but not upgrades" + place(index)
+                    + "; this version carries none, such as those of WebSocket, whatever upgrade-allowed says"
+            ]
         case .resourceNotExposed:
             let paths = system.resources.map(\.path)
+            // Below "/" is everything, which nobody should be led to expose.
             let below = system.resources.firstIndex {
-                $0.access == .pathOnly && target.pathText.hasPrefix($0.path)
+                $0.access == .pathOnly && $0.path != "/" && target.pathText.hasPrefix($0.path)
             }
             if let below {
                 return [

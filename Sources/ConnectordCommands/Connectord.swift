@@ -7,7 +7,10 @@ package struct Connectord: AsyncParsableCommand {
     package init() {}
 
     /// Runs the subcommand that the process's arguments name, to its end.
-    package static func run() async { await main() }
+    package static func run() async {
+        CommandSupport.refuseUnknown(CommandLine.arguments, of: configuration)
+        await main()
+    }
 
     package static let configuration = CommandConfiguration(
         commandName: "connectord",

@@ -28,11 +28,11 @@ struct DemoCommand: AsyncParsableCommand {
     @Option(help: "Where the proxy listens; 0 lets the system choose this and all that is not named.")
     var proxyPort = 20003
 
-    @Option(help: "Where the connectivity service takes tunnels; 0 lets the system choose.")
-    var tunnelPort = 20443
+    @Option(help: "Where the connectivity service takes tunnels (default: 20443).")
+    var tunnelPort: Int?
 
-    @Option(help: "Where the Hello World server listens; 0 lets the system choose.")
-    var backendPort = 3333
+    @Option(help: "Where the Hello World server listens (default: 3333).")
+    var backendPort: Int?
 
     @Option(help: "Where tokens and destinations are asked for (default: 20080).")
     var apiPort: Int?
@@ -46,12 +46,22 @@ struct DemoCommand: AsyncParsableCommand {
     @Option(help: "How much to log.")
     var logLevel = LogLevel.error
 
+    func validate() throws {
+        for (name, port) in [
+            ("proxy", proxyPort), ("tunnel", tunnelPort), ("backend", backendPort), ("api", apiPort),
+            ("cockpit", cockpitPort), ("socks", socksPort),
+        ] as [(String, Int?)] {
+            guard let port, !(0...65535).contains(port) else { continue }
+            throw ValidationError("--\(name)-port \(port) is not a port: 0 to 65535")
+        }
+    }
+
     func run() async throws {
         let areFree = proxyPort == 0
         let ports = DemoProgram.Ports(
             proxy: proxyPort,
-            tunnel: tunnelPort,
-            backend: backendPort,
+            tunnel: tunnelPort ?? (areFree ? 0 : 20443),
+            backend: backendPort ?? (areFree ? 0 : 3333),
             api: apiPort ?? (areFree ? 0 : 20080),
             cockpit: cockpitPort ?? (areFree ? 0 : 20081),
             socks: socksPort ?? (areFree ? 0 : 20004)

@@ -164,6 +164,7 @@ struct DestinationCommand: AsyncParsableCommand {
         func run() async throws {
             try await AdminCommand.run(options.service.admin) { client in
                 _ = try await client.post("/destinations/delete", options.request(name)).decode(AdminMessage.Empty.self)
+                print("\(name) deleted")
             }
         }
     }

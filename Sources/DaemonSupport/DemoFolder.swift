@@ -25,12 +25,19 @@ package enum DemoFolder {
 
     /// Asks a side of the demonstration that runs.
     package static func client(isCloud: Bool) throws(AdminError) -> AdminClient {
+        AdminClient(path: socket(in: try running(), isCloud: isCloud))
+    }
+
+    /// The connector's configuration file in the demonstration that runs.
+    package static func connectorFile() throws(AdminError) -> String { "\(try running())/connector.conf" }
+
+    private static func running() throws(AdminError) -> String {
         guard let target else {
             throw AdminError(
                 "no demonstration of yours runs; start one with `connectord demo`, and name its folder's "
                     + "socket with --socket if another one came first"
             )
         }
-        return AdminClient(path: socket(in: target, isCloud: isCloud))
+        return target
     }
 }

@@ -1,6 +1,9 @@
+internal import AccessPolicy
 internal import AdminProtocol
+internal import CloudConnector
 internal import CloudProcess
 internal import ConnectivityService
+internal import ConnectorProcess
 internal import DaemonSupport
 internal import Glibc
 internal import TextFormats
@@ -17,10 +20,12 @@ extension Demo {
         say(
             "3  The connector has dialled out to the connectivity service on localhost:\(cloud.service.tunnelPort) over TLS;"
         )
-        say("   \(tunnels) tunnel(s) are up. Nobody can dial in.")
+        say("   \(Count.text(tunnels, "tunnel")) \(tunnels == 1 ? "is" : "are") up. Nobody can dial in.")
         say("4  A program in the cloud calls the virtual host through the proxy:")
         try await call("/hello", expect: "200", "{\"message\":\"Hello World\"}")
-        say("   and so does one that shows a token of the token service:")
+        say(
+            "   and so does one that shows a token, which this proxy does not ask for (see authorization in cloud.conf):"
+        )
         try await call("/hello", expect: "200", "{\"message\":\"Hello World\"}", token: try await token())
         say("5  A misspelt virtual host is not a way in:")
         try await call(host: "internalhst:3333", "/hello", expect: "403", "Access denied to system internalhst:3333.")
@@ -67,19 +72,27 @@ extension Demo {
         var request = DestinationMessage.Request(name: name, properties: properties, replaces: true)
         request.kind = "destination"
         _ = try await admin.post("/destinations/import", request).decode(DestinationMessage.Properties.self)
-        try await check(name, expect: text)
+        say("     \(name), made for this step: \(url)")
+        say(try await connectionCheck(name), expect: text)
         _ = try await admin.post("/destinations/delete", DestinationMessage.Request(name: name))
             .decode(AdminMessage.Empty.self)
     }
 
     private mutating func check(_ name: String, expect text: String) async throws {
         say("   $ \(speaker.command("destination check \(name)", isCloud: true))")
-        let check = try await admin.post("/destinations/check", DestinationMessage.Request(name: name))
+        say(try await connectionCheck(name), expect: text)
+    }
+
+    private func connectionCheck(_ name: String) async throws -> ConnectionCheck {
+        try await admin.post("/destinations/check", DestinationMessage.Request(name: name))
             .decode(ConnectionCheck.self)
+    }
+
+    private mutating func say(_ check: ConnectionCheck, expect text: String) {
         say("     \(check.message)")
         if let detail = check.detail { say("     \(detail)") }
         say("")
-        if !check.message.contains(text) { failures.append("\(name): expected \"\(text)\", got \"\(check.message)\"") }
+        if !check.message.contains(text) { failures.append("expected \"\(text)\", got \"\(check.message)\"") }
     }
 
     private mutating func runAction() async throws {
@@ -132,19 +145,37 @@ extension Demo {
 
     func sayHowToGoOn() {
         let cockpit = configuration.cockpitPort ?? 0
-        say("Everything runs. The page: http://localhost:\(cockpit)/")
-        say("Try it from another terminal, and end it with Ctrl-C:\n")
-        for path in ["internalhost:3333/hello", "internalhst:3333/hello", "internalhost:3333/admin"] {
-            say("   curl -i -x localhost:\(proxyPort) http://\(path)")
+        if files.isUsed {
+            say(
+                "The files were there already, so the walk is left out. What they say runs. The page: http://localhost:\(cockpit)/"
+            )
+        } else {
+            say("Server and connector are back: everything runs. The page: http://localhost:\(cockpit)/")
         }
-        let token = speaker.command("token", isCloud: true)
-        say("   curl -i -x localhost:\(proxyPort) --proxy-header \"Proxy-Authorization: Bearer $(\(token))\" \\")
-        say("       http://internalhost:3333/hello")
+        say("Try it from another terminal, and end it with Ctrl-C:\n")
+        let exposed =
+            files.isUsed ? examples : ["internalhost:3333/hello", "internalhst:3333/hello", "internalhost:3333/admin"]
+        if !configuration.usesTokens {
+            for path in exposed { say("   curl -i -x localhost:\(proxyPort) http://\(path)") }
+        }
+        if let path = exposed.first {
+            let token = speaker.command("token", isCloud: true)
+            say("   curl -i -x localhost:\(proxyPort) --proxy-header \"Proxy-Authorization: Bearer $(\(token))\" \\")
+            say("       http://\(path)")
+        }
         for line in speaker.lines { say("   \(line)") }
         say("\nThe files are in \(speaker.folderForPeople):")
         say("   connector.conf   what is exposed; after a change: \(speaker.command("reload", isCloud: false))")
         say("   cloud.conf       the cloud side;  after a change: \(speaker.command("reload --cloud", isCloud: true))")
         say("   hello.yaml       what the action \"hello\" is")
         if !speaker.keepsFiles { say("They are gone at the end; with --directory DIR they stay.") }
+    }
+
+    /// A path of each of the first systems for requests.
+    private var examples: [String] {
+        let systems = (try? ConnectorFiles.load(files.connector))?.connectors.flatMap(\.systems) ?? []
+        return systems.filter { $0.protocol.isHTTP }.prefix(3).compactMap { system in
+            system.resources.first { $0.isActive }.map { system.virtualAddress + $0.path }
+        }
     }
 }

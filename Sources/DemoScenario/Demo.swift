@@ -44,7 +44,7 @@ struct Demo {
         let inside = try ConnectorFiles.load(files.connector)
         let hello = inside.connectors.flatMap(\.systems).first { $0.virtualHost == "internalhost" }
         self.backendPort = hello.map { Int($0.internalPort) } ?? backendPort
-        (cloud, cloudParts) = try await StartError.wrap(file: files.cloud) {
+        (cloud, cloudParts) = try await StartError.wrap(file: files.isKept ? files.cloud : nil) {
             try await CloudDaemon.start(
                 configuration,
                 notifier: SystemdNotifier(),

@@ -8,6 +8,8 @@ struct DemoFiles: Sendable {
     let folder: String
     /// Whether somebody has had it before, and may have edited it.
     let isUsed: Bool
+    /// Whether its files are still there at the end.
+    let isKept: Bool
 
     static let subaccount = "3b7e1e5a-8d0c-4b5e-9a51-0c2f6e1d7a10"
     static let destination = "ON_PREM_HELLO_WORLD"
@@ -20,8 +22,8 @@ struct DemoFiles: Sendable {
     var connectorSocket: String { DemoFolder.socket(in: folder, isCloud: false) }
 
     /// Writes what is missing.
-    init(_ folder: String, _ ports: DemoProgram.Ports) throws {
-        self.folder = folder
+    init(_ folder: String, _ ports: DemoProgram.Ports, isKept: Bool) throws {
+        (self.folder, self.isKept) = (folder, isKept)
         let files = Folder.names(folder)
         isUsed = files.contains("cloud.conf") && files.contains("connector.conf")
         for name in ["", "/run", "/connector", "/cloud/destinations/provider/destinations"] {

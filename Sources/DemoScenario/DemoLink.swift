@@ -12,6 +12,8 @@ enum DemoLink {
         if let other = DemoFolder.target {
             let client = AdminClient(path: DemoFolder.socket(in: other, isCloud: true))
             if (try? await client.get("/healthz")) != nil { return false }
+            // Of one that was killed: keys that nobody needs any more.
+            if isTemporary(other) { remove(other) }
         }
         let temporary = "\(folder)/run/link"
         unsafe unlink(temporary)
@@ -29,10 +31,20 @@ enum DemoLink {
     }
 
     /// A folder that nobody else can read. In /tmp whatever TMPDIR says: the path of a socket has 107 bytes at most.
-    static func temporaryFolder() throws(FileError) -> String {
-        var template = Array("/tmp/connectord-XXXXXX".utf8CString)
+    static func temporaryFolder() throws -> String {
+        var template = Array("\(prefix)XXXXXX".utf8CString)
         guard unsafe mkdtemp(&template) != nil else { throw FileError("make", "a folder in /tmp") }
-        return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        try AtomicFile.write([], to: "\(folder)/\(mark)", mode: 0o600)
+        return folder
+    }
+
+    private static let prefix = "/tmp/connectord-"
+    /// In a folder that goes with its demonstration.
+    private static let mark = "temporary"
+
+    private static func isTemporary(_ folder: String) -> Bool {
+        unsafe access("\(folder)/\(mark)", F_OK) == 0 && folder.hasPrefix(prefix)
     }
 
     /// Makes it, unless it is there.

@@ -58,7 +58,7 @@ package enum DemoProgram {
         let signals = Signals([SIGTERM, SIGINT, SIGHUP])
         let folder = try directory.map { try DemoLink.absolute($0) } ?? DemoLink.temporaryFolder()
         defer { if directory == nil { DemoLink.remove(folder) } }
-        let files = try DemoFiles(folder, ports.chosen())
+        let files = try DemoFiles(folder, ports.chosen(), isKept: directory != nil)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let isLinked = await DemoLink.make(to: folder)
         defer { if isLinked { DemoLink.unmake(folder) } }
@@ -67,7 +67,10 @@ package enum DemoProgram {
         do {
             demo = try await Demo(files, ports.backend, group: group, logLevel: logLevel, speaker, action)
         } catch var error as StartError {
-            if directory == nil { error.description += "; --proxy-port 0 has the system choose all ports" }
+            if !isLinked {
+                error.description = "a demonstration of yours runs already, see --demo; " + error.description
+            }
+            if !files.isUsed { error.description += "; --proxy-port 0 has the system choose all ports" }
             throw error
         }
         // Whoever has edited the files sees what they say; the walk is for those it knows.

@@ -10,7 +10,7 @@ struct DemoSpeaker: Sendable {
     /// Whether its files are still there at the end.
     var keepsFiles: Bool
 
-    var folderForPeople: String { isLinked ? DemoFolder.path : folder }
+    var folderForPeople: String { isLinked && !keepsFiles ? DemoFolder.path : folder }
 
     /// - Parameters:
     ///   - text: subcommand and options.

@@ -1,6 +1,8 @@
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
+internal import Networking
+internal import TextFormats
 
 /// The internal system of the demonstration: `GET /hello` answers a greeting, `GET /` what there is, everything else 404.
 struct HelloWorldServer: Sendable {
@@ -15,7 +17,7 @@ struct HelloWorldServer: Sendable {
                     try channel.pipeline.syncOperations.addHandler(Handler())
                 }
             }
-            .bind(host: "127.0.0.1", port: port).get()
+            .bind(to: HostPort(host: "127.0.0.1", port: port), as: "the Hello World server (--backend-port)")
         return HelloWorldServer(channel: channel)
     }
 

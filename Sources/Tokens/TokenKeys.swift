@@ -35,15 +35,19 @@ package final class TokenKeys: Sendable {
     private let path: String
     /// Of the tokens that are made now, in seconds.
     private let lifetime: Int
+    /// Empty until the first key has been asked for.
     private let keys: Mutex<[TokenKey]>
+    /// Nil where the file had keys.
+    private let first: FirstKey?
 
-    /// Reads the file, and makes it with a first key if there is none.
+    /// Reads the file, and makes it with a first key if there is none; the key follows.
     ///
     /// - Throws: where the file cannot be read, is open to others or holds no keys.
     package init(path: String, lifetime: Int, now: Int) throws {
         self.path = path
         self.lifetime = lifetime
-        if let bytes = try PrivateFile.read(path) {
+        if let bytes = try PrivateFile.read(path), !bytes.isEmpty {
+            first = nil
             var known = try Self.decode(bytes, path, lifetime)
             let last = known.count - 1
             if known[last].lifetime < lifetime {
@@ -52,9 +56,24 @@ package final class TokenKeys: Sendable {
             }
             keys = Mutex(known)
         } else {
-            let first = try Self.make(now, lifetime)
-            keys = Mutex([first])
-            try Self.write([first], path)
+            // Now it is known that there can be one, and nobody else makes another.
+            try AtomicFile.write([], to: path, mode: 0o600)
+            keys = Mutex([])
+            first = FirstKey {
+                let key = try Self.make(now, lifetime)
+                try Self.write([key], path)
+                return key
+            }
+        }
+    }
+
+    /// With the first key, which may have to be waited for.
+    private func withKeys<Value>(_ use: (inout [TokenKey]) throws -> Value) throws -> Value {
+        guard let first else { return try keys.withLock { try use(&$0) } }
+        let key = try first.get()
+        return try keys.withLock { keys in
+            if keys.isEmpty { keys = [key] }
+            return try use(&keys)
         }
     }
 
@@ -94,17 +113,19 @@ package final class TokenKeys: Sendable {
     }
 
     /// The one that signs.
-    package var current: TokenKey { keys.withLock { $0[$0.count - 1] } }
+    ///
+    /// - Throws: where the first one could not be made or kept.
+    package var current: TokenKey { get throws { try withKeys { $0[$0.count - 1] } } }
 
     /// All that are believed at `now`.
-    package func all(now: Int) -> [TokenKey] {
-        keys.withLock { $0.filter { $0.isBelieved(now) } }
+    package func all(now: Int) throws -> [TokenKey] {
+        try withKeys { $0.filter { $0.isBelieved(now) } }
     }
 
     /// Makes a new key that signs from now on. Those whose last token has ended are forgotten.
     package func rotate(now: Int) throws {
         let next = try Self.make(now, lifetime)
-        try keys.withLock { keys in
+        try withKeys { keys in
             var changed = keys.filter { $0.isBelieved(now) }
             for index in changed.indices where changed[index].retired == nil { changed[index].retired = now }
             changed.append(next)
@@ -114,14 +135,14 @@ package final class TokenKeys: Sendable {
     }
 
     /// Answer of `/token_keys`: RFC 7517, and the public key once more as PEM in `value`, which SAP's libraries read.
-    package func document(now: Int) -> [UInt8] {
+    package func document(now: Int) throws -> [UInt8] {
         struct Key: Encodable {
             var kty = "RSA"
             var use = "sig"
             var alg = "RS256"
             var kid, n, e, value: String
         }
-        let documents = all(now: now).reversed().map { key in
+        let documents = try all(now: now).reversed().map { key in
             let parameters = key.signingKey.rsaParameters ?? ([], [])
             return Key(
                 kid: key.id,
@@ -134,15 +155,12 @@ package final class TokenKeys: Sendable {
     }
 
     /// The current public key, PEM; part of service bindings.
-    package var verificationKey: String { current.signingKey.publicKeyPEM }
+    package var verificationKey: String { get throws { try current.signingKey.publicKeyPEM } }
 
-    /// What checks tokens with the keys of now.
+    /// What checks tokens with the keys of now, and with the first one when it is there: nobody waits for it here.
     package func verifier(clients: Set<String>, now: Int) throws -> TokenVerifier {
-        TokenVerifier(
-            keys: try Dictionary(
-                uniqueKeysWithValues: all(now: now).map { ($0.id, try VerifyingKey(pem: $0.signingKey.publicKeyPEM)) }
-            ),
-            clients: clients
-        )
+        if let first, first.now == nil { return TokenVerifier(keys: [:], first: first, clients: clients) }
+        let keys = try all(now: now).map { ($0.id, try VerifyingKey(pem: $0.signingKey.publicKeyPEM)) }
+        return TokenVerifier(keys: Dictionary(uniqueKeysWithValues: keys), clients: clients)
     }
 }

@@ -271,7 +271,7 @@ package struct TokenService: Sendable {
         let id = try UUIDText.random()
         claims.jti = id
         return Answer(
-            access_token: try JSONWebToken.sign(claims, with: keys.current, keyURL: url + "/token_keys"),
+            access_token: try JSONWebToken.sign(claims, with: try keys.current, keyURL: url + "/token_keys"),
             expires_in: lifetime,
             scope: (claims.scope ?? []).joined(separator: " "),
             jti: id

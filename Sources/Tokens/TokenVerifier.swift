@@ -1,5 +1,6 @@
 internal import Cryptography
 internal import JSON
+internal import Synchronization
 
 /// Who stands behind a token that was found good.
 package struct VerifiedToken: Sendable, Equatable {
@@ -16,22 +17,36 @@ package struct VerifiedToken: Sendable, Equatable {
 /// Checks tokens of this service. A value for one set of keys: after a rotation there is another one.
 package final class TokenVerifier: Sendable {
     private let keys: [String: VerifyingKey]
+    /// Of a service that has just begun.
+    private let first: FirstKey?
+    private let firstVerifying = Mutex<VerifyingKey?>(nil)
     private let clients: Set<String>
 
     /// Seconds by which clocks may differ.
     package static let leeway = 60
 
-    /// - Parameter clients: whose tokens count; empty for everyone's.
-    init(keys: [String: VerifyingKey], clients: Set<String>) {
-        self.keys = keys
+    /// - Parameters:
+    ///   - first: counts as well, once it is there.
+    ///   - clients: whose tokens count; empty for everyone's.
+    init(keys: [String: VerifyingKey], first: FirstKey? = nil, clients: Set<String>) {
+        (self.keys, self.first) = (keys, first)
         self.clients = clients
+    }
+
+    private func key(_ id: String) -> VerifyingKey? {
+        if let key = keys[id] { return key }
+        guard let made = first?.now, made.id == id else { return nil }
+        return firstVerifying.withLock { known in
+            if known == nil { known = try? VerifyingKey(pem: made.signingKey.publicKeyPEM) }
+            return known
+        }
     }
 
     /// - Parameter now: seconds since 1970.
     package func verify(_ bytes: some Collection<UInt8>, now: Int) throws(TokenError) -> VerifiedToken {
         let token = try JSONWebToken(bytes)
         guard token.algorithm == "RS256" else { throw .badAlgorithm }
-        guard let id = token.keyID, let key = keys[id] else { throw .unknownKey }
+        guard let id = token.keyID, let key = key(id) else { throw .unknownKey }
         guard token.isSigned(by: key) else { throw .badSignature }
         let claims = token.claims
         guard let expires = claims.exp, expires > now else { throw .expired }

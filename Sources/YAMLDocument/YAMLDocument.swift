@@ -85,9 +85,21 @@ package struct YAMLError: Error, Equatable {
             let mark = unsafe parser.pointee.problem_mark
             let problem = unsafe parser.pointee.problem.map { unsafe String(cString: $0) } ?? "not YAML"
             // Bytes that are no UTF-8 have an offset instead of a mark.
-            throw YAMLError(message: problem, line: Int(mark.line) + 1, column: Int(mark.column) + 1)
+            throw YAMLError(message: Self.explained(problem), line: Int(mark.line) + 1, column: Int(mark.column) + 1)
         }
         return unsafe event.type
+    }
+
+    /// With what most often stands behind a parser's words.
+    private static func explained(_ problem: String) -> String {
+        switch problem {
+        case "found character that cannot start any token":
+            "\(problem): is it a tab? YAML is indented with spaces"
+        case "did not find expected '-' indicator", "did not find expected key",
+            "mapping values are not allowed in this context":
+            "\(problem): is the line indented as its neighbours are?"
+        default: problem
+        }
     }
 
     private mutating func document() throws(YAMLError) -> YAMLNode? {

@@ -59,7 +59,7 @@ struct ExplanationTests {
     func upgrades() {
         #expect(
             Self.explain("http://internalhost:3333/hello", isUpgrade: true).contains(
-                "set upgrade-allowed: true  (f.conf:9)"
+                "/hello admits the path, but not upgrades  (f.conf:9); this version carries none"
             )
         )
         #expect(Self.explain("http://internalhost:3333/ws/x", isUpgrade: true).contains("501"))

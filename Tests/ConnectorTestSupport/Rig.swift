@@ -1,7 +1,7 @@
 package import Foundation
 internal import Synchronization
 
-/// A process whose standard error is read line by line.
+/// A process whose output is read line by line, what it logs and what it says.
 package final class LoggedProcess: Sendable {
     private let process: Mutex<Process>
     private let lines = Mutex<[String]>([])
@@ -24,6 +24,7 @@ package final class LoggedProcess: Sendable {
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.currentDirectoryURL = folder
         let pipe = Pipe()
+        process.standardOutput = pipe
         process.standardError = pipe
         try process.run()
         pid = process.processIdentifier

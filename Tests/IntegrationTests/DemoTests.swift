@@ -20,7 +20,7 @@ import Testing
 
     /// Starts it in the folder `demo`; the log level lets it say when it has a tunnel.
     private func start(_ arguments: [String] = []) throws -> LoggedProcess {
-        let all = ["demo", "--directory", "demo", "--proxy-port", "0", "--tunnel-port", "0", "--backend-port", "0"]
+        let all = ["demo", "--directory", "demo", "--proxy-port", "0"]
         let demo = try LoggedProcess(all + ["--log-level", "info"] + arguments, folder: folder)
         self.demo = demo
         return demo
@@ -105,6 +105,10 @@ import Testing
         #expect(try hello().hasPrefix("Access denied to resource /hello"))
         #expect(try file("connector.conf") == edited)
         #expect(try control("destination", "list").output.contains("ON_PREM") == false)
+        // Nothing is said of what they do not hold any more.
+        #expect(Rig.eventually { second.log.contains { $0.contains("the walk is left out") } })
+        #expect(second.log.contains { $0.contains("http://internalhost:3333/other") })
+        #expect(!second.log.contains { $0.contains("internalhst") })
         #expect(second.stop() == 0)
     }
 
@@ -119,6 +123,9 @@ import Testing
         #expect(try Rig.run(["status", "--demo"], folder).status == 0)
         #expect(try Rig.run(["status", "--cloud", "--demo"], folder).status == 0)
         #expect(try Rig.run(["destination", "check", "ON_PREM_HELLO_WORLD", "--demo"], folder).status == 0)
+        #expect(try Rig.run(["doctor", "--demo"], folder).status == 0)
+        let explained = try Rig.run(["explain", "GET", "http://internalhost:3333/hello", "--demo"], folder)
+        #expect(explained.status == 0 && explained.output.contains("decision    allowed"), "\(explained.output)")
         #expect(demo.stop() == 0)
         let none = try Rig.run(["status", "--demo"], folder)
         #expect(none.status == 1 && none.output.contains("start one with `connectord demo`"), "\(none.output)")
@@ -131,5 +138,12 @@ import Testing
         let result = try Rig.run(["demo", "--once", "--proxy-port", "0", "--api-port", "\(holder.port)"], folder)
         #expect(result.status == 1 && result.output.contains("127.0.0.1:\(holder.port)"), "\(result.output)")
         #expect(result.output.contains("--proxy-port 0 has the system choose all ports"), "\(result.output)")
+        let backend = try Rig.run(["demo", "--once", "--proxy-port", "0", "--backend-port", "\(holder.port)"], folder)
+        #expect(
+            backend.output.contains("--backend-port) 127.0.0.1:\(holder.port): address already in use"),
+            "\(backend.output)"
+        )
+        let wrong = try Rig.run(["demo", "--proxy-port", "65536"], folder)
+        #expect(wrong.status == 64 && wrong.output.contains("--proxy-port 65536 is not a port"), "\(wrong.output)")
     }
 }

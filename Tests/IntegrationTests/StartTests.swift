@@ -184,6 +184,18 @@ import Testing
         }
     }
 
+    @Test("A command that is none is said to be, with the nearest one; a file that is not there, with the option")
+    func unknown() throws {
+        let typo = try run("statsu")
+        #expect(typo.status == 64 && typo.output.contains("did you mean status?"), "\(typo.output)")
+        #expect(try run("frobnicate", "--help").status == 64)
+        #expect(try run("status", "--help").status == 0)
+        let missing = try run("run")
+        #expect(missing.status == 64, "\(missing.output)")
+        let isInstalled = FileManager.default.fileExists(atPath: "/etc/connector/connector.conf")
+        #expect(isInstalled || missing.output.contains("name the file with --config"), "\(missing.output)")
+    }
+
     @Test("A restart that overlaps gets its admin socket and its metrics when they are free")
     func overlap() throws {
         let holder = TestServer { socket, _ in socket.close() }

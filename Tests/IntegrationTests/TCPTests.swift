@@ -135,13 +135,14 @@ import Testing
             rig.folder
         )
         #expect(curl.status == 97)
-        // And an HTTP request reaches no TCP system.
+        // And an HTTP request reaches no TCP system, and is told so.
         let answer = try rig.curl(
             "http://echo.test/",
             "--proxy-header",
             "Proxy-Authorization: Bearer \(String(decoding: client.token, as: UTF8.self))"
         )
         #expect(answer.contains("Access denied to system echo.test:80"))
+        #expect(answer.contains("it is exposed as TCP only"), "\(answer)")
         connector.stop()
         let audit = try FileManager.default.contentsOfDirectory(atPath: rig.folder.appending(path: "audit").path)
             .filter { $0.hasSuffix(".log") || $0.hasSuffix(".jsonl") }

@@ -82,7 +82,7 @@ final class ForwardedConnection: StreamReceiver {
             throw Refusal(badRequest: error.rawValue)
         }
         guard let permit = loop.policy.permitConnection(host: text.extracting(parsed.host), port: parsed.port) else {
-            throw unsafe PolicyRefusal.system(authority, parsed)
+            throw unsafe PolicyRefusal.system(authority, parsed, loop.policy)
         }
         self.authority = unsafe (Array(authority[parsed.host]), parsed.port)
         return permit

@@ -136,7 +136,7 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
         case .denied(let denial, let target, let system):
             metrics = loop.entry(system).metrics
             throw PolicyRefusal.resource(denial, target, system)
-        case .noSystem(let parsed): throw unsafe PolicyRefusal.system(request.authority, parsed)
+        case .noSystem(let parsed): throw unsafe PolicyRefusal.system(request.authority, parsed, loop.policy)
         case .malformed(let error): throw Refusal(badRequest: error.rawValue)
         }
     }

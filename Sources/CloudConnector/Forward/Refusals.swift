@@ -10,13 +10,22 @@ internal import TunnelCore
 
 /// The connector's answers where the policy or the request itself stands in the way; texts as SAP's product has them.
 enum PolicyRefusal {
-    static func system(_ authority: UnsafeRawBufferPointer, _ parsed: RequestAuthority) -> Refusal {
+    static func system(
+        _ authority: UnsafeRawBufferPointer,
+        _ parsed: RequestAuthority,
+        _ policy: AccessPolicy
+    ) -> Refusal {
         let host = unsafe LogText.escaped(authority[parsed.host])
+        let name = unsafe authority.assumingMemoryBound(to: UInt8.self).span.extracting(parsed.host)
+        // Requests and connections have mappings of their own.
+        let other = policy.system(host: name, port: parsed.port).map {
+            ": it is exposed as \($0.protocol.rawValue) only"
+        }
         return Refusal(
             status: 403,
             source: .policy,
             phase: .system,
-            cause: AccessDenial.systemNotExposed.reason,
+            cause: AccessDenial.systemNotExposed.reason + (other ?? ""),
             proxyStatus: "http_request_denied",
             text: "Access denied to system \(host):\(parsed.port). In case this was a valid request, ensure to expose "
                 + "the system correctly in your cloud connector."

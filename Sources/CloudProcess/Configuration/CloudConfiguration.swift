@@ -34,7 +34,7 @@ package struct CloudConfiguration: Sendable {
     /// Where the page is; nil without one.
     package var cockpitPort: Int? { cockpit?.address.port }
     /// Whether requests at the proxy need a token.
-    var usesTokens = false
+    package var usesTokens = false
     package var process = ProcessConfiguration()
     /// Nil where connectors' certificates come from elsewhere.
     var enrolment: Enrolment?

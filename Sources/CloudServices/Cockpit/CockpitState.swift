@@ -55,6 +55,11 @@ struct RefusalAdvice: Encodable, Sendable, Equatable {
         let connector = entry.locationID.isEmpty ? "" : " of the connector with location ID \(entry.locationID)"
         switch entry.phase {
         case .system:
+            if exposed.contains(system) {
+                text = "\(system) is exposed, but not for this protocol: \(entry.cause)."
+                lines = ""
+                return
+            }
             if let meant = NearestName.find(system, among: exposed.filter { $0 != system }) {
                 text =
                     "\(system) is not exposed, but \(meant) is: was that meant? If not, add it to connector.conf\(connector)."
@@ -79,8 +84,8 @@ struct RefusalAdvice: Encodable, Sendable, Equatable {
                     """
             }
         case .upgrade:
-            text = "In connector.conf\(connector), at the resource of \(system) that admits the path:"
-            lines = "upgrade-allowed: true"
+            text = "Nothing yet: this version carries no upgraded connections, such as those of WebSocket."
+            lines = ""
         case _ where entry.cause.hasPrefix("resource suspended"):
             text = "In connector.conf\(connector), at the resource of \(system) that would admit the path:"
             lines = "active: true"

@@ -231,6 +231,13 @@ struct ResourcesReader {
         let access = hasAccess ? section.choice("access", Resource.Access.self) : nil
         let isActive = section.flag("active", true)
         let isUpgradeAllowed = section.flag("upgrade-allowed", false)
+        if isUpgradeAllowed {
+            findings.warning(
+                section.place("upgrade-allowed"),
+                "\(key).upgrade-allowed",
+                "has no use yet: this version carries no upgraded connections, such as those of WebSocket"
+            )
+        }
         let isSegmentMatch = section.flag("segment-match", false)
         _ = section.string("description")
         section.finish()
