@@ -27,11 +27,13 @@ package enum ASCII {
     @inline(__always)
     static func isHostByte(_ byte: UInt8) -> Bool { unsafe hostBytes.utf8Start[Int(byte)] == UInt8(ascii: "h") }
 
+    /// Of an ASCII letter; every other byte stays as it is.
     @inline(__always)
     package static func lowercased(_ byte: UInt8) -> UInt8 {
         byte &- UInt8(ascii: "A") < 26 ? byte | 0x20 : byte
     }
 
+    /// 0 to 15 for a hexadecimal digit in either case, nil for anything else (RFC 3986 section 2.1).
     @inline(__always)
     package static func hexValue(_ byte: UInt8) -> UInt8? {
         switch byte {

@@ -16,6 +16,7 @@ package final class AccessPolicy: Sendable {
         table.find(host, port).map { systems[$0] }
     }
 
+    /// The system mapping of a virtual host in lower case and a port; nil where none is exposed under it.
     package func system(host: String, port: UInt16) -> SystemMapping? {
         let bytes = Array(host.utf8)
         return system(host: bytes.span, port: port)

@@ -1,5 +1,6 @@
 /// Bodies under `/actions/` of the admin socket.
 package enum ActionMessage {
+    /// What is to be called: an operation's request, through a destination.
     package struct Request: Codable, Sendable {
         /// A subaccount's ID; nil for the service's own.
         package var subaccount: String?
@@ -28,7 +29,9 @@ package enum ActionMessage {
         }
     }
 
+    /// What came back, from the internal host or from whoever refused.
     package struct Answer: Codable, Sendable {
+        /// One field of the answer, as it came.
         package struct Header: Codable, Sendable {
             package var name: String
             package var value: String

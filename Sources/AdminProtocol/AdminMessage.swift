@@ -1,5 +1,6 @@
 /// Bodies of requests and answers on the admin socket.
 package enum AdminMessage {
+    /// A log level, by its name.
     package struct Level: Codable, Sendable {
         package var level: String
 
@@ -7,9 +8,11 @@ package enum AdminMessage {
             self.level = level
         }
     }
+    /// Where success is all there is to say.
     package struct Empty: Codable, Sendable {
         package init() {}
     }
+    /// Which systems are to be looked at; none means all.
     package struct Check: Codable, Sendable {
         package var hosts: [String]
 
@@ -17,6 +20,7 @@ package enum AdminMessage {
             self.hosts = hosts
         }
     }
+    /// What a check has found out.
     package struct Systems: Codable, Sendable {
         package var systems: [ConnectorStatus.System]
 
@@ -24,6 +28,7 @@ package enum AdminMessage {
             self.systems = systems
         }
     }
+    /// Whether a reload succeeded, and what the files' findings are.
     package struct Reload: Codable, Sendable {
         package var isApplied: Bool
         /// Errors if not, warnings if so.
@@ -34,6 +39,7 @@ package enum AdminMessage {
             self.findings = findings
         }
     }
+    /// For whom a one-time token is wanted, and for how many seconds.
     package struct Enrolment: Codable, Sendable {
         package var subaccount: String
         package var locationID: String
@@ -45,6 +51,7 @@ package enum AdminMessage {
             self.seconds = seconds
         }
     }
+    /// A token that was made, and until when it counts.
     package struct Token: Codable, Sendable {
         package var token: String
         package var expires: Int
@@ -57,6 +64,7 @@ package enum AdminMessage {
             self.note = note
         }
     }
+    /// For which service, tenant and user an access token is wanted.
     package struct TokenRequest: Codable, Sendable {
         package var subaccount: String?
         package var service: BoundService
@@ -68,6 +76,7 @@ package enum AdminMessage {
             self.user = user
         }
     }
+    /// The key that signs tokens from now on.
     package struct Key: Codable, Sendable {
         package var id: String
 
@@ -75,6 +84,7 @@ package enum AdminMessage {
             self.id = id
         }
     }
+    /// A connector, by subaccount and location ID.
     package struct Identity: Codable, Sendable {
         package var subaccount: String
         package var locationID: String
@@ -84,6 +94,7 @@ package enum AdminMessage {
             self.locationID = locationID
         }
     }
+    /// How much a revocation has ended.
     package struct Revoked: Codable, Sendable {
         package var certificates: Int
         package var tunnels: Int

@@ -29,6 +29,7 @@ package enum DestinationMessage {
         }
     }
 
+    /// The destinations of a scope, and the files that could not be read.
     package struct List: Codable, Sendable {
         package var destinations: [Summary]
         /// Files that do not count, and why.
@@ -40,6 +41,7 @@ package enum DestinationMessage {
         }
     }
 
+    /// What a command asks of one destination, fragment or certificate.
     package struct Request: Codable, Sendable {
         /// A subaccount's ID; nil for the service's own.
         package var subaccount: String?
@@ -74,6 +76,7 @@ package enum DestinationMessage {
         }
     }
 
+    /// A destination's properties, by name; secrets only where they were asked for.
     package struct Properties: Codable, Sendable {
         package var properties: [String: String]
 

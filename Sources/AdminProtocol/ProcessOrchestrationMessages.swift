@@ -1,5 +1,6 @@
 /// Bodies under `/po-systems/` of the admin socket.
 package enum ProcessOrchestrationMessage {
+    /// A system of SAP Process Orchestration that is to be added or tested; texts as its form has them.
     package struct Request: Codable, Sendable {
         /// A subaccount's ID; nil for the service's own.
         package var subaccount: String?
@@ -42,6 +43,7 @@ package enum ProcessOrchestrationMessage {
         }
     }
 
+    /// A system that is there, without its passwords.
     package struct Summary: Codable, Sendable {
         package var name: String
         package var directory: String

@@ -3,6 +3,7 @@ package import JSON
 /// What a program needs to know to use the cloud side, in the shape of SAP's service bindings. Every value is a string, ports
 /// as well.
 package struct ServiceBindings: Codable, Sendable {
+    /// One service instance that a program is bound to, as Cloud Foundry writes it into VCAP_SERVICES.
     package struct Binding: Codable, Sendable {
         package var label: String
         package var name: String

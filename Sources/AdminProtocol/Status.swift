@@ -2,6 +2,7 @@ package import ControlProtocol
 
 /// What `connectord status` shows of a connector; the answer of `GET /status` on its admin socket.
 package struct ConnectorStatus: Codable, Sendable {
+    /// One tunnel, as its connector sees it.
     package struct Tunnel: Codable, Sendable {
         package var service: String
         package var connectedSince: Int
@@ -26,6 +27,7 @@ package struct ConnectorStatus: Codable, Sendable {
         }
     }
 
+    /// A system mapping, and what the last check of its internal host said.
     package struct System: Codable, Sendable {
         package var virtualHost: String
         package var internalHost: String
@@ -128,6 +130,7 @@ package struct ConfigurationState: Codable, Sendable {
 
 /// Whether an internal host can be reached.
 package struct Availability: Codable, Sendable, Equatable {
+    /// Whether an internal host can be reached, as SAP's product names it.
     package enum State: String, Codable, Sendable {
         case unchecked
         case reachable

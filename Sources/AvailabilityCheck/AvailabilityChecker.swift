@@ -11,6 +11,7 @@ internal import Synchronization
 /// Looks at every internal host at start, after a change, every `check.interval` and on demand, a few at a time and on
 /// threads that carry no traffic.
 package final class AvailabilityChecker: Sendable {
+    /// How often to look, and how long to wait.
     package struct Configuration: Sendable, Equatable {
         /// Nil for on demand only.
         package var interval: TimeAmount? = .seconds(30)
@@ -92,6 +93,7 @@ package final class AvailabilityChecker: Sendable {
         wakeup.wake()
     }
 
+    /// What is known of a system's internal host now; nothing is asked for.
     package func availability(of system: SystemMapping) -> Availability {
         state.withLock { $0.entries[AvailabilityTarget(system)]?.availability ?? Availability() }
     }

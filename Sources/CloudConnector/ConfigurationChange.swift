@@ -2,6 +2,7 @@ internal import AccessPolicy
 
 /// What a reload changes, in words for the audit log.
 package enum ConfigurationChange {
+    /// One line for each mapping and resource that came, went or changed, for the audit log.
     package static func describe(_ old: ConnectorConfiguration, _ new: ConnectorConfiguration) -> [String] {
         var changes: [String] = []
         let before = Dictionary(old.systems.map { ($0.virtualAddress, $0) }, uniquingKeysWith: { first, _ in first })

@@ -34,6 +34,7 @@ extension Connector {
         }
     }
 
+    /// Everything that `connectord status` shows of this connector.
     package func status() async -> ConnectorStatus.Connector {
         let (configuration, policy) = current.withLock { ($0.configuration, $0.snapshot.policy) }
         var tunnels: [ConnectorStatus.Tunnel] = []

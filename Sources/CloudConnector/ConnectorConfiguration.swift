@@ -7,6 +7,7 @@ package import TunnelCore
 
 /// Everything `connector.conf` says, validated; nothing after this checks again.
 package struct ConnectorConfiguration: Sendable {
+    /// How the service is dialled, and how its tunnels are kept.
     package struct Tunnel: Sendable, Equatable {
         package var serviceHost = ""
         package var servicePort = 443
@@ -70,6 +71,7 @@ package struct ConnectorConfiguration: Sendable {
 
     package var identity: ConnectorIdentity { ConnectorIdentity(subaccount: subaccount, locationID: locationID) }
 
+    /// Where in its file a mapping and its resources stand.
     package struct SystemPlace: Sendable, Equatable {
         package var file: String
         package var line: Int

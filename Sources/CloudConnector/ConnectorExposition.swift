@@ -45,6 +45,7 @@ package struct ConnectorExposition {
         self.state = state
     }
 
+    /// Adds the metrics of all connectors of the process.
     package func write(_ exposition: inout Exposition) {
         writeRequests(&exposition)
         writeTunnels(&exposition)

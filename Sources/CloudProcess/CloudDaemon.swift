@@ -228,6 +228,7 @@ package final class CloudDaemon: Daemon {
 
     // MARK: Reload
 
+    /// Reads the file again. A broken one, or one that cannot be served, leaves everything as it was.
     package func reload(_ cause: String) async -> AdminMessage.Reload {
         await reloads.run { [self] in
             notifier.reloading()

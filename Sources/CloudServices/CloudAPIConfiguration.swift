@@ -33,6 +33,7 @@ package struct CloudAPIConfiguration: Sendable, Equatable {
 
     package var isLoopback: Bool { address.isLoopback }
 
+    /// Where programs reach the API: as configured, or else this machine.
     package func url(port: Int) -> String {
         guard url.isEmpty else { return url }
         return "http://\(HostPort(host: isLoopback ? "localhost" : address.host, port: port))"

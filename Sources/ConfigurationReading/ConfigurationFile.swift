@@ -6,6 +6,7 @@ package import YAMLDocument
 
 /// Gets from a path to a section with findings.
 package enum ConfigurationFile {
+    /// The bytes of a file, up to the limit for configurations.
     package static func bytes(_ path: String) throws(ConfigurationError) -> [UInt8] {
         do throws(FileError) {
             return try PlainFile.read(path, maxBytes: YAMLReader.sizeLimit)
@@ -103,6 +104,7 @@ extension Section {
 }
 
 extension Section {
+    /// A host with a port, or with the ports from one to another: `host:7001` or `host:7001-7005`.
     package struct PortRange {
         package var host: String
         package var first: Int

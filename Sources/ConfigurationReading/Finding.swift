@@ -2,6 +2,7 @@ package import YAMLDocument
 
 /// Something that is wrong, or at least odd, at one place of a configuration file.
 package struct Finding: Sendable, Equatable, CustomStringConvertible {
+    /// An error keeps a file from being used, a warning does not.
     package enum Severity: String, Sendable { case error, warning }
 
     package var severity: Severity
@@ -47,14 +48,17 @@ package final class Findings {
 
     package init(file: String) { self.file = file }
 
+    /// Adds an error at a node's place.
     package func error(_ node: YAMLNode, _ key: String, _ message: String) {
         add(.error, node.line, node.column, key, message)
     }
 
+    /// Adds a warning at a node's place.
     package func warning(_ node: YAMLNode, _ key: String, _ message: String) {
         add(.warning, node.line, node.column, key, message)
     }
 
+    /// Adds a finding at a line and column, both from 1.
     package func add(_ severity: Finding.Severity, _ line: Int, _ column: Int, _ key: String, _ message: String) {
         all.append(
             Finding(severity: severity, file: file, line: line, column: column, key: key, message: message)

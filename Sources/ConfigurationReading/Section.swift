@@ -68,6 +68,7 @@ package struct Section {
         return node.line
     }
 
+    /// The whole name of a key, such as `tunnel.service`.
     package func path(_ name: String) -> String { key.isEmpty ? name : "\(key).\(name)" }
 
     /// The value of `name`, or nil where there is none.
@@ -77,6 +78,7 @@ package struct Section {
         return value
     }
 
+    /// A text, or nil where the key is not there; anything else is an error.
     package mutating func string(_ name: String) -> String? {
         guard let value = value(name) else { return nil }
         guard case .scalar(let text, _) = value.content else {
@@ -86,6 +88,7 @@ package struct Section {
         return text
     }
 
+    /// A text that must be there; without it an error says what it is for.
     package mutating func required(_ name: String, _ explanation: String) -> String? {
         if entry(name)?.value.isEmpty ?? true {
             known.append(name)
@@ -95,6 +98,7 @@ package struct Section {
         return string(name)
     }
 
+    /// True or false.
     package mutating func flag(_ name: String, _ fallback: Bool) -> Bool {
         guard let text = string(name), let place = entry(name)?.value else { return fallback }
         switch text.lowercased() {
@@ -106,6 +110,7 @@ package struct Section {
         }
     }
 
+    /// A whole number; one out of range is an error that names the range.
     package mutating func integer(_ name: String, _ fallback: Int, in range: ClosedRange<Int>) -> Int {
         guard let text = string(name), let place = entry(name)?.value else { return fallback }
         guard let number = Int(text), range.contains(number) else {
@@ -119,6 +124,7 @@ package struct Section {
         return number
     }
 
+    /// A number with its unit, such as `500ms`, `30s`, `5m`, `2h`, `90d`.
     package mutating func duration(_ name: String, _ fallback: TimeAmount, atLeast minimum: TimeAmount) -> TimeAmount {
         guard let text = string(name), let place = entry(name)?.value else { return fallback }
         guard let amount = DurationText.nanoseconds(text).map(TimeAmount.nanoseconds), amount >= minimum,
@@ -165,6 +171,7 @@ package struct Section {
         return nil
     }
 
+    /// The items of a list; none where the key is not there.
     package mutating func list(_ name: String) -> [YAMLNode] {
         guard let value = value(name) else { return [] }
         guard case .sequence(let items) = value.content else {

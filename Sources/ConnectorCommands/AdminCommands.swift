@@ -24,6 +24,7 @@ package struct AdminOptions: ParsableArguments {
 
     var file: String { cloud && config == DefaultFile.connector ? DefaultFile.cloud : config }
 
+    /// Where the daemon is asked that the options name.
     package func client() throws -> AdminClient {
         if let socket { return AdminClient(path: socket) }
         if demo { return try DemoFolder.client(isCloud: cloud) }
@@ -92,6 +93,7 @@ package enum AdminCommand {
         }
     }
 
+    /// Writes a document to standard output as it is.
     package static func printJSON(_ bytes: [UInt8]) { print(String(decoding: bytes, as: UTF8.self), terminator: "") }
 }
 

@@ -64,6 +64,7 @@ package enum CommandSupport {
         exit(EX_USAGE)
     }
 
+    /// Writes a line to standard error, whole.
     package static func printError(_ text: String) {
         var line = text + "\n"
         line.withUTF8 { bytes in _ = unsafe Glibc.write(STDERR_FILENO, bytes.baseAddress, bytes.count) }

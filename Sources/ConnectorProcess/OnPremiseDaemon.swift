@@ -131,6 +131,7 @@ package final class OnPremiseDaemon: Daemon {
 
     // MARK: Reload
 
+    /// Reads all files again. Where one is broken, or a change cannot be made, everything stays as it was.
     package func reload(_ cause: String) async -> AdminMessage.Reload {
         await reloads.run { [self] in
             notifier.reloading()

@@ -37,6 +37,7 @@ package struct ControlMessage: Codable, Sendable, Equatable {
         }
     }
 
+    /// What a check has found out about one exposed system.
     package struct AvailabilityChange: Codable, Sendable, Equatable {
         package var host: String
         package var availability: String

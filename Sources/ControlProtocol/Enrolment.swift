@@ -78,6 +78,7 @@ package struct EnrolmentResponse: Codable, Sendable {
     }
 }
 
+/// The names and limits of the exchange that turns a one-time token into a certificate.
 package enum EnrolmentProtocol {
     /// The ALPN name.
     package static let name = "connector-enrol"

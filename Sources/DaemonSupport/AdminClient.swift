@@ -12,10 +12,12 @@ package struct AdminClient {
         self.path = path
     }
 
+    /// Status and body of an answer.
     package struct Response: Sendable {
         package var status: Int
         package var body: [UInt8]
 
+        /// The body as a message; for another status, what the daemon says is thrown.
         package func decode<Value: Decodable>(_ type: Value.Type) throws -> Value {
             guard status == 200 else {
                 let text = (try? JSONLines.decode(AdminErrorBody.self, body))?.error
@@ -25,10 +27,13 @@ package struct AdminClient {
         }
     }
 
+    /// Sends GET; the answer is taken whole.
     package func get(_ path: String) async throws -> Response { try await send(.GET, path, []) }
+    /// Sends a message as JSON.
     package func post(_ path: String, _ value: some Encodable) async throws -> Response {
         try await send(.POST, path, JSONLines.encode(value))
     }
+    /// Sends a message as JSON.
     package func put(_ path: String, _ value: some Encodable) async throws -> Response {
         try await send(.PUT, path, JSONLines.encode(value))
     }

@@ -7,6 +7,7 @@ package import Telemetry
 
 /// The level of the log, over the admin socket.
 package enum AdminLevel {
+    /// Answers the request for another level, which counts at once.
     package static func set(_ body: [UInt8], _ audit: AuditLog, _ logger: Logger) -> HTTPResponse {
         guard let text = try? JSONLines.decode(AdminMessage.Level.self, body).level,
             let level = LogLevel(rawValue: text)?.level

@@ -136,6 +136,7 @@ package final class AdminServers: Sendable {
         state.withLock { state in state.ending.append(Task { await listener.stop(grace: .seconds(1)) }) }
     }
 
+    /// Closes all of them, and waits until their connections are gone.
     package func stop() async {
         await endRetries()
         let (listeners, ending) = state.withLock { state in

@@ -84,5 +84,6 @@ package struct CertificateFiles {
         add(.warning, key, "everybody on this machine may open \(path): chmod o-rwx \(path)")
     }
 
+    /// Adds an error of the caller's own.
     package mutating func refuse(_ key: String, _ message: String) { add(.error, key, message) }
 }

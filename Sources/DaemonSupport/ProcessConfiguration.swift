@@ -24,6 +24,7 @@ package struct ProcessConfiguration: Sendable, Equatable {
 
     package init() {}
 
+    /// Reads what both sides' files have in common: log, admin, audit, tracing.
     package static func read(_ section: inout Section, _ findings: Findings, socket: String) -> ProcessConfiguration {
         var process = ProcessConfiguration()
         process.adminSocket = socket

@@ -4,6 +4,7 @@ package actor SerialTasks {
 
     package init() {}
 
+    /// Runs a body after all that were given before have ended.
     package func run<Result: Sendable>(_ body: @escaping @Sendable () async -> Result) async -> Result {
         let previous = last
         let task = Task {

@@ -4,6 +4,7 @@ internal import HostSystem
 
 /// Certificates for both ends of a tunnel, signed by an authority that is forgotten at once.
 package enum ThrowAwayCertificates {
+    /// Writes an authority's certificate and one with its key for each side; what is there stays.
     package static func write(
         to directory: String,
         subaccount: String,

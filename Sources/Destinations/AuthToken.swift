@@ -3,6 +3,7 @@ internal import TextFormats
 
 /// What a program puts into its request to authenticate, in the shape of the find API.
 package struct AuthToken: Codable, Sendable, Equatable {
+    /// The field that carries the token to the internal host.
     package struct Header: Codable, Sendable, Equatable {
         package var key: String
         package var value: String
@@ -26,6 +27,7 @@ package struct AuthToken: Codable, Sendable, Equatable {
         )
     }
 
+    /// A token that could not be had, with the reason in its place, as SAP's service answers.
     package static func failure(_ text: String) -> AuthToken { AuthToken(type: "", value: "", error: text) }
 
     /// - Parameter body: what the token service answered.

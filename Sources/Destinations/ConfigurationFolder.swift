@@ -12,6 +12,7 @@ package struct ConfigurationFolder: Sendable {
     package static let maxEntries = 5000
     private static let metadataName = ".metadata.json"
 
+    /// A configuration with the file that it is in.
     package struct Entry: Sendable {
         package var configuration: NamedConfiguration
         package var labels: [Label]
@@ -236,6 +237,7 @@ package struct ConfigurationFolder: Sendable {
         return true
     }
 
+    /// Replaces the labels of a configuration; they stand in a file beside.
     package mutating func setLabels(_ labels: [Label], of name: String) throws {
         metadata[name, default: Metadata()].labels = labels.isEmpty ? nil : labels
         try writeMetadata()

@@ -103,6 +103,7 @@ package enum DestinationFile {
         return result
     }
 
+    /// A destination as the cockpit exports it, in one of its formats.
     package static func write(_ properties: [String: String], _ format: FileFormat) -> [UInt8] {
         let pairs = ordered(properties)
         switch format {

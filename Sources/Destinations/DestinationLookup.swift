@@ -34,6 +34,7 @@ package struct DestinationLookup: Sendable {
     /// Fragments that one request may merge.
     package static let maxFragments = 10
 
+    /// How a destination is looked for: where, in what order, with which fragment.
     package struct Query: Sendable {
         package var destination: LevelledName
         package var fragments: [LevelledName] = []
@@ -42,11 +43,13 @@ package struct DestinationLookup: Sendable {
         package init(_ destination: LevelledName) { self.destination = destination }
     }
 
+    /// A configuration, and whose it is.
     package struct Owned: Sendable, Equatable {
         package var name: String
         package var scope: Scope
     }
 
+    /// A destination, merged with its fragment where one was named.
     package struct Found: Sendable {
         package var properties: [String: String]
         package var destination: Owned
@@ -54,6 +57,7 @@ package struct DestinationLookup: Sendable {
         package var certificates: [(configuration: NamedConfiguration, owner: Owned)] = []
     }
 
+    /// Why there is none.
     package enum LookupError: Error, Sendable, Equatable {
         case noDestination
         case noFragment(String)
@@ -76,6 +80,7 @@ package struct DestinationLookup: Sendable {
         self.instance = instance
     }
 
+    /// Whose configurations a level means.
     package func scope(_ level: Level) -> Scope {
         switch level {
         case .subaccount: Scope(tenant: tenant)

@@ -50,6 +50,7 @@ package final class DestinationStore: Sendable {
     /// In the order of their names.
     package func all(_ kind: ConfigurationKind, _ scope: Scope) -> [Entry] { with(kind, scope) { $0.all } }
 
+    /// One configuration; nil where there is none of this name.
     package func entry(_ kind: ConfigurationKind, _ scope: Scope, _ name: String) -> Entry? {
         with(kind, scope) { $0[name] }
     }
@@ -61,8 +62,10 @@ package final class DestinationStore: Sendable {
 
     // MARK: Writing
 
+    /// What became of a change.
     package enum Outcome: Sendable, Equatable { case done(etag: String), exists, missing }
 
+    /// Adds a configuration, unless its name is taken.
     package func create(_ configuration: NamedConfiguration, _ scope: Scope) throws -> Outcome {
         try with(configuration.kind, scope) { folder in
             guard folder[configuration.name] == nil else { return .exists }
@@ -71,6 +74,7 @@ package final class DestinationStore: Sendable {
         }
     }
 
+    /// Replaces a configuration that is there.
     package func update(_ configuration: NamedConfiguration, _ scope: Scope) throws -> Outcome {
         try with(configuration.kind, scope) { folder in
             guard folder[configuration.name] != nil else { return .missing }

@@ -3,8 +3,10 @@ internal import TextFormats
 
 /// Entity tags as the destination service writes them: a hash without quotation marks.
 package enum EntityTag {
+    /// A hash of what an answer says (RFC 9110 section 8.8.3), without quotes.
     package static func of(_ bytes: [UInt8]) -> String { Hexadecimal.text(SHA256.digest(bytes)) }
 
+    /// What a conditional request leads to (RFC 9110 section 13.2).
     package enum Verdict: Sendable { case proceed, notModified, failed }
 
     /// Compares with `If-Match` and `If-None-Match`, whose values may be quoted, weak, a list or `*`.

@@ -21,6 +21,7 @@ package struct QueryItems: Sendable {
 
     package subscript(_ name: String) -> String? { items[name] }
 
+    /// `true` or `false`; false where it is not there.
     package func flag(_ name: String) throws(DestinationError) -> Bool {
         switch items[name] {
         case nil, "false": return false
@@ -29,6 +30,7 @@ package struct QueryItems: Sendable {
         }
     }
 
+    /// A whole number within the range; nil where it is not there.
     package func number(_ name: String, in range: ClosedRange<Int>) throws(DestinationError) -> Int? {
         guard let text = items[name] else { return nil }
         guard let number = Int(text), range.contains(number) else {
@@ -40,6 +42,7 @@ package struct QueryItems: Sendable {
 
 /// What a list should show: everything, a page, names only, or what a filter lets through. Only one of these.
 package struct ListQuery: Sendable {
+    /// Which part of a list is wanted.
     package struct Page: Sendable {
         package var number: Int
         package var size: Int
@@ -84,6 +87,7 @@ package struct ListQuery: Sendable {
         }
     }
 
+    /// A part of a list, and how much there is in all.
     package struct Result: Sendable {
         package var items: [JSONValue]
         package var headers: [(name: String, value: String)]

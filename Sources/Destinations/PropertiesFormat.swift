@@ -12,6 +12,7 @@ package enum PropertiesFormat {
         return result
     }
 
+    /// Lines as Java's Properties reads them, escaped where they must be.
     package static func write(_ pairs: [(key: String, value: String)]) -> String {
         "#\n" + pairs.map { escape($0.key, isKey: true) + "=" + escape($0.value, isKey: false) + "\n" }.joined()
     }

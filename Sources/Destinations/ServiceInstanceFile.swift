@@ -7,6 +7,7 @@ package struct ServiceInstanceFile: Sendable {
     /// What becomes of a destination that exists (`existing_destinations_policy` and its siblings).
     package enum Policy: String, Sendable { case update, fail, ignore }
 
+    /// One destination of the file, and at which level it stands.
     package struct Entry: Sendable {
         package var configuration: NamedConfiguration
         package var policy: Policy

@@ -2,6 +2,7 @@ internal import Glibc
 
 /// Reads whole files of bounded size.
 package enum PlainFile {
+    /// The bytes of a file that others may read as well.
     package static func read(_ path: String, maxBytes: Int) throws(FileError) -> [UInt8] {
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw FileError("read", path) }

@@ -18,9 +18,13 @@ package final class SystemdNotifier: Sendable {
         unsafe unsetenv("WATCHDOG_PID")
     }
 
+    /// The start, or a reload, is done.
     package func ready(_ status: String) { send("READY=1\nSTATUS=\(status)") }
+    /// One line for `systemctl status`.
     package func status(_ status: String) { send("STATUS=\(status)") }
+    /// The end has begun.
     package func stopping() { send("STOPPING=1\nSTATUS=Finishing requests in flight") }
+    /// Still alive; due within half of WATCHDOG_USEC.
     package func watchdog() { send("WATCHDOG=1") }
 
     /// Before a reload; `ready` ends it. The time is for `Type=notify-reload` (systemd 253 and newer).

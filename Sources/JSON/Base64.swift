@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 
+/// RFC 4648 section 4, and section 5 for URLs.
 package enum Base64 {
     package static func encode(_ text: String) -> String { Data(text.utf8).base64EncodedString() }
 

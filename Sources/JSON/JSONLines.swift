@@ -2,6 +2,7 @@ internal import FoundationEssentials
 
 /// Values as JSON, one on each line.
 package enum JSONLines {
+    /// One line with its end; keys in alphabetical order, so that equal values are equal bytes.
     package static func encode(_ value: some Encodable) -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

@@ -6,6 +6,7 @@ package import TextFormats
 
 /// A local port that leads to a TCP system behind a Cloud Connector, for programs that do not speak SAP's SOCKS5.
 package struct LocalForwarder: Sendable {
+    /// The virtual host and port that connections lead to.
     package struct Target: Sendable {
         /// The virtual host and port.
         var system: HostPort

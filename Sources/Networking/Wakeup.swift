@@ -44,6 +44,7 @@ package final class Wakeup: Sendable {
         timer?.cancel()
     }
 
+    /// Lets the one who waits go on, or the next one at once.
     package func wake() {
         let waiter = state.withLock { state in
             if state.waiter == nil { state.isPending = true }

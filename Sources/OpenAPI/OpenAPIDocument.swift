@@ -18,7 +18,9 @@ package struct OpenAPIDocument: Sendable {
     package let root: JSONValue
     package let operations: [Operation]
 
+    /// A parameter of an operation.
     package struct Parameter: Sendable, Equatable {
+        /// Where a parameter goes.
         package enum Place: String, Sendable { case path, query, header, cookie }
         package var name: String
         package var place: Place
@@ -32,6 +34,7 @@ package struct OpenAPIDocument: Sendable {
         package var unsupportedStyle: String?
     }
 
+    /// One method of one path, with all that it refers to.
     package struct Operation: Sendable {
         /// `operationId`, or method and path where there is none.
         package var id: String

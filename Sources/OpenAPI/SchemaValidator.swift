@@ -34,6 +34,7 @@ package struct SchemaValidator {
 
     package init(_ document: OpenAPIDocument) { self.document = document }
 
+    /// Notes each place at which a value is not as the schema has it.
     package mutating func validate(_ value: JSONValue, _ schema: JSONValue) throws(OpenAPIError) {
         try check(value, schema, "", 0)
     }

@@ -10,6 +10,7 @@ internal import Synchronization
 /// Callers only queue; a queue of its own writes, seals and syncs. What a full disk keeps from being written waits within
 /// a limit; what is beyond it is counted, and the count becomes a record.
 package final class AuditLog: Sendable {
+    /// How much is recorded, as SAP's product has it.
     package enum Level: String, Sendable, CaseIterable {
         /// Refusals, and changes of configuration, trust and enrolment.
         case security
@@ -21,6 +22,7 @@ package final class AuditLog: Sendable {
     /// What happens to requests while records cannot be written.
     package enum FullPolicy: String, Sendable, CaseIterable { case `continue`, refuse }
 
+    /// Where records go, how long they stay, and what happens when they cannot be written.
     package struct Configuration: Sendable, Equatable {
         package var level = Level.security
         package var directory = ""

@@ -45,6 +45,7 @@ enum AuditFiles {
 
 /// Reads a whole chain and says where it is broken.
 package struct AuditVerifier {
+    /// How many records of which files are whole, and what is wrong with the first that is not.
     package struct Result: Sendable {
         package var files = 0
         package var records = 0
@@ -73,6 +74,7 @@ package struct AuditVerifier {
         self.publicKey = lines.map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")
     }
 
+    /// Follows the chain through all files, and checks each seal.
     package consuming func verify() throws -> Result {
         let files = AuditFiles.list(folder)
         guard !files.isEmpty else { throw FileError("there are no audit files in \(folder)") }

@@ -2,6 +2,7 @@
 ///
 /// All samples of one family must be written together: `family`, then its samples.
 package struct Exposition: Sendable {
+    /// The kind of a metric, as Prometheus names it.
     package enum Kind: String, Sendable { case counter, gauge, histogram }
 
     package private(set) var text = ""
@@ -9,15 +10,18 @@ package struct Exposition: Sendable {
 
     package init() {}
 
+    /// Begins a metric; its samples follow.
     package mutating func family(_ name: String, _ kind: Kind, _ help: String) {
         self.name = name
         text += "# HELP \(name) \(help)\n# TYPE \(name) \(kind.rawValue)\n"
     }
 
+    /// One value, with its labels.
     package mutating func sample(_ labels: KeyValuePairs<String, String> = [:], _ value: some CustomStringConvertible) {
         write(name, Self.format(labels), value.description)
     }
 
+    /// All buckets of a histogram, in seconds.
     package mutating func histogram(_ labels: KeyValuePairs<String, String>, _ histogram: Histogram) {
         let common = Self.format(labels)
         let prefix = common.isEmpty ? "" : common + ","

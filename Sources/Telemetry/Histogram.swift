@@ -15,6 +15,7 @@ package struct Histogram: Sendable, Equatable {
 
     package init() {}
 
+    /// Counts a time.
     package mutating func record(_ nanoseconds: Int64) {
         let bucket = Self.bucket(nanoseconds)
         counts[bucket] += 1
@@ -38,6 +39,7 @@ package struct Histogram: Sendable, Equatable {
         return nanoseconds <= 10_000_000_000 ? 12 : nanoseconds <= 30_000_000_000 ? 13 : 14
     }
 
+    /// Adds what another one has counted.
     package mutating func add(_ other: Histogram) {
         for index in counts.indices { counts[index] += other.counts[index] }
         count += other.count
@@ -75,10 +77,12 @@ package struct RequestCounts: Sendable, Equatable {
 
     package init() {}
 
+    /// Counts an answer by its status; 0 for one that did not come to its end.
     package mutating func answered(_ status: Int) {
         statusClasses[(1...5).contains(status / 100) ? status / 100 : 0] += 1
     }
 
+    /// Adds what another one has counted.
     package mutating func add(_ other: RequestCounts) {
         for index in statusClasses.indices { statusClasses[index] += other.statusClasses[index] }
         requestBytes += other.requestBytes

@@ -1,5 +1,6 @@
 /// Percent-encoding (RFC 3986 section 2.1).
 package enum PercentText {
+    /// Nil where an escape is broken or the bytes are not UTF-8 (RFC 3986 section 2.1).
     package static func decode(_ text: String) -> String? { decode(text.utf8) }
 
     /// Escapes everything but unreserved characters.

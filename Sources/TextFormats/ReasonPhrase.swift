@@ -1,5 +1,6 @@
 /// Reason phrases of IANA's registry of HTTP status codes (RFC 9110 section 16.2.1). Clients ignore them; people read them.
 package enum ReasonPhrase {
+    /// IANA's words for a status, empty for one without any.
     package static func of(_ status: Int) -> StaticString {
         switch status {
         case 100: "Continue"

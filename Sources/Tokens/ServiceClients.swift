@@ -55,6 +55,7 @@ package struct ServiceClients: Sendable {
         )
     }
 
+    /// The client of a service's binding.
     package func first(_ service: BoundService) -> ServiceClient? { all.first { $0.service == service } }
 
     /// - Returns: nil for an unknown client or a wrong secret; both take the same time.
@@ -67,6 +68,7 @@ package struct ServiceClients: Sendable {
 
 /// Random identifiers in the form of RFC 9562, version 4.
 package enum UUIDText {
+    /// A random UUID (RFC 9562 section 5.4), of which 122 bits are random.
     package static func random() throws -> String {
         var bytes = try SecureRandom.bytes(16)
         bytes[6] = bytes[6] & 0x0f | 0x40

@@ -55,6 +55,7 @@ package struct TokenRefusal: Error, Sendable, Equatable {
 
 /// Answers requests for tokens as XSUAA does, without touching a socket or a clock.
 package struct TokenService: Sendable {
+    /// The answer of `/oauth/token` (RFC 6749 section 5.1), with the fields that SAP's SDKs read.
     package struct Answer: Encodable, Sendable {
         package var access_token: String
         var token_type = "bearer"

@@ -38,6 +38,7 @@ package struct YAMLNode: Sendable {
     }
 }
 
+/// Why a text is not a document, and where; line and column from 1.
 package struct YAMLError: Error, Equatable {
     package var message: String
     package var line: Int
@@ -54,6 +55,7 @@ package struct YAMLError: Error, Equatable {
     private var event = unsafe yaml_event_t()
     private let limit: Int
 
+    /// The document that a text holds; nil for one without any content.
     package static func read(_ text: [UInt8], depthLimit: Int = depthLimit) throws(YAMLError) -> YAMLNode? {
         guard text.count <= sizeLimit else {
             throw YAMLError(message: "the file is larger than \(sizeLimit >> 20) MiB", line: 1, column: 1)

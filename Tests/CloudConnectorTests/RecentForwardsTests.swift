@@ -28,7 +28,7 @@ struct RecentForwardsTests {
         var list = RecentForwards()
         var entry = Self.entry(403, "http://typo:80/x")
         entry.report = Self.report
-        list.add(entry)
+        list.add { $0 = entry }
         let shown = try #require(list.all("s", "plant").first)
         #expect(shown.subaccount == "s" && shown.locationID == "plant" && shown.method == "GET")
         #expect(shown.target == "http://typo:80/x" && shown.status == 403)
@@ -39,7 +39,7 @@ struct RecentForwardsTests {
     @Test("Times are in milliseconds")
     func times() throws {
         var list = RecentForwards()
-        list.add(Self.entry(200))
+        list.add { $0 = Self.entry(200) }
         let shown = try #require(list.all("s", "").first)
         #expect(shown.milliseconds == 2.5 && shown.connectMilliseconds == 1.5 && shown.backendMilliseconds == 0.75)
         #expect(shown.decision == "forwarded" && shown.source == nil && shown.error == nil)
@@ -48,7 +48,7 @@ struct RecentForwardsTests {
     @Test("The latest comes first, and there are no more than the limit")
     func limit() {
         var list = RecentForwards()
-        for status in 0..<(RecentForwards.limit + 10) { list.add(Self.entry(status)) }
+        for status in 0..<(RecentForwards.limit + 10) { list.add { $0 = Self.entry(status) } }
         let shown = list.all("s", "")
         #expect(shown.count == RecentForwards.limit && shown.first?.status == RecentForwards.limit + 9)
         #expect(shown.last?.status == 10)

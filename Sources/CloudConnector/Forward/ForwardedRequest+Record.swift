@@ -29,22 +29,30 @@ extension ForwardedRequest {
     }
 
     private func remember(_ status: Int, _ refusal: Refusal?, _ refused: Logger.Metadata?) {
-        var entry = RecentForwards.Entry(id: requestID, method: method, permit: permit, started: started)
-        entry.took = (NIODeadline.now() - started).nanoseconds
-        (entry.status, entry.connectTime, entry.backendTime) = (status, connectTime, backendTime)
-        (entry.requestBytes, entry.responseBytes) = (requestBytes, responseBytes)
-        if let refusal {
-            entry.report = RefusalReport(
-                side: "cloud-connector",
-                source: refusal.source,
-                phase: refusal.phase,
-                error: "\(refusal.proxyStatus)",
-                cause: refusal.cause
-            )
-            let host = refused?["virtual_host"].map { "http://\($0)" } ?? ""
-            entry.target = host + (refused?["path"].map { "\($0)" } ?? "")
+        let took = (NIODeadline.now() - started).nanoseconds
+        loop.recent.add { entry in
+            (entry.id, entry.method, entry.permit) = (requestID, method, permit)
+            (entry.started, entry.took, entry.status) = (started, took, status)
+            (entry.connectTime, entry.backendTime) = (connectTime, backendTime)
+            (entry.requestBytes, entry.responseBytes) = (requestBytes, responseBytes)
+            entry.report = refusal.map { report($0) }
+            entry.target = refusal == nil ? "" : Self.target(refused)
         }
-        loop.recent.add(entry)
+    }
+
+    private func report(_ refusal: Refusal) -> RefusalReport {
+        RefusalReport(
+            side: "cloud-connector",
+            source: refusal.source,
+            phase: refusal.phase,
+            error: "\(refusal.proxyStatus)",
+            cause: refusal.cause
+        )
+    }
+
+    private static func target(_ refused: Logger.Metadata?) -> String {
+        let host = refused?["virtual_host"].map { "http://\($0)" } ?? ""
+        return host + (refused?["path"].map { "\($0)" } ?? "")
     }
 
     func beginSpan(_ parent: TraceParent) {

@@ -38,6 +38,7 @@ package enum ForwardingDecision {
         }
     }
 
+    /// The decision on a request's authority and path, as `explain` asks for it.
     package static func make(
         _ policy: AccessPolicy,
         authority: String,

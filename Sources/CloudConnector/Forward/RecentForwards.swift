@@ -28,15 +28,22 @@ struct RecentForwards {
         var target = ""
     }
 
-    private var ring = RecentRing<Entry>(limit: limit) { Entry() }
+    private var places = RingPlaces(limit: limit)
+    private var entries: [Entry] = []
 
-    mutating func add(_ entry: Entry) { _ = ring.begin { $0 = entry } }
+    /// Writes over the oldest one.
+    mutating func add(_ fill: (inout Entry) -> Void) {
+        let place = places.begin().place
+        if place == entries.count { entries.append(Entry()) }
+        fill(&entries[place])
+    }
 
     /// The latest first.
     func all(_ subaccount: String, _ locationID: String) -> [RecentRequest] {
         let (now, time) = (NIODeadline.now(), WallClock.seconds())
-        return ring.all.map { entry in
-            RecentRequest(
+        return places.latestFirst.map { place in
+            let entry = entries[place]
+            return RecentRequest(
                 time: time - Int((now - entry.started).nanoseconds / 1_000_000_000),
                 id: entry.id?.description ?? "",
                 subaccount: subaccount,

@@ -38,7 +38,7 @@ enum ResponseHead {
             if field.known == .wwwAuthenticate, unsafe ConnectionAuthentication.isUsed(value) {
                 hasConnectionAuthentication = true
             }
-            if let mapped = unsafe mapped(field, value, connection) {
+            if field.known.mayNameInternalHost, let mapped = unsafe mapped(field, value, connection) {
                 fields.append(mapped.name, mapped.value)
             } else if field.isFolded {
                 unsafe fields.append(folded: name, value, known: field.known)
@@ -178,6 +178,15 @@ enum ReverseMapping {
 
     private static func trimmed(_ text: Substring) -> String {
         String(text.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+    }
+}
+
+extension KnownField {
+    fileprivate var mayNameInternalHost: Bool {
+        switch self {
+        case .location, .contentLocation, .refresh, .setCookie: true
+        default: false
+        }
     }
 }
 

@@ -45,12 +45,14 @@ package struct CloudConfiguration: Sendable {
 
 /// Reads `cloud.conf`.
 package enum CloudConfigurationReader {
+    /// Reads and checks a file.
     package static func load(_ file: String) throws(ConfigurationError) -> (CloudConfiguration, warnings: [Finding]) {
         let (configuration, findings) = read(try ConfigurationFile.bytes(file), file: file)
         guard let configuration else { throw ConfigurationError(findings: findings) }
         return (configuration, findings)
     }
 
+    /// Checks the bytes of a file; nil where a finding is an error.
     package static func read(_ bytes: [UInt8], file: String) -> (CloudConfiguration?, [Finding]) {
         let findings = Findings(file: file)
         guard var section = ConfigurationFile.section(bytes, findings) else { return (nil, findings.sorted) }

@@ -32,6 +32,7 @@ package final class ConnectionChecker: Sendable {
         self.tokens = tokens
     }
 
+    /// Gives it the service through whose proxy entry it looks.
     package func connect(_ service: ConnectivityService) { self.service.withLock { $0 = service } }
 
     /// Whose connectors there are; nil before the service has started.

@@ -18,6 +18,7 @@ internal import TextFormats
 ///
 /// A token is used by removing its file, which only one can do.
 package final class EnrolmentAuthority: CertificateAuthority {
+    /// What is kept of a certificate, in a file named after its serial number.
     package struct Issued: Codable, Sendable {
         package var serial: String
         package var subaccount: String
@@ -201,6 +202,7 @@ package final class EnrolmentAuthority: CertificateAuthority {
         return pem
     }
 
+    /// Every certificate that was issued, the latest last.
     package func issued() -> [Issued] {
         Self.names(folder + "/issued").compactMap { name in
             guard let bytes = try? Self.bytes("\(folder)/issued/\(name)"),

@@ -238,28 +238,26 @@ extension ProxyConnection {
         var credentials = unsafe RequestCredentials()
         for index in 0..<parser.fieldCount {
             let field = parser[index]
-            if field.known == .locationID {
-                try unsafe set(&locationID, slice(bytes, field.value), "SAP-Connectivity-SCC-Location_ID")
+            let value = unsafe slice(bytes, field.value)
+            // Cases, not comparisons: those of another module's enumeration are calls.
+            switch field.known {
+            case .other:
+                if framing.nominatesFields, unsafe parser.isNominated(field, bytes) { continue }
+            case .locationID:
+                try unsafe set(&locationID, value, "SAP-Connectivity-SCC-Location_ID")
                 continue
-            }
-            // The names have no underscore, and what has one is not what it looks like.
-            if field.known.isCredential, !field.hasUnderscore {
-                try unsafe take(field.known, slice(bytes, field.value), &credentials)
+            case let known where known.isCredential && !field.hasUnderscore:
+                // The names have no underscore, and what has one is not what it looks like.
+                try unsafe take(known, value, &credentials)
                 continue
+            case .traceParent where loop.configuration.isTracing:
+                unsafe beginSpan(value)
+            case .requestID, .correlationID:
+                if exchange.rare?.ownID == nil, let id = unsafe RequestID(value) { rare.ownID = id }
+            default: break
             }
-            if field.known == .traceParent, loop.configuration.isTracing {
-                unsafe beginSpan(slice(bytes, field.value))
-            }
-            if field.known == .requestID || field.known == .correlationID, exchange.rare?.ownID == nil,
-                let id = unsafe RequestID(slice(bytes, field.value))
-            {
-                rare.ownID = id
-            }
-            guard field.known.isForwardedInRequest || field.known.tellsOfProxies,
-                field.known == .other || !field.hasUnderscore
-            else { continue }
-            if framing.nominatesFields, field.known == .other, unsafe parser.isNominated(field, bytes) { continue }
-            unsafe fields.append(slice(bytes, field.name), slice(bytes, field.value), known: field.known)
+            guard Self.isForwarded(field) else { continue }
+            unsafe fields.append(slice(bytes, field.name), value, known: field.known)
         }
         let id = exchange.rare?.ownID ?? loop.requestIDs.next()
         exchange.id = id
@@ -269,6 +267,11 @@ extension ProxyConnection {
         if let pin { unsafe pin.value.withUnsafeBytes { unsafe fields.append("sap-connectivity-pin", $0) } }
         try unsafe authorize(credentials)
         try unsafe selectGroup(locationID)
+    }
+
+    private static func isForwarded(_ field: HTTP1HeadParser.Field) -> Bool {
+        if case .other = field.known { return true }
+        return !field.hasUnderscore && (field.known.isForwardedInRequest || field.known.tellsOfProxies)
     }
 
     private func take(

@@ -236,15 +236,17 @@ extension ProxyConnection: StreamReceiver {
             unsafe writer.write("\r\n")
             for index in 1..<max(1, fields.count) {
                 let known = fields.known(index)
+                // Cases, not comparisons: those of another module's enumeration are calls.
                 switch known {
+                case .other: break
+                case .contentLength: hasLength = true
+                case .requestID: hasID = true
                 case .pin: unsafe keepPin(fields.value(index))
                 case .timing: unsafe subtract(fields.value(index))
                 default: break
                 }
                 guard known.isForwardedInResponse else { continue }
-                if known == .contentLength { hasLength = true }
                 unsafe writer.field(fields.name(index), fields.value(index))
-                hasID = hasID || known == .requestID
             }
             if !isInterim {
                 if !hasID, let id = exchange.id { unsafe writer.requestID(id) }
@@ -257,7 +259,8 @@ extension ProxyConnection: StreamReceiver {
 
     /// As the internal host wrote it, where that is not the usual one.
     private func reason(_ fields: FieldBlock, _ code: Int) -> UnsafeRawBufferPointer {
-        for index in 1..<max(1, fields.count) where fields.known(index) == .reason {
+        for index in 1..<max(1, fields.count) {
+            guard case .reason = fields.known(index) else { continue }
             let value = unsafe fields.value(index)
             if value.count <= 256 { return unsafe value }
         }

@@ -6,6 +6,7 @@ package final class RecentRefusals: Sendable {
     /// Different refusals that are kept.
     package static let limit = 100
 
+    /// One refusal, and how often it was the same.
     package struct Entry: Codable, Sendable, Equatable {
         /// Seconds since 1970, of the last one.
         package var time: Int
@@ -60,6 +61,7 @@ package final class RecentRefusals: Sendable {
     /// The latest first.
     package var all: [Entry] { entries.withLock { $0 } }
 
+    /// Puts a refusal first, added to the same one of before.
     package func record(_ entry: Entry) {
         entries.withLock { entries in
             var entry = entry

@@ -11,7 +11,7 @@ struct RecentRequests {
     /// Requests that are kept.
     static let limit = 50
     /// Bytes of method and target that are kept.
-    private static let bytes = 300
+    fileprivate static let bytes = 300
 
     struct Entry {
         /// Method, blank, target.
@@ -26,9 +26,25 @@ struct RecentRequests {
         var responseBytes = 0
         var group: TunnelGroup?
         var report: RefusalReport?
+
+        /// Written over what was there before, whose memory it uses.
+        mutating func begin(
+            _ method: UnsafeRawBufferPointer,
+            _ target: UnsafeRawBufferPointer,
+            _ started: NIODeadline
+        ) {
+            line.removeAll(keepingCapacity: true)
+            unsafe line.append(contentsOf: method)
+            line.append(UInt8(ascii: " "))
+            unsafe line.append(contentsOf: target.prefix(RecentRequests.bytes))
+            self.started = started
+            (ended, status, report, group) = (nil, nil, nil, nil)
+            (connectTime, backendTime) = (nil, nil)
+        }
     }
 
-    private var ring = RecentRing<Entry>(limit: limit) { Entry() }
+    private var places = RingPlaces(limit: limit)
+    private var entries: [Entry] = []
 
     /// - Returns: the number for `update`.
     mutating func begin(
@@ -36,23 +52,21 @@ struct RecentRequests {
         target: UnsafeRawBufferPointer,
         _ started: NIODeadline
     ) -> Int {
-        ring.begin { entry in
-            entry.line.removeAll(keepingCapacity: true)
-            unsafe entry.line.append(contentsOf: method)
-            entry.line.append(UInt8(ascii: " "))
-            unsafe entry.line.append(contentsOf: target.prefix(Self.bytes))
-            entry.started = started
-            (entry.ended, entry.status, entry.report, entry.group) = (nil, nil, nil, nil)
-            (entry.connectTime, entry.backendTime) = (nil, nil)
-        }
+        let (place, number) = places.begin()
+        if place == entries.count { entries.append(Entry()) }
+        unsafe entries[place].begin(method, target, started)
+        return number
     }
 
-    mutating func update(_ number: Int, _ change: (inout Entry) -> Void) { ring.update(number, change) }
+    mutating func update(_ number: Int, _ change: (inout Entry) -> Void) {
+        if let place = places.place(of: number) { change(&entries[place]) }
+    }
 
     /// The latest first.
     var all: [RecentRequest] {
         let (now, time) = (NIODeadline.now(), WallClock.seconds())
-        return ring.all.map { entry in
+        return places.latestFirst.map { place in
+            let entry = entries[place]
             let blank = entry.line.firstIndex(of: UInt8(ascii: " ")) ?? 0
             let target = entry.line[min(blank + 1, entry.line.count)...]
             return RecentRequest(

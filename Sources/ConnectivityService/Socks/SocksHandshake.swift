@@ -9,6 +9,7 @@ package struct SocksHandshake: Sendable {
     /// Bytes of a token.
     package static let maxToken = 16384
 
+    /// What a client asks for: a host and port behind a connector, with what proves that it may.
     package struct Request: Sendable, Equatable {
         package var host: [UInt8]
         package var port: UInt16
@@ -34,6 +35,7 @@ package struct SocksHandshake: Sendable {
         case addressTypeNotSupported = 8
     }
 
+    /// What there is to do next.
     package enum Event: Sendable, Equatable {
         /// Send these bytes, then go on.
         case send([UInt8])
@@ -54,6 +56,7 @@ package struct SocksHandshake: Sendable {
     /// What came after the request: the program's own bytes.
     package private(set) var rest: [UInt8] = []
 
+    /// Takes bytes of the client; `next` says what they mean.
     package mutating func receive(_ bytes: some Sequence<UInt8>) {
         if state == .done { rest += bytes } else { input += bytes }
     }
@@ -78,6 +81,7 @@ package struct SocksHandshake: Sendable {
         return [1, (isGood ? Reply.success : .authenticationFailed).rawValue]
     }
 
+    /// The answer to a request (RFC 1928 section 6), with an empty address.
     package static func reply(_ reply: Reply) -> [UInt8] { [5, reply.rawValue, 0, 1, 0, 0, 0, 0, 0, 0] }
 
     private mutating func take(_ count: Int) -> [UInt8] {

@@ -10,6 +10,7 @@ package struct ExposedSystems: Sendable {
 
     package init() {}
 
+    /// Forgets everything, for a list that begins anew.
     package mutating func removeAll() { self = ExposedSystems() }
 
     /// - Parameter room: systems that may be added.
@@ -30,6 +31,7 @@ package struct ExposedSystems: Sendable {
         return list.count - before
     }
 
+    /// Changes the availability of systems that are known; others are passed over.
     package mutating func apply(_ changes: [ControlMessage.AvailabilityChange]) {
         for change in changes {
             guard let place = places[change.host] else { continue }

@@ -111,6 +111,7 @@ package final class TunnelRegistry: Sendable {
 
     func all() -> [RegisteredTunnel] { groups.withLock { $0.values.flatMap { $0.all() } } }
 
+    /// Every connector that has been here, by subaccount and location ID.
     package func allGroups() -> [TunnelGroup] {
         groups.withLock { Array($0.values) }.sorted {
             ($0.identity.subaccount, $0.identity.locationID) < ($1.identity.subaccount, $1.identity.locationID)

@@ -11,6 +11,7 @@ package struct ConnectorFiles {
     package var process = ProcessConfiguration()
     package var warnings: [Finding] = []
 
+    /// Reads the main file and those of `connector.d` beside it.
     package static func load(_ file: String) throws(ConfigurationError) -> ConnectorFiles {
         var files = ConnectorFiles()
         for file in [file] + ConfigurationFolder.files(beside: file) {

@@ -16,6 +16,7 @@ package struct EnrolMismatchError: Error, CustomStringConvertible {
 /// The connector's half of enrolment: a key of its own, a request over TLS to the pinned service, files with the right
 /// owner and mode.
 package struct Enrolment {
+    /// What a certificate was issued for, and which files it is in.
     package struct Result {
         package var files: [String]
         package var expires: Int

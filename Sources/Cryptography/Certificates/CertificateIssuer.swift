@@ -18,6 +18,7 @@ internal import COpenSSL
         }
     }
 
+    /// What a certificate is for.
     package enum Purpose: Sendable {
         /// For these DNS names or IP addresses.
         case server(names: [String])

@@ -2,6 +2,7 @@ internal import COpenSSL
 
 /// SHA-256 of the system's OpenSSL.
 package enum SHA256 {
+    /// 32 bytes (FIPS 180-4).
     package static func digest(_ bytes: some Sequence<UInt8>) -> [UInt8] {
         var digest = [UInt8](repeating: 0, count: 32)
         let input = Array(bytes)
@@ -12,6 +13,7 @@ package enum SHA256 {
 
 /// Unpredictable bytes from OpenSSL's generator.
 package enum SecureRandom {
+    /// From OpenSSL's generator.
     package static func bytes(_ count: Int) throws(TLSError) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)
         guard unsafe RAND_bytes(&bytes, Int32(count)) == 1 else {

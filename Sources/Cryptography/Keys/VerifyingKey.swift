@@ -22,6 +22,7 @@ internal import COpenSSL
 
     deinit { unsafe EVP_PKEY_free(key) }
 
+    /// Whether the key's owner has signed these bytes with RS256 (RFC 7518 section 3.3).
     package func isValid(_ signature: [UInt8], over bytes: [UInt8]) -> Bool {
         let context = unsafe EVP_MD_CTX_new()
         defer {
@@ -35,6 +36,7 @@ internal import COpenSSL
 
 /// Comparison that takes as long for a near miss as for any other.
 package enum ConstantTime {
+    /// Takes the same time wherever the two differ; their lengths are no secret.
     package static func isEqual(_ one: [UInt8], _ other: [UInt8]) -> Bool {
         // Digests have one length, so that not even the length of a secret shows.
         let (first, second) = (SHA256.digest(one), SHA256.digest(other))

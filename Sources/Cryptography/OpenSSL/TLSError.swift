@@ -3,6 +3,7 @@ internal import HostSystem
 
 /// Why a TLS connection could not be made or went wrong: which check failed, and on which side.
 package struct TLSError: Error, Sendable, CustomStringConvertible, Equatable {
+    /// What kind of failure it is; advice and metrics go by it.
     package enum Code: String, Sendable {
         /// A file with a certificate or key cannot be used.
         case configuration

@@ -19,6 +19,9 @@ final class BufferBIO {
         }
     }
 
+    /// Whether all ciphertext has been taken.
+    var isEmpty: Bool { inbound.readableBytes == 0 }
+
     /// Lets go of a large buffer of which little or nothing is left, so that the channel can use it again and a connection
     /// that says little holds little.
     func compact() {

@@ -1,6 +1,7 @@
 /// How one side of TLS behaves.
 package struct TLSConfiguration: Sendable, Equatable {
     package enum Role: Sendable { case client, server }
+    /// A version of TLS, as configurations name it.
     package enum Version: String, Sendable, CaseIterable {
         /// Obsolete (RFC 8996); for internal hosts that cannot do better, never for a tunnel.
         case tls10 = "1.0"
@@ -8,6 +9,7 @@ package struct TLSConfiguration: Sendable, Equatable {
         case tls12 = "1.2"
         case tls13 = "1.3"
     }
+    /// Whose certificates count.
     package enum Trust: Sendable, Equatable {
         /// Certificates that anchor a chain. An empty list trusts nothing.
         case anchors([PEMSource])

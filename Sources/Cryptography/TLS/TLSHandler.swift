@@ -47,6 +47,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         context.fireChannelActive()
     }
 
+    /// Of a peer that did not finish the handshake in time.
     package static func timeout(by peer: String) -> TLSError {
         TLSError(.handshakeTimeout, "\(peer) did not complete the TLS handshake in time")
     }

@@ -6,11 +6,13 @@ internal import NIOPosix
 
 /// Sends single requests, each on a connection of its own: to token services, to the own proxy entry, to admin sockets.
 package struct HTTPClient: Sendable {
+    /// Where a server is reached: by host and port, or by a socket in the file system.
     package enum Address: Sendable, Equatable {
         case host(String, port: Int, isTLS: Bool)
         case socket(String)
     }
 
+    /// One request, with all of its body.
     package struct Request: Sendable {
         package var method: HTTPMethod
         /// As it goes out: a path, or a whole URL where the peer is a proxy.
@@ -26,12 +28,14 @@ package struct HTTPClient: Sendable {
         }
     }
 
+    /// One response, with all of its body.
     package struct Response: Sendable {
         package var status: HTTPResponseStatus
         package var headers: HTTPHeaders
         package var body: [UInt8]
     }
 
+    /// Why there was no response, in words for people.
     package struct HTTPClientError: Error, CustomStringConvertible {
         package var description: String
 
@@ -70,6 +74,7 @@ package struct HTTPClient: Sendable {
         headers.replaceOrAdd(name: "content-length", value: String(body.count))
     }
 
+    /// Sends a request over a connection of its own, and waits for the whole response.
     package func send(_ request: Request, to address: Address) async throws -> Response {
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         let promise = loop.makePromise(of: Response.self)

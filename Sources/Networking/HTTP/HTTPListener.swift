@@ -109,6 +109,7 @@ package final class HTTPListener: Sendable {
 
     // MARK: Serving
 
+    /// Begins to answer; until then, connections wait.
     package func serve(_ router: any HTTPRouter) async throws {
         routes.router.withLock { $0 = router }
         try await channel.setOption(.autoRead, value: true).get()

@@ -3,6 +3,7 @@ internal import JSON
 package import NIOHTTP1
 internal import Synchronization
 
+/// A request with all of its body, as a route gets it.
 package struct HTTPRequest: Sendable {
     package var method: String
     /// As it came, without a query.
@@ -31,6 +32,7 @@ package final class ClientPresence: Sendable {
     func leave() { gone.store(true, ordering: .relaxed) }
 }
 
+/// A response with all of its body, as a route gives it.
 package struct HTTPResponse: Sendable {
     package var status: HTTPResponseStatus
     package var contentType = "application/json"
@@ -49,14 +51,17 @@ package struct HTTPResponse: Sendable {
         self.body = body
     }
 
+    /// A value as JSON.
     package static func json(_ value: some Encodable, _ status: HTTPResponseStatus = .ok) -> HTTPResponse {
         HTTPResponse(status: status, body: JSONLines.encode(value))
     }
 
+    /// A failure as JSON: `{"error": "…"}`.
     package static func error(_ status: HTTPResponseStatus, _ text: String) -> HTTPResponse {
         json(AdminErrorBody(error: text), status)
     }
 
+    /// Text for people.
     package static func text(_ status: HTTPResponseStatus, _ text: String) -> HTTPResponse {
         HTTPResponse(status: status, contentType: "text/plain;charset=UTF-8", body: Array(text.utf8))
     }

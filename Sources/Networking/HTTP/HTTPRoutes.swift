@@ -8,6 +8,7 @@ internal import TextFormats
 package struct HTTPRoutes: HTTPRouter {
     package typealias Handler = @Sendable (HTTPRequest) async -> HTTPResponse
 
+    /// A path with a method, and who answers it.
     package struct Route: Sendable {
         fileprivate enum Path: Sendable {
             case exactly(String)
@@ -19,14 +20,17 @@ package struct HTTPRoutes: HTTPRouter {
         fileprivate let path: Path
         fileprivate let handler: Handler
 
+        /// For GET, and so for HEAD.
         package static func get(_ path: String, _ handler: @escaping Handler) -> Route {
             Route(method: "GET", path: .exactly(path), handler: handler)
         }
 
+        /// For POST.
         package static func post(_ path: String, _ handler: @escaping Handler) -> Route {
             Route(method: "POST", path: .exactly(path), handler: handler)
         }
 
+        /// For PUT.
         package static func put(_ path: String, _ handler: @escaping Handler) -> Route {
             Route(method: "PUT", path: .exactly(path), handler: handler)
         }
@@ -51,6 +55,7 @@ package struct HTTPRoutes: HTTPRouter {
         notFound = hint.isEmpty ? "" : "; \(hint)"
     }
 
+    /// 404 where there is no such path; 405 with `Allow` where it has other methods.
     package func answer(_ request: HTTPRequest) async -> HTTPResponse {
         let method = request.method == "HEAD" ? "GET" : request.method
         var allowed: [String] = []

@@ -28,6 +28,7 @@ package final class DeadlineSweeper {
         task = eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in sweeper.value.sweep() }
     }
 
+    /// Ends the ticks.
     package func stop() { task?.cancel() }
 
     /// The first tick at which `limit` has passed.
@@ -38,12 +39,14 @@ package final class DeadlineSweeper {
         1 + Int(limit.nanoseconds / 1_000_000) / tickLength
     }
 
+    /// Has an observer asked with each tick, and keeps it until it is removed.
     package func add(_ observer: any DeadlineObserver) {
         guard observer.sweepIndex < 0 else { return }
         observer.sweepIndex = observers.count
         observers.append(observer)
     }
 
+    /// Asks it no more.
     package func remove(_ observer: any DeadlineObserver) {
         let index = observer.sweepIndex
         guard index >= 0 else { return }
@@ -70,6 +73,7 @@ package final class DeadlineSweeper {
 package struct PerLoop<Value>: Sendable {
     private let values: [ObjectIdentifier: NIOLoopBound<Value>]
 
+    /// Makes a value on each event loop.
     package static func make(
         _ loops: [any EventLoop],
         _ make: @escaping @Sendable (any EventLoop) -> Value
@@ -90,6 +94,7 @@ package struct PerLoop<Value>: Sendable {
         return results
     }
 
+    /// Runs a body on each event loop, with the value that belongs there.
     package func forEach(_ body: @escaping @Sendable (Value) -> Void) async throws { _ = try await map(body) }
 
     /// - Precondition: called on `loop`, which is one of those given to `make`.

@@ -5,6 +5,7 @@
 ///     chunks ──the last chunk and its trailers──▶ finished
 ///     until the connection closes: never finished by itself
 package struct HTTP1BodyReader: ~Copyable {
+    /// A piece of a body.
     package enum Part: Equatable {
         /// Bytes of the input that are body.
         case data(Range<Int>)

@@ -8,6 +8,7 @@ package import NIOCore
 ///     alive ──an interval──▶ ping ──…──▶ silent for two intervals: dead
 ///       ▲──────any byte───────┘
 package struct Keepalive: Sendable {
+    /// What a tunnel does when its interval has passed.
     package enum Action: Equatable, Sendable {
         /// And come back after this time.
         case sendPing(next: TimeAmount)
@@ -24,6 +25,7 @@ package struct Keepalive: Sendable {
         (lastHeard, due) = (now, now)
     }
 
+    /// The other end has said something.
     package mutating func received(_ now: NIODeadline) { lastHeard = now }
 
     /// Time since the last sign of life.

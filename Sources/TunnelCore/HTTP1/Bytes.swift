@@ -26,6 +26,7 @@ package enum Bytes {
         byte >= 0x20 ? byte != 0x7F : byte == tab
     }
 
+    /// Of an ASCII letter; every other byte stays as it is.
     @inline(__always)
     package static func lowercased(_ byte: UInt8) -> UInt8 {
         byte &- UInt8(ascii: "A") < 26 ? byte | 0x20 : byte
@@ -120,6 +121,7 @@ package enum Bytes {
         }
     }
 
+    /// Without blanks and tabs around it (RFC 9110 section 5.6.3).
     package static func trimmed(_ text: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
         var start = 0
         var end = text.count

@@ -12,6 +12,7 @@ package struct ChunkedDecoder {
     /// Bytes of all trailer lines of one body.
     package static let trailerLimit = 8192
 
+    /// What the next bytes are.
     package enum Event {
         /// Bytes of the input that are body.
         case data(Range<Int>)

@@ -117,8 +117,9 @@ package enum KnownField: Sendable {
     private static func identifyS(_ name: UnsafeRawBufferPointer) -> (field: KnownField, hasUnderscore: Bool) {
         if name.count == 10 { return unsafe match(name, "set-cookie", .setCookie) }
         guard name.count > 10 else { return (.other, false) }
-        let certificate = unsafe matchPrefix(name, "ssl-client-", .clientCertificate)
-        if certificate.field != .other { return certificate }
+        if unsafe name[1] | 0x20 == UInt8(ascii: "s") {
+            return unsafe matchPrefix(name, "ssl-client-", .clientCertificate)
+        }
         switch name.count {
         case 20:
             let pin = unsafe match(name, "sap-connectivity-pin", .pin)
@@ -202,6 +203,14 @@ package enum KnownField: Sendable {
                 == expected.loadUnaligned(fromByteOffset: index, as: UInt64.self)
         {
             index += 8
+        }
+        // The last eight overlap with those before, and are one look instead of up to seven.
+        let last = expected.count - 8
+        if last >= 0, index > last,
+            unsafe Bytes.lowercased(name.loadUnaligned(fromByteOffset: last, as: UInt64.self))
+                == expected.loadUnaligned(fromByteOffset: last, as: UInt64.self)
+        {
+            return (field, false)
         }
         var hasUnderscore = false
         while index < expected.count {

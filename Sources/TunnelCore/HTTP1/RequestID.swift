@@ -5,6 +5,7 @@ package struct RequestIDGenerator: Sendable {
 
     package init(prefix: UInt32 = .random(in: 0 ... .max)) { self.prefix = UInt64(prefix & 0xFFF_FFFF) << 32 }
 
+    /// Another one each time, for four billion times.
     package mutating func next() -> RequestID {
         counter &+= 1
         return RequestID(number: prefix | UInt64(counter))
@@ -25,9 +26,28 @@ package struct RequestID: Sendable, Equatable, CustomStringConvertible {
     /// - Parameter text: of `X-Request-ID` or `X-CorrelationID`, or of the service.
     /// - Returns: nil for what could be read as more than one word somewhere.
     package init?(_ text: UnsafeRawBufferPointer) {
+        if let number = unsafe Self.number(text) {
+            (self.number, own) = (number, nil)
+            return
+        }
         guard unsafe !text.isEmpty, text.count <= Self.limit else { return nil }
         for index in 0..<text.count where unsafe !Self.isAllowed(text[index]) { return nil }
         (number, own) = (0, unsafe String(decoding: text, as: UTF8.self))
+    }
+
+    /// Of one that a generator has made: nearly all are, and their text needs not be kept.
+    private static func number(_ text: UnsafeRawBufferPointer) -> UInt64? {
+        guard text.count == 15 else { return nil }
+        var number: UInt64 = 0
+        for index in 0..<15 {
+            let byte = unsafe text[index]
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): number = number << 4 | UInt64(byte &- 48)
+            case UInt8(ascii: "a")...UInt8(ascii: "f"): number = number << 4 | UInt64(byte &- 87)
+            default: return nil
+            }
+        }
+        return number
     }
 
     private static func isAllowed(_ byte: UInt8) -> Bool {

@@ -35,6 +35,7 @@ internal import TextFormats
         unsafe entries.deallocate()
     }
 
+    /// Empties it; its memory stays for the next block.
     package func removeAll() {
         count = 0
         used = 0
@@ -84,19 +85,23 @@ internal import TextFormats
         size += nameLength + value.count + 32
     }
 
+    /// Adds a field under a name of ours, in lower case as HTTP/2 demands (RFC 9113 section 8.2.1).
     package func append(_ name: StaticString, _ value: UnsafeRawBufferPointer, known: KnownField = .other) {
         unsafe append(lowercase: name.bytes, value, known: known)
     }
 
+    /// Adds a field of ours.
     package func append(_ name: StaticString, _ value: StaticString) {
         unsafe append(lowercase: name.bytes, value.bytes, known: .other)
     }
 
+    /// Adds a field of ours; the value must be fit for a field.
     package func append(_ name: StaticString, _ value: String) {
         var value = value
         value.withUTF8 { unsafe append(lowercase: name.bytes, UnsafeRawBufferPointer($0), known: .other) }
     }
 
+    /// Adds a field of ours with a decimal number.
     package func append(_ name: StaticString, _ number: Int) {
         unsafe withUnsafeTemporaryAllocation(byteCount: 24, alignment: 8) { buffer in
             var writer = unsafe HeadWriter(buffer.baseAddress!)
@@ -168,6 +173,7 @@ internal import TextFormats
         )
     }
 
+    /// What a field is, looked up once when it was added.
     package func known(_ index: Int) -> KnownField {
         precondition(index < count)
         return unsafe entries[index].known

@@ -1,5 +1,6 @@
 /// What ends a tunnel session, or keeps a frame from being submitted.
 package struct HTTP2Error: Error, Equatable, CustomStringConvertible {
+    /// What kind of failure ended a session.
     package enum Code: String, Sendable {
         /// The peer broke RFC 9113 in a way that ends the connection.
         case protocolViolation

@@ -2,6 +2,7 @@ internal import CNghttp2
 
 /// What is said about the connection as a whole: pings, and the end of it.
 extension HTTP2Session {
+    /// Asks the other end for a sign of life; the answer brings the payload back (RFC 9113 section 6.7).
     package func ping(_ payload: UInt64) {
         budget.earn(FrameBudget.Cost.control)
         unsafe withUnsafeBytes(of: payload) { bytes in

@@ -12,7 +12,10 @@ extension HTTP2Session {
     ) -> Result {
         let count = min(block.count, configuration.fields + 8)
         let noFlags = UInt8(NGHTTP2_NV_FLAG_NONE.rawValue)
-        let noIndex = UInt8(NGHTTP2_NV_FLAG_NO_INDEX.rawValue)
+        // These differ from one message to the next: in the table they would push others out. Now and then one goes in for
+        // its name, which the next ones need not spell out then.
+        blocks &+= 1
+        let noIndex = blocks % 64 == 1 ? noFlags : UInt8(NGHTTP2_NV_FLAG_NO_INDEX.rawValue)
         for index in 0..<count {
             let name = unsafe block.name(index)
             let value = unsafe block.value(index)
@@ -25,7 +28,6 @@ extension HTTP2Session {
                     } ?? empty,
                     namelen: name.count,
                     valuelen: value.count,
-                    // These differ from one message to the next; in the table they would only push others out.
                     flags: block.known(index).isDifferentEachTime ? noIndex : noFlags
                 )
             )

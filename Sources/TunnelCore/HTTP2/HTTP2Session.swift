@@ -45,6 +45,8 @@ package import NIOCore
     var windowGrowth = 0
     var roundTrip = TimeAmount.zero
     var names: UnsafeMutablePointer<nghttp2_nv>
+    /// Field blocks that were sent so far.
+    var blocks = 0
 
     package init(
         _ role: Role,

@@ -53,16 +53,19 @@ package final class HTTP2Stream: TunnelStream {
 
     // MARK: Sending
 
+    /// Sends a request's or response's head; once.
     package func send(head fields: FieldBlock, isEnd: Bool) {
         guard machine.sendsHead(isEnd: isEnd) else { return }
         session.submitResponse(self, fields, isEnd: isEnd)
     }
 
+    /// Sends the head of a 1xx response, any number of times before the real one.
     package func send(interim fields: FieldBlock) {
         guard machine.maySendInterim else { return }
         session.submitInterim(self, fields)
     }
 
+    /// Sends a piece of body; it is copied. What the window does not take waits; see `isCongested`.
     package func send(body: UnsafeRawBufferPointer) {
         guard machine.maySendBody, unsafe !body.isEmpty else { return }
         unsafe queue.append(copying: body, session)
@@ -82,12 +85,14 @@ package final class HTTP2Stream: TunnelStream {
         session.resume(self)
     }
 
+    /// Ends what is sent on this stream.
     package func finish(trailers: FieldBlock?) {
         guard machine.finishes() else { return }
         self.trailers = trailers?.copy()
         session.resume(self)
     }
 
+    /// Resets the stream (RFC 9113 section 6.4); nothing more is received on it.
     package func cancel(_ code: HTTP2ErrorCode) {
         receiver = nil
         guard !isClosed else { return }
@@ -101,6 +106,7 @@ package final class HTTP2Stream: TunnelStream {
         session.resume(self)
     }
 
+    /// Lets the peer send so many bytes more (RFC 9113 section 6.9).
     package func returnCredit(_ bytes: Int) {
         guard bytes > 0 else { return }
         session.returnCredit(bytes, of: self)
