@@ -79,6 +79,8 @@ http {{ access_log off; sendfile on; keepalive_requests 100000000; client_max_bo
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
   uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
   server {{ listen 127.0.0.1:{port} backlog=4096; root {folder}/www;
+    # Head and body in one write: two may or may not arrive together.
+    location /small {{ sendfile off; }}
     location /upload {{ proxy_request_buffering off; proxy_pass http://127.0.0.1:{port}/discard; }}
     location /discard {{ return 200; }} }} }}''')
     return subprocess.Popen(['nginx', '-c', f'{folder}/nginx.conf', '-p', folder, '-e', f'{folder}/nginx.err'])

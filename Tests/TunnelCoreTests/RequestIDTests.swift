@@ -38,6 +38,23 @@ struct RequestIDTests {
         #expect(id == Self.id(text) && id != Self.id(text + "x"))
     }
 
+    @Test("One that looks as if it were made here is the same again, whatever stands at which place")
+    func looksMade() throws {
+        for text in ["000000100000001", "fffffffffffffff", "0123456789abcde", "fedcba987654321"] {
+            #expect(try #require(Self.id(text)).description == text)
+            for place in 0..<15 {
+                for byte in UInt8(0)..<128 {
+                    var bytes = Array(text.utf8)
+                    bytes[place] = byte
+                    let id = bytes.withUnsafeBytes { RequestID($0) }
+                    if let id { #expect(Array(id.description.utf8) == bytes && Array(Self.written(id).utf8) == bytes) }
+                    let isOne = Bytes.isToken(byte) || ":/=@".utf8.contains(byte)
+                    if (id != nil) != isOne { Issue.record("\(byte) at \(place)") }
+                }
+            }
+        }
+    }
+
     @Test(
         "What could be read as more than one word is not",
         arguments: [

@@ -72,19 +72,27 @@ package enum Bytes {
             index += 32
         }
         while index + 8 <= range.upperBound {
-            let word = unsafe bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-            // As below; a carry or borrow into the next byte comes only from one that is marked itself.
-            let marks = word | (word &+ 0x0101_0101_0101_0101) | (word &- 0x2020_2020_2020_2020)
-            if marks & 0x8080_8080_8080_8080 != 0 {
+            if unsafe mayBeUnprintable(bytes, index) {
                 for offset in index..<(index + 8) where unsafe !isFieldValue(bytes[offset]) { return offset }
             }
             index += 8
         }
+        // The last eight overlap with what was seen, and are one look instead of up to seven.
+        if range.count >= 8, unsafe !mayBeUnprintable(bytes, range.upperBound - 8) { return nil }
         while index < range.upperBound {
             if unsafe !isFieldValue(bytes[index]) { return index }
             index += 1
         }
         return nil
+    }
+
+    /// Whether some of the eight bytes from `index` are outside 0x20 to 0x7E.
+    @inline(__always)
+    private static func mayBeUnprintable(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> Bool {
+        let word = unsafe bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+        // As below; a carry or borrow into the next byte comes only from one that is marked itself.
+        let marks = word | (word &+ 0x0101_0101_0101_0101) | (word &- 0x2020_2020_2020_2020)
+        return marks & 0x8080_8080_8080_8080 != 0
     }
 
     /// Sixteen bytes from `index`; the high bit is set in some exactly when some are outside 0x20 to 0x7E. (Comparing
@@ -114,6 +122,12 @@ package enum Bytes {
             let word = unsafe source.loadUnaligned(fromByteOffset: index, as: UInt64.self)
             unsafe target.storeBytes(of: lowercased(word), toByteOffset: index, as: UInt64.self)
             index += 8
+        }
+        let last = source.count - 8
+        if last >= 0 {
+            let word = unsafe source.loadUnaligned(fromByteOffset: last, as: UInt64.self)
+            unsafe target.storeBytes(of: lowercased(word), toByteOffset: last, as: UInt64.self)
+            return
         }
         while index < source.count {
             unsafe target.storeBytes(of: lowercased(source[index]), toByteOffset: index, as: UInt8.self)

@@ -38,16 +38,26 @@ package struct RequestID: Sendable, Equatable, CustomStringConvertible {
     /// Of one that a generator has made: nearly all are, and their text needs not be kept.
     private static func number(_ text: UnsafeRawBufferPointer) -> UInt64? {
         guard text.count == 15 else { return nil }
-        var number: UInt64 = 0
-        for index in 0..<15 {
-            let byte = unsafe text[index]
-            switch byte {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"): number = number << 4 | UInt64(byte &- 48)
-            case UInt8(ascii: "a")...UInt8(ascii: "f"): number = number << 4 | UInt64(byte &- 87)
-            default: return nil
-            }
-        }
-        return number
+        // Eight digits and seven, of which the first is a zero that was not there.
+        guard let low = unsafe eight(text.loadUnaligned(fromByteOffset: 7, as: UInt64.self).bigEndian),
+            let high = unsafe eight(text.loadUnaligned(as: UInt64.self).bigEndian >> 8 | 0x30 << 56)
+        else { return nil }
+        return high << 32 | low
+    }
+
+    /// The value of eight hexadecimal digits in lower case, the first of which is in the highest byte; all at once.
+    private static func eight(_ text: UInt64) -> UInt64? {
+        let high: UInt64 = 0x8080_8080_8080_8080
+        guard text & high == 0 else { return nil }
+        // The high bit of each byte: it is at least "0", above "9", at least "a", above "f".
+        let (from0, above9) = (text &+ 0x5050_5050_5050_5050, text &+ 0x4646_4646_4646_4646)
+        let (fromA, aboveF) = (text &+ 0x1F1F_1F1F_1F1F_1F1F, text &+ 0x1919_1919_1919_1919)
+        guard (from0 & ~above9 | fromA & ~aboveF) & high == high else { return nil }
+        // A letter's low four bits begin with one.
+        var value = (text & 0x0F0F_0F0F_0F0F_0F0F) &+ ((fromA & high) &>> 7) &* 9
+        value = (value | value &>> 4) & 0x00FF_00FF_00FF_00FF
+        value = (value | value &>> 8) & 0x0000_FFFF_0000_FFFF
+        return (value | value &>> 16) & 0xFFFF_FFFF
     }
 
     private static func isAllowed(_ byte: UInt8) -> Bool {
