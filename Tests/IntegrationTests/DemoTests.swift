@@ -143,6 +143,11 @@ import Testing
             backend.output.contains("--backend-port) 127.0.0.1:\(holder.port): address already in use"),
             "\(backend.output)"
         )
+        // This late, another thread makes the first key of the token service, and must not be cut off in it.
+        for _ in 0..<8 {
+            let late = try Rig.run(["demo", "--once", "--proxy-port", "0", "--tunnel-port", "\(holder.port)"], folder)
+            #expect(late.status == 1 && late.output.contains("127.0.0.1:\(holder.port)"), "\(late.output)")
+        }
         let wrong = try Rig.run(["demo", "--proxy-port", "65536"], folder)
         #expect(wrong.status == 64 && wrong.output.contains("--proxy-port 65536 is not a port"), "\(wrong.output)")
     }
