@@ -9,6 +9,10 @@
 set -euo pipefail
 
 packages=(libssl-dev libnghttp2-dev libyaml-dev zlib1g-dev pkg-config curl)
+# Only what is not there from elsewhere: a machine may have nothing but the Swift toolchain.
+for pair in python3:python3 openssl:openssl cc:gcc; do
+    command -v "${pair%%:*}" >/dev/null || packages+=("${pair#*:}")
+done
 if [ "${1:-}" = machine ]; then packages+=(debootstrap systemd-container iproute2 nftables python3); fi
 if [ "${1:-}" = clients ]; then
     packages+=(chromium chromium-driver fonts-dejavu-core redis-server)

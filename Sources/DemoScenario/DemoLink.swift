@@ -13,7 +13,7 @@ enum DemoLink {
             let client = AdminClient(path: DemoFolder.socket(in: other, isCloud: true))
             if (try? await client.get("/healthz")) != nil { return false }
             // Of one that was killed: keys that nobody needs any more.
-            if isTemporary(other) { remove(other) }
+            if isAbandoned(other) { remove(other) }
         }
         let temporary = "\(folder)/run/link"
         unsafe unlink(temporary)
@@ -35,7 +35,9 @@ enum DemoLink {
         var template = Array("\(prefix)XXXXXX".utf8CString)
         guard unsafe mkdtemp(&template) != nil else { throw FileError("make", "a folder in /tmp") }
         let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        try AtomicFile.write([], to: "\(folder)/\(mark)", mode: 0o600)
+        let descriptor = unsafe open("\(folder)/\(mark)", O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0o600)
+        // Held until the process ends, however it does.
+        guard descriptor >= 0, flock(descriptor, LOCK_EX) == 0 else { throw FileError("lock", "\(folder)/\(mark)") }
         return folder
     }
 
@@ -43,8 +45,14 @@ enum DemoLink {
     /// In a folder that goes with its demonstration.
     private static let mark = "temporary"
 
-    private static func isTemporary(_ folder: String) -> Bool {
-        unsafe access("\(folder)/\(mark)", F_OK) == 0 && folder.hasPrefix(prefix)
+    /// Whether the process has ended that the folder should have gone with: it holds a lock as long as it lives, so one that
+    /// is only just starting is left alone.
+    private static func isAbandoned(_ folder: String) -> Bool {
+        guard folder.hasPrefix(prefix) else { return false }
+        let descriptor = unsafe open("\(folder)/\(mark)", O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        return flock(descriptor, LOCK_EX | LOCK_NB) == 0
     }
 
     /// Makes it, unless it is there.

@@ -49,6 +49,7 @@ struct AdministratorTests {
         #expect(Double(answers) / took < 12, "\(answers) guesses in \(took) s")
     }
 
+    /// Its own thread alone counts; the number is read when that has ended.
     private final class Guesser: @unchecked Sendable {
         private let socket: Socket?
         private let start = DispatchTime.now()
