@@ -21,6 +21,7 @@ let libraries: [String: Target.Dependency] = [
     "NIOCore": .product(name: "NIOCore", package: "swift-nio"),
     "NIOPosix": .product(name: "NIOPosix", package: "swift-nio"),
     "NIOHTTP1": .product(name: "NIOHTTP1", package: "swift-nio"),
+    "HeapModule": .product(name: "HeapModule", package: "swift-collections"),
     "NIOEmbedded": .product(name: "NIOEmbedded", package: "swift-nio"),
     "ServiceLifecycle": .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
     "Logging": .product(name: "Logging", package: "swift-log"),
@@ -66,6 +67,7 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.2.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
@@ -75,6 +77,7 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
         .systemLibrary(name: "CMalloc"),
+        .systemLibrary(name: "CEpoll"),
         .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
 
         // The ground: nothing of ours below it.
@@ -84,19 +87,21 @@ let package = Package(
         room("HostSystem", "CMalloc"),
         room("YAMLDocument", "CYaml"),
 
+        room("EpollTransport", "CEpoll NIOCore HeapModule"),
+
         // What messages and files look like, and cryptography.
-        room("Cryptography", "\(ground) COpenSSL NIOCore"),
+        room("Cryptography", "\(ground) EpollTransport COpenSSL NIOCore"),
         room("ControlProtocol", ground),
         room("AdminProtocol", "\(ground) ControlProtocol"),
         room("OpenAPI", "\(ground) YAMLDocument"),
         room("ConfigurationReading", "\(ground) YAMLDocument NIOCore"),
 
         // Parts that either side is made of.
-        room("TunnelCore", "\(ground) Cryptography CNghttp2 NIOCore"),
+        room("TunnelCore", "\(ground) EpollTransport Cryptography CNghttp2 NIOCore"),
         room("Telemetry", "\(ground) Cryptography Logging Tracing"),
         room("Tokens", "\(ground) Cryptography AdminProtocol"),
         room("Destinations", "\(ground) Cryptography YAMLDocument"),
-        room("Networking", "\(ground) Cryptography AdminProtocol NIOCore NIOPosix NIOHTTP1"),
+        room("Networking", "\(ground) EpollTransport Cryptography AdminProtocol NIOCore NIOPosix NIOHTTP1"),
 
         // The two wings, which never see each other.
         room(
@@ -105,12 +110,12 @@ let package = Package(
         ),
         room(
             "CloudConnector",
-            "\(ground) AvailabilityCheck AccessPolicy TunnelCore Cryptography ControlProtocol AdminProtocol Telemetry Networking NIOCore "
+            "\(ground) AvailabilityCheck EpollTransport AccessPolicy TunnelCore Cryptography ControlProtocol AdminProtocol Telemetry Networking NIOCore "
                 + "NIOPosix Logging Tracing"
         ),
         room(
             "ConnectivityService",
-            "\(ground) AccessPolicy TunnelCore Cryptography ControlProtocol AdminProtocol Telemetry Networking Tokens NIOCore "
+            "\(ground) EpollTransport AccessPolicy TunnelCore Cryptography ControlProtocol AdminProtocol Telemetry Networking Tokens NIOCore "
                 + "NIOPosix Logging Tracing"
         ),
         room(
@@ -181,7 +186,8 @@ let package = Package(
         tests("JSON"),
         tests("HostSystem"),
         tests("AccessPolicy", "ConnectorTestSupport"),
-        tests("Cryptography", "NIOCore"),
+        tests("EpollTransport", "ConnectorTestSupport NIOCore NIOEmbedded"),
+        tests("Cryptography", "EpollTransport NIOCore"),
         tests("ControlProtocol", "JSON"),
         tests("ConfigurationReading", "TextFormats YAMLDocument NIOCore"),
         tests("OpenAPI", "JSON"),
@@ -190,7 +196,10 @@ let package = Package(
         tests("Tokens", "HostSystem JSON Cryptography AdminProtocol"),
         tests("Destinations", "JSON ConnectorTestSupport"),
         tests("LocalForward", "JSON TextFormats"),
-        tests("Networking", "Cryptography TextFormats NIOCore NIOPosix NIOEmbedded NIOHTTP1"),
+        tests(
+            "Networking",
+            "ConnectorTestSupport EpollTransport Cryptography TextFormats NIOCore NIOPosix NIOEmbedded NIOHTTP1"
+        ),
         tests("AvailabilityCheck", "AccessPolicy TextFormats Cryptography TunnelCore NIOCore"),
         tests(
             "CloudConnector",
@@ -219,7 +228,7 @@ let package = Package(
         tests("FuzzReplay", "FuzzTargets", of: nil),
         tests(
             "Hostile",
-            "ConnectorDaemon Cryptography TunnelCore ConnectorTestSupport NIOCore",
+            "ConnectorDaemon EpollTransport Cryptography TunnelCore ConnectorTestSupport NIOCore",
             of: nil,
             path: "Tests/Hostile"
         ),

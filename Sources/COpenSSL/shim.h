@@ -21,6 +21,10 @@ static inline int COpenSSL_SSL_CTX_set_min_proto_version(SSL_CTX *ctx, int versi
 // SSL_CTX_set_mode
 static inline void COpenSSL_SSL_CTX_set_mode(SSL_CTX *ctx, long mode) { SSL_CTX_set_mode(ctx, mode); }
 
+// SSL_set_mode and SSL_clear_mode
+static inline void COpenSSL_SSL_set_mode(SSL *ssl, long mode) { SSL_set_mode(ssl, mode); }
+static inline void COpenSSL_SSL_clear_mode(SSL *ssl, long mode) { SSL_clear_mode(ssl, mode); }
+
 // SSL_CTX_set_options takes the SSL_OP_* macros, which are 64-bit expressions
 static inline void COpenSSL_SSL_CTX_set_no_renegotiation_no_compression(SSL_CTX *ctx) {
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);

@@ -3,6 +3,7 @@ internal import AdminProtocol
 package import AvailabilityCheck
 internal import ControlProtocol
 internal import Cryptography
+internal import EpollTransport
 internal import HostSystem
 package import Logging
 internal import NIOCore
@@ -19,8 +20,8 @@ package final class Connector: Sendable {
     package let state = ConnectorState()
     package let checker: AvailabilityChecker
     let session: ControlMessage.Hello
-    private let group: MultiThreadedEventLoopGroup
-    let eventLoops: [any EventLoop]
+    private let group: EpollEventLoopGroup
+    let eventLoops: [EpollEventLoop]
     let loops: PerLoop<ConnectorLoop>
     let audit: AuditLog
     let logger: Logger
@@ -51,7 +52,7 @@ package final class Connector: Sendable {
             accessLog: configuration.accessLog,
             isTracing: configuration.isTracing
         )
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.eventLoops)
+        let group = try EpollEventLoopGroup(configuration.eventLoops, name: "connector")
         self.audit = audit
         self.group = group
         self.logger = logger
@@ -68,9 +69,10 @@ package final class Connector: Sendable {
                 tunnelTLS: try TLSContext(configuration.tunnelTLS)
             )
         )
-        eventLoops = Array(group.makeIterator())
-        loops = try await PerLoop.make(eventLoops) { eventLoop in
-            let loop = ConnectorLoop(eventLoop, snapshot, audit: audit, logger: logger)
+        eventLoops = group.loops
+        loops = try await PerLoop.make(eventLoops) { [eventLoops] eventLoop in
+            let own = eventLoops.first { $0 === eventLoop }!
+            let loop = ConnectorLoop(own, snapshot, audit: audit, logger: logger)
             loop.sweeper.start(on: eventLoop)
             return loop
         }
@@ -89,7 +91,18 @@ package final class Connector: Sendable {
         addFleet()
         let checks = Task { [checker] in await checker.run() }
         let renewals = Task { [renewal] in await renewal.run(for: self) }
-        current.withLock { $0.background = [checks, renewals] }
+        let memory = Task { await Self.watchMemory() }
+        current.withLock { $0.background = [checks, renewals, memory] }
+    }
+
+    /// Every second, on a thread that may take its time, for as long as the task is not cancelled.
+    private static func watchMemory() async {
+        let pause = Wakeup()
+        var watch = MemoryWatch()
+        while !Task.isCancelled {
+            watch.look()
+            await pause.wait(upTo: .seconds(1))
+        }
     }
 
     // MARK: Change

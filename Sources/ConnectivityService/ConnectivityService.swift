@@ -1,5 +1,6 @@
 package import AdminProtocol
 internal import Cryptography
+internal import EpollTransport
 internal import HostSystem
 package import Logging
 package import NIOCore
@@ -12,7 +13,7 @@ internal import TunnelCore
 /// The cloud side: takes HTTP requests from programs and sends them through the tunnels that connectors have dialled.
 package final class ConnectivityService: Sendable {
     package let registry: TunnelRegistry
-    private let group: MultiThreadedEventLoopGroup
+    private let group: EpollEventLoopGroup
     private let logger: Logger
     /// What the proxy entry and the connectors behind it said no to.
     package let refusals = RecentRefusals()
@@ -37,7 +38,7 @@ package final class ConnectivityService: Sendable {
         audit: AuditLog = .off,
         logger: Logger
     ) async throws -> ConnectivityService {
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.eventLoops)
+        let group = try EpollEventLoopGroup(configuration.eventLoops, name: "service")
         do {
             return try await ConnectivityService(configuration, authority, audit, group, logger)
         } catch {
@@ -50,7 +51,7 @@ package final class ConnectivityService: Sendable {
         _ configuration: ServiceConfiguration,
         _ authority: any CertificateAuthority,
         _ audit: AuditLog,
-        _ group: MultiThreadedEventLoopGroup,
+        _ group: EpollEventLoopGroup,
         _ logger: Logger
     ) async throws {
         let registry = TunnelRegistry()
@@ -94,11 +95,11 @@ package final class ConnectivityService: Sendable {
 
     /// Every second, on a thread that may take its time.
     private func watchMemory() {
-        let (memory, load, logger) = (memory, load, logger)
+        let (memory, logger) = (memory, logger)
         let eventLoop = group.next()
         eventLoop.scheduleRepeatedAsyncTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in
             NIOThreadPool.singleton.runIfActive(eventLoop: eventLoop) {
-                guard let isShort = memory.look(connections: load.connections, peak: load.takePeak()) else { return }
+                guard let isShort = memory.look() else { return }
                 logger.log(
                     level: isShort ? .warning : .notice,
                     isShort ? "short of memory: new connections are refused" : "memory suffices again"

@@ -1,8 +1,8 @@
 internal import Cryptography
+internal import EpollTransport
 internal import HostSystem
 internal import Logging
 internal import NIOCore
-internal import NIOPosix
 internal import Networking
 internal import TextFormats
 internal import TunnelCore
@@ -15,61 +15,53 @@ struct ListenerLoads: Sendable {
 
     var all: [(name: String, load: ListenerLoad)] { [("proxy", proxy), ("socks", socks), ("tunnel", tunnels)] }
     var connections: Int { all.reduce(0) { $0 + $1.load.connections } }
-    func takePeak() -> Int { all.reduce(0) { $0 + $1.load.takePeak() } }
 }
 
 /// Opens the addresses that the service listens on.
 struct Listeners {
-    let group: MultiThreadedEventLoopGroup
+    let group: EpollEventLoopGroup
     let loops: PerLoop<ProxyLoop>
     let hub: TunnelHub
     let load: ListenerLoads
 
     func bindProxy(_ configuration: ServiceConfiguration) async throws -> any Channel {
         let loops = self.loops
-        return try await bootstrap(configuration.maxConnections, "proxy", load.proxy)
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let connection = ProxyConnection(loop: loops[channel.eventLoop], allocator: channel.allocator)
-                    try channel.pipeline.syncOperations.addHandler(connection)
-                }
-            }
-            .bind(to: configuration.proxyAddress, as: "proxy.listen")
+        return try await bind(configuration, "proxy", load.proxy, Self.client) { channel in
+            let connection = ProxyConnection(loop: loops[channel.eventLoop])
+            try channel.pipeline.syncOperations.addHandler(connection)
+        }
     }
 
     func bindSocks(_ configuration: ServiceConfiguration) async throws -> (any Channel)? {
-        guard let address = configuration.socksAddress else { return nil }
+        guard configuration.socksAddress != nil else { return nil }
         let loops = self.loops
-        return try await bootstrap(configuration.maxConnections, "socks", load.socks)
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(SocksConnection(loops[channel.eventLoop]))
-                }
-            }
-            .bind(to: address, as: "socks.listen")
+        return try await bind(configuration, "socks", load.socks, Self.client) { channel in
+            try channel.pipeline.syncOperations.addHandler(SocksConnection(loops[channel.eventLoop]))
+        }
     }
 
     func bindTunnels(_ configuration: ServiceConfiguration) async throws -> any Channel {
         let hub = self.hub
-        return try await bootstrap(configuration.maxConnections, "tunnel", load.tunnels)
-            // Enough for a handshake; grown for those who have shown a certificate.
-            .childChannelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 4096))
-            .childChannelOption(.writeBufferWaterMark, value: .init(low: 64 << 10, high: 256 << 10))
-            .childChannelOption(.tcpOption(.notSentLowWatermark), value: 256 << 10)
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try Self.addHandlers(channel, hub) }
-            }
-            .bind(to: configuration.tunnelAddress, as: "tunnel.listen")
+        return try await bind(configuration, "tunnel", load.tunnels, Self.tunnel) { channel in
+            try Self.addHandlers(channel, hub)
+        }
     }
+
+    private static let client = SocketSettings(highWatermark: 64 << 10, allowsHalfClosure: true)
+    /// What is read at once is enough for a handshake; grown for those who have shown a certificate.
+    private static let tunnel = SocketSettings(
+        readSize: 4096,
+        lowWatermark: 64 << 10,
+        highWatermark: 256 << 10,
+        unsentInKernel: 256 << 10
+    )
 
     private static func addHandlers(_ channel: any Channel, _ hub: TunnelHub) throws {
         let remote = channel.remoteAddress?.text ?? "unknown"
         let settings = hub.settings
         let eventLoop = channel.eventLoop
         try channel.pipeline.syncOperations.addHandlers(
-            TLSHandler(settings.tls, serverName: nil, peer: "the connector at \(remote)"),
+            TLSHandler(settings.tls, serverName: nil, peer: "the connector at \(remote)", keepsBuffers: true),
             TunnelEntryHandler(hub: hub, remote: remote) {
                 TunnelHandler(
                     .client,
@@ -82,9 +74,42 @@ struct Listeners {
         )
     }
 
-    private func bootstrap(_ maxConnections: Int, _ name: String, _ load: ListenerLoad) -> ServerBootstrap {
+    /// - Parameter name: the part of the configuration that has the address as `listen`.
+    private func bind(
+        _ configuration: ServiceConfiguration,
+        _ name: String,
+        _ load: ListenerLoad,
+        _ settings: SocketSettings,
+        _ initializer: @escaping @Sendable (SocketChannel) throws -> Void
+    ) async throws(ListenError) -> any Channel {
+        let address =
+            switch name {
+            case "proxy": configuration.proxyAddress
+            case "socks": configuration.socksAddress ?? configuration.proxyAddress
+            default: configuration.tunnelAddress
+            }
+        do {
+            return try await ListenerChannel.bind(
+                to: SocketAddress.makeAddressResolvingHost(address.host, port: address.port),
+                group: group,
+                settings: settings,
+                guards: { [self] in [limiter(configuration.maxConnections, name, load)] },
+                initializer: initializer
+            )
+        } catch {
+            var failure = ListenError(address.description, error)
+            failure.setting = "\(name).listen"
+            throw failure
+        }
+    }
+
+    private func limiter(_ maxConnections: Int, _ name: String, _ load: ListenerLoad) -> ConnectionLimiter {
         let (logger, memory) = (hub.logger, hub.memory)
-        let tell: @Sendable (ListenerEvent) -> Void = { event in
+        return ConnectionLimiter(
+            limit: DescriptorLimit.cap(maxConnections),
+            load: load,
+            mayAccept: { !memory.isShort }
+        ) { event in
             switch event {
             case .addressAtShare(let address, let count, let limit):
                 logger.warning(
@@ -109,25 +134,5 @@ struct Listeners {
                 )
             }
         }
-        return ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: 1024)
-            // One at a time, so that the limit is exact.
-            .serverChannelOption(.maxMessagesPerRead, value: 1)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .serverChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(
-                        ConnectionLimiter(
-                            limit: DescriptorLimit.cap(maxConnections),
-                            load: load,
-                            mayAccept: { !memory.isShort },
-                            tell: tell
-                        )
-                    )
-                }
-            }
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 64 << 10))
-            .childChannelOption(.writeBufferWaterMark, value: .init(low: 32 << 10, high: 64 << 10))
     }
 }

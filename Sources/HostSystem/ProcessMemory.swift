@@ -27,6 +27,12 @@ package enum ProcessMemory {
         return min(machine, group)
     }
 
+    /// Bytes that have been allocated and not freed (mallinfo(3)). Goes through the allocator's free lists.
+    package static func used() -> Int {
+        let info = mallinfo2()
+        return Int(info.uordblks) + Int(info.hblkhd)
+    }
+
     /// Gives back to the system what the process holds without using it. A reload reads and checks a whole file, a crowd comes
     /// and goes, and what that took stays with the allocator otherwise, for each thread that ever did it. Takes milliseconds:
     /// never on the request path.

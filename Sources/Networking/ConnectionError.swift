@@ -40,10 +40,15 @@ package struct ConnectionError: Error, Sendable, CustomStringConvertible {
         }
     }
 
+    /// - Parameter host: a name that nobody knows an address of.
+    package init(unresolved host: String) {
+        self.init("the name \(host) cannot be resolved", "dns_error")
+        publicCause = "the name cannot be resolved"
+    }
+
     private init(_ error: NIOConnectionError) {
         if error.dnsAError != nil || error.dnsAAAAError != nil, error.connectionErrors.isEmpty {
-            self.init("the name \(error.host) cannot be resolved", "dns_error")
-            publicCause = "the name cannot be resolved"
+            self.init(unresolved: error.host)
         } else if let last = error.connectionErrors.last {
             self.init(last.error)
         } else {

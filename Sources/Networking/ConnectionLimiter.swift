@@ -8,7 +8,6 @@ package final class ListenerLoad: Sendable {
     private let refused = Atomic<Int>(0)
     private let exhausted = Atomic<Int>(0)
     private let open = Atomic<Int>(0)
-    private let peak = Atomic<Int>(0)
     private let places = Atomic<Int>(0)
 
     package init() {}
@@ -17,8 +16,6 @@ package final class ListenerLoad: Sendable {
     package var connections: Int { open.load(ordering: .relaxed) }
     /// Connections that there may be; 0 before the listener is open.
     package var limit: Int { places.load(ordering: .relaxed) }
-    /// The most there were at a time since this was last asked: a crowd may come and go between two looks.
-    package func takePeak() -> Int { peak.exchange(connections, ordering: .relaxed) }
 
     /// Three quarters of the places are taken, or those of one address: who says nothing has ten seconds.
     package var isCrowded: Bool { crowded.load(ordering: .relaxed) }
@@ -28,8 +25,7 @@ package final class ListenerLoad: Sendable {
     package var exhaustions: Int { exhausted.load(ordering: .relaxed) }
 
     fileprivate func add(_ count: Int) {
-        let now = open.wrappingAdd(count, ordering: .relaxed).newValue
-        peak.max(now, ordering: .relaxed)
+        open.wrappingAdd(count, ordering: .relaxed)
     }
 
     fileprivate func setLimit(_ limit: Int) { places.store(limit, ordering: .relaxed) }

@@ -7,7 +7,8 @@ internal import Synchronization
 package final class HostNames: Sendable {
     package static let shared = HostNames()
 
-    package typealias Addresses = (v4: [SocketAddress], v6: [SocketAddress])
+    /// In the order in which they should be tried.
+    package typealias Addresses = [SocketAddress]
 
     private struct Entry {
         var result: Result<Addresses, any Error>?
@@ -44,7 +45,7 @@ package final class HostNames: Sendable {
         if mustLookUp {
             pool.submit { [self] state in
                 guard case .active = state else { return }
-                keep(Result { try AddressResolver.lookUp(name, 0) }.map(Self.split), name)
+                keep(Result { try AddressResolver.lookUp(name, 0) }, name)
             }
         }
         return promise.futureResult
@@ -60,10 +61,6 @@ package final class HostNames: Sendable {
         }
         for promise in waiting { promise.completeWith(result) }
     }
-
-    private static func split(_ addresses: [SocketAddress]) -> Addresses {
-        (addresses.filter { $0.protocol == .inet }, addresses.filter { $0.protocol == .inet6 })
-    }
 }
 
 /// `HostNames` as a bootstrap wants it; IP addresses need no look-up.
@@ -73,11 +70,11 @@ package final class HostResolver: Resolver, Sendable {
     package init(on eventLoop: any EventLoop) { self.eventLoop = eventLoop }
 
     func initiateAQuery(host: String, port: Int) -> EventLoopFuture<[SocketAddress]> {
-        find(host, port) { $0.v4 }
+        find(host, port, .inet)
     }
 
     func initiateAAAAQuery(host: String, port: Int) -> EventLoopFuture<[SocketAddress]> {
-        find(host, port) { $0.v6 }
+        find(host, port, .inet6)
     }
 
     func cancelQueries() {}
@@ -85,14 +82,13 @@ package final class HostResolver: Resolver, Sendable {
     private func find(
         _ host: String,
         _ port: Int,
-        _ family: @escaping @Sendable (HostNames.Addresses) -> [SocketAddress]
+        _ family: NIOBSDSocket.ProtocolFamily
     ) -> EventLoopFuture<[SocketAddress]> {
         if let address = try? SocketAddress(ipAddress: host, port: port) {
-            let both: HostNames.Addresses = address.protocol == .inet ? ([address], []) : ([], [address])
-            return eventLoop.makeSucceededFuture(family(both))
+            return eventLoop.makeSucceededFuture(address.protocol == family ? [address] : [])
         }
         return HostNames.shared.addresses(of: host, on: eventLoop).map { addresses in
-            family(addresses).map { address in
+            addresses.filter { $0.protocol == family }.map { address in
                 var address = address
                 address.port = port
                 return address

@@ -50,7 +50,7 @@ struct RequestHeadTests {
             isUpgrade: false
         )
         guard case .permitted(let permit) = decision else { throw TLSError(.configuration, "not permitted") }
-        var output = OutputBuffer(allocator: ByteBufferAllocator())
+        var output = OutputBuffer()
         RequestHead.write(block, RequestSummary(block), permit, isEnd: isEnd, to: &output)
         let text = output.take().map { String(buffer: $0) } ?? ""
         #expect(text.hasSuffix("\r\n\r\n"))

@@ -7,23 +7,16 @@ import TunnelCore
 @testable import ConnectivityService
 
 struct LimitTests {
-    @Test("A crowd that has gone is noticed, also one that came and went between two looks; a few are not a crowd")
-    func crowds() {
-        var watch = CrowdWatch()
-        let looks = [(500, 500), (200, 500), (150, 200), (3, 900), (1, 150)].map { watch.look($0.0, peak: $0.1) }
-        #expect(looks == [false, true, false, true, false])
-    }
-
     @Test("Memory runs short above the limit, and suffices again below nine tenths of it")
     func memory() {
         let memory = MemoryGuard(limit: 1000)
-        #expect(memory.look(resident: 1000, connections: 0, peak: 0) == nil && !memory.isShort)
-        #expect(memory.look(resident: 1001, connections: 0, peak: 0) == true && memory.isShort)
-        #expect(memory.look(resident: 950, connections: 0, peak: 0) == nil && memory.isShort)
-        #expect(memory.look(resident: 900, connections: 0, peak: 0) == false && !memory.isShort)
+        #expect(memory.look(resident: 1000) == nil && !memory.isShort)
+        #expect(memory.look(resident: 1001) == true && memory.isShort)
+        #expect(memory.look(resident: 950) == nil && memory.isShort)
+        #expect(memory.look(resident: 900) == false && !memory.isShort)
         #expect(memory.shortageCount == 1)
         memory.setLimit(0)
-        #expect(memory.look(resident: .max, connections: 0, peak: 0) == nil)
+        #expect(memory.look(resident: .max) == nil)
     }
 
     @Test("A connector has so many tunnels, waits after a flood, and others do not")

@@ -1,3 +1,4 @@
+import EpollTransport
 import NIOCore
 import Testing
 
@@ -59,10 +60,9 @@ struct TLSSessionTests {
 
     /// Shakes hands over buffers until nothing moves any more.
     static func handshake(_ client: TLSContext, _ server: TLSContext, name: String = "localhost") throws -> Outcome {
-        let allocator = ByteBufferAllocator()
         var outcome = Outcome(
-            client: try TLSSession(client, serverName: name, peer: "the service", allocator: allocator),
-            server: try TLSSession(server, serverName: nil, peer: "the connector", allocator: allocator)
+            client: try TLSSession(client, serverName: name, peer: "the service", buffers: LoopBuffers()),
+            server: try TLSSession(server, serverName: nil, peer: "the connector", buffers: LoopBuffers())
         )
         func step(_ session: TLSSession) -> TLSError? {
             do throws(TLSError) {
@@ -180,7 +180,7 @@ struct TLSSessionTests {
             try Self.server(),
             serverName: nil,
             peer: "the connector",
-            allocator: ByteBufferAllocator()
+            buffers: LoopBuffers()
         )
         server.receive(ByteBuffer(string: "GET / HTTP/1.1\r\nHost: h\r\n\r\n"))
         #expect(throws: TLSError.self) { try server.handshake() }

@@ -1,5 +1,6 @@
 import ConnectorTestSupport
 import Cryptography
+import EpollTransport
 import Foundation
 import NIOCore
 import TunnelCore
@@ -16,7 +17,7 @@ final class FramePeer {
 
     private init(_ socket: Socket, _ context: TLSContext, serverName: String?) throws {
         self.socket = socket
-        tls = try TLSSession(context, serverName: serverName, peer: "the peer", allocator: ByteBufferAllocator())
+        tls = try TLSSession(context, serverName: serverName, peer: "the peer", buffers: LoopBuffers())
         try tls.handshake()
         flush()
         while tls.state == .handshaking {

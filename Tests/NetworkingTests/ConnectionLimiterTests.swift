@@ -88,7 +88,7 @@ struct ConnectionLimiterTests {
         for index in 0..<11 { _ = try listener.accept("10.0.0.\(index + 1)") }
         #expect(!listener.load.isCrowded)
         let last = try listener.accept("10.0.1.1").0
-        #expect(listener.load.isCrowded && listener.load.takePeak() == 12)
+        #expect(listener.load.isCrowded)
         try last.close().wait()
         (last.eventLoop as? EmbeddedEventLoop)?.run()
         (listener.channel.eventLoop as? EmbeddedEventLoop)?.run()

@@ -1,5 +1,6 @@
 package import AccessPolicy
 package import Cryptography
+internal import EpollTransport
 internal import Logging
 internal import NIOCore
 internal import Telemetry
@@ -32,7 +33,7 @@ package struct ForwardingSnapshot: Sendable {
 
 /// What all streams of one event loop share. Used on that loop only.
 final class ConnectorLoop {
-    let eventLoop: any EventLoop
+    let eventLoop: EpollEventLoop
     let logger: Logger
     let audit: AuditLog
     let sweeper = DeadlineSweeper()
@@ -56,7 +57,7 @@ final class ConnectorLoop {
     private var entries: [ObjectIdentifier: SystemEntry] = [:]
     private var lastEntry: SystemEntry?
 
-    init(_ eventLoop: any EventLoop, _ snapshot: ForwardingSnapshot, audit: AuditLog, logger: Logger) {
+    init(_ eventLoop: EpollEventLoop, _ snapshot: ForwardingSnapshot, audit: AuditLog, logger: Logger) {
         self.eventLoop = eventLoop
         self.policy = snapshot.policy
         self.backendTLS = snapshot.backendTLS

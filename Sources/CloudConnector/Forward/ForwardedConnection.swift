@@ -1,8 +1,8 @@
 internal import AccessPolicy
 internal import Cryptography
+internal import EpollTransport
 internal import Logging
 internal import NIOCore
-internal import NIOPosix
 internal import Networking
 internal import Telemetry
 internal import TextFormats
@@ -95,28 +95,26 @@ final class ForwardedConnection: StreamReceiver {
         let system = permit.system
         loop.connectionCount += 1
         isConnecting = true
-        ClientBootstrap(group: eventLoop)
-            .resolver(HostResolver(on: eventLoop))
-            .connectTimeout(limit)
-            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelOption(.allowRemoteHalfClosure, value: true)
-            .channelOption(.autoRead, value: false)
-            .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 64 << 10))
-            .channelOption(.writeBufferWaterMark, value: .init(low: 32 << 10, high: 128 << 10))
-            .connect(host: system.internalHost, port: Int(permit.internalPort))
-            .whenComplete { result in
-                let connection = bound.value
-                connection.isConnecting = false
-                if connection.isDone { connection.tunnel.givePlaceBack() }
-                switch result {
-                case .success(let channel):
-                    channel.closeFuture.whenComplete { _ in bound.value.loop.connectionCount -= 1 }
-                    connection.connected(channel, permit, limit)
-                case .failure(let error):
-                    connection.loop.connectionCount -= 1
-                    connection.refuse(BackendRefusal.connect(error, system))
-                }
+        HostConnection.open(
+            host: system.internalHost,
+            port: Int(permit.internalPort),
+            on: eventLoop,
+            settings: SocketSettings(allowsHalfClosure: true, autoRead: false),
+            timeout: limit
+        )
+        .whenComplete { result in
+            let connection = bound.value
+            connection.isConnecting = false
+            if connection.isDone { connection.tunnel.givePlaceBack() }
+            switch result {
+            case .success(let channel):
+                channel.closeFuture.whenComplete { _ in bound.value.loop.connectionCount -= 1 }
+                connection.connected(channel, permit, limit)
+            case .failure(let error):
+                connection.loop.connectionCount -= 1
+                connection.refuse(BackendRefusal.connect(error, system))
             }
+        }
     }
 
     private func connected(_ channel: any Channel, _ permit: ConnectionPermit, _ limit: TimeAmount) {

@@ -100,7 +100,7 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
                 connection!.begin(self, permit)
                 RequestHead.write(fields, request, permit, isEnd: isEnd, to: &connection!.output)
             case .connect:
-                var head = OutputBuffer(allocator: ByteBufferAllocator())
+                var head = OutputBuffer()
                 RequestHead.write(fields, request, permit, isEnd: isEnd, to: &head)
                 pending = head.take()
                 connect(permit)

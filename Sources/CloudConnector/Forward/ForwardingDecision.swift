@@ -61,7 +61,7 @@ package enum ForwardingDecision {
             var value = value
             value.withUTF8 { unsafe fields.append(name, UnsafeRawBufferPointer($0)) }
         }
-        var output = OutputBuffer(allocator: ByteBufferAllocator())
+        var output = OutputBuffer()
         RequestHead.write(fields, RequestSummary(fields), permit, isEnd: true, to: &output)
         let text = output.take().map { String(buffer: $0) } ?? ""
         return text.split(separator: "\r\n").map(String.init)

@@ -1,3 +1,4 @@
+internal import Cryptography
 internal import NIOCore
 internal import TextFormats
 internal import TunnelCore
@@ -115,6 +116,8 @@ extension UpstreamConnection {
     /// For the next request, no longer than the internal host has announced, less the second that a request may need to get
     /// there (RFC 9112 section 9.3).
     private func keep() {
+        output.release()
+        parser.reset()
         idleSince = .now()
         var limit = pin == nil ? loop.configuration.poolIdle : loop.configuration.pinnedIdle
         if let keepAlive { limit = min(limit, .seconds(Int64(min(keepAlive, 86400)) - 1)) }

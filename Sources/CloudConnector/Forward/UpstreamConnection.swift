@@ -1,7 +1,7 @@
 internal import AccessPolicy
 internal import Cryptography
+internal import EpollTransport
 internal import NIOCore
-internal import NIOPosix
 internal import Networking
 internal import TextFormats
 internal import TunnelCore
@@ -16,7 +16,7 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, P
     let loop: ConnectorLoop
     /// The rules under which the internal host's certificate was accepted.
     let tls: TLSContext
-    var output: OutputBuffer
+    var output = OutputBuffer()
     var pin: String?
     var sweepIndex = -1
     /// Since when nobody uses it.
@@ -57,7 +57,6 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, P
         self.responseHeadTicks = DeadlineSweeper.ticks(responseHead)
         self.idleTicks = DeadlineSweeper.ticks(loop.configuration.idle)
         self.parser = HTTP1HeadParser(.response, limits: loop.configuration.responseLimits)
-        self.output = OutputBuffer(allocator: ByteBufferAllocator())
     }
 
     // MARK: Connecting
@@ -77,29 +76,29 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, P
         let count = NIOLoopBound(loop, eventLoop: eventLoop)
         let system = permit.system
         let limit = loop.configuration.connect
-        ClientBootstrap(group: eventLoop)
-            .resolver(HostResolver(on: eventLoop))
-            .connectTimeout(limit)
-            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 64 << 10))
-            .channelOption(.writeBufferWaterMark, value: .init(low: 32 << 10, high: 128 << 10))
-            .connect(host: system.internalHost, port: Int(system.internalPort))
-            .whenComplete { result in
-                switch result {
-                case .success(let channel):
-                    channel.closeFuture.whenComplete { _ in count.value.connectionCount -= 1 }
-                    do {
-                        // Not before: attempts at several addresses are several channels, and only one is this.
-                        try connection.value.addHandlers(to: channel, limit)
-                    } catch {
-                        connection.value.fail(error)
-                        channel.close(promise: nil)
-                    }
-                case .failure(let error):
-                    count.value.connectionCount -= 1
+        HostConnection.open(
+            host: system.internalHost,
+            port: Int(system.internalPort),
+            on: eventLoop,
+            settings: SocketSettings(),
+            timeout: limit
+        )
+        .whenComplete { result in
+            switch result {
+            case .success(let channel):
+                channel.closeFuture.whenComplete { _ in count.value.connectionCount -= 1 }
+                do {
+                    // Not before: attempts at several addresses are several channels, and only one is this.
+                    try connection.value.addHandlers(to: channel, limit)
+                } catch {
                     connection.value.fail(error)
+                    channel.close(promise: nil)
                 }
+            case .failure(let error):
+                count.value.connectionCount -= 1
+                connection.value.fail(error)
             }
+        }
         return promise.futureResult
     }
 

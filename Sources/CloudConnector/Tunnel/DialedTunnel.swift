@@ -1,5 +1,6 @@
 internal import ControlProtocol
 internal import Cryptography
+internal import EpollTransport
 internal import JSON
 internal import Logging
 internal import NIOCore
@@ -23,9 +24,9 @@ final class DialedTunnel: Sendable {
     private let isRetired = Atomic<Bool>(false)
     /// Of the availability that the service was told of first.
     let toldChanges = Atomic<Int>(0)
-    let eventLoop: any EventLoop
+    let eventLoop: EpollEventLoop
 
-    init(id: Int, fleet: Int, target: DialTarget, eventLoop: any EventLoop) {
+    init(id: Int, fleet: Int, target: DialTarget, eventLoop: EpollEventLoop) {
         self.id = id
         self.fleet = fleet
         self.target = target

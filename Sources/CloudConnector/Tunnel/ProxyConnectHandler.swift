@@ -64,7 +64,14 @@ package final class ProxyConnectHandler: ChannelInboundHandler, RemovableChannel
 
     private var name: String { "\(proxy.host):\(proxy.port)" }
 
-    func channelActive(context: ChannelHandlerContext) {
+    func handlerAdded(context: ChannelHandlerContext) {
+        if context.channel.isActive { ask(context) }
+    }
+
+    func channelActive(context: ChannelHandlerContext) { ask(context) }
+
+    private func ask(_ context: ChannelHandlerContext) {
+        guard timer == nil else { return }
         var head = "CONNECT \(service) HTTP/1.1\r\nHost: \(service)\r\n"
         if let credentials = proxy.credentials {
             let text = Base64.encode("\(credentials.user):\(credentials.password)")

@@ -1,7 +1,7 @@
 internal import Cryptography
+internal import EpollTransport
 internal import Logging
 internal import NIOCore
-internal import NIOPosix
 internal import Networking
 internal import Synchronization
 internal import TunnelCore
@@ -12,7 +12,7 @@ final class TunnelFleet: Sendable {
     let id: Int
     let configuration: DialerConfiguration
     private let context: TLSContext
-    private let eventLoops: [any EventLoop]
+    private let eventLoops: [EpollEventLoop]
     private let loops: PerLoop<ConnectorLoop>
     private let owner: any TunnelOwner
     private let state: ConnectorState
@@ -28,7 +28,7 @@ final class TunnelFleet: Sendable {
         id: Int,
         configuration: DialerConfiguration,
         context: TLSContext,
-        eventLoops: [any EventLoop],
+        eventLoops: [EpollEventLoop],
         loops: PerLoop<ConnectorLoop>,
         owner: any TunnelOwner,
         state: ConnectorState,
@@ -140,30 +140,44 @@ final class TunnelFleet: Sendable {
     }
 
     private func connect(_ tunnel: DialedTunnel) async throws -> any Channel {
-        let bootstrap = ClientBootstrap(group: tunnel.eventLoop)
-            .connectTimeout(configuration.connectTimeout)
-            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelOption(.tcpOption(.notSentLowWatermark), value: 256 << 10)
-            .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 256 << 10))
-            .channelOption(.writeBufferWaterMark, value: .init(low: 64 << 10, high: 256 << 10))
-            .channelInitializer { [self] channel in
-                channel.eventLoop.makeCompletedFuture {
-                    guard let proxy = configuration.proxy else { return try addHandlers(channel, tunnel) }
-                    let bound = NIOLoopBound(channel, eventLoop: channel.eventLoop)
-                    let handler = ProxyConnectHandler(proxy, service: configuration.service) {
-                        try self.addHandlers(bound.value, tunnel)
-                    }
-                    let failure = DialFailureHandler(tunnel)
-                    try channel.pipeline.syncOperations.addHandlers(handler, failure)
-                }
-            }
-        if let address = tunnel.target.address { return try await bootstrap.connect(to: address).get() }
-        let proxy = configuration.proxy!
-        do {
-            return try await bootstrap.connect(host: proxy.host, port: proxy.port).get()
-        } catch {
-            throw ProxyConnectError(proxy, cannotBeReached: error)
+        let timeout = configuration.connectTimeout
+        if let address = tunnel.target.address {
+            return try await tunnel.eventLoop.connect(to: address, settings: Self.settings, timeout: timeout) {
+                try self.addHandlers($0, tunnel)
+            }.get()
         }
+        let proxy = configuration.proxy!
+        return try await HostConnection.open(
+            host: proxy.host,
+            port: proxy.port,
+            on: tunnel.eventLoop,
+            settings: Self.settings,
+            timeout: timeout
+        )
+        .flatMapErrorThrowing { throw ProxyConnectError(proxy, cannotBeReached: $0) }
+        .flatMapThrowing { channel in
+            try self.addHandlers(channel, tunnel, through: proxy)
+            return channel
+        }.get()
+    }
+
+    private static let settings = SocketSettings(
+        readSize: 256 << 10,
+        lowWatermark: 64 << 10,
+        highWatermark: 256 << 10,
+        unsentInKernel: 256 << 10
+    )
+
+    private func addHandlers(
+        _ channel: SocketChannel,
+        _ tunnel: DialedTunnel,
+        through proxy: DialerConfiguration.Proxy
+    ) throws {
+        let bound = NIOLoopBound(channel, eventLoop: channel.eventLoop)
+        let handler = ProxyConnectHandler(proxy, service: configuration.service) {
+            try self.addHandlers(bound.value, tunnel)
+        }
+        try channel.pipeline.syncOperations.addHandlers(handler, DialFailureHandler(tunnel))
     }
 
     private func addHandlers(_ channel: any Channel, _ tunnel: DialedTunnel) throws {
@@ -176,7 +190,7 @@ final class TunnelFleet: Sendable {
         )
         let peer = "the connectivity service at \(configuration.service)"
         try channel.pipeline.syncOperations.addHandlers(
-            TLSHandler(context, serverName: configuration.host, peer: peer),
+            TLSHandler(context, serverName: configuration.host, peer: peer, keepsBuffers: true),
             handler
         )
     }

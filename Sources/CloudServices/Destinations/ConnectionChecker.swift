@@ -249,7 +249,6 @@ package final class ConnectionChecker: Sendable {
     private static func resolve(_ url: WebURL) async throws -> [SocketAddress] {
         if let address = try? SocketAddress(ipAddress: url.host, port: url.port) { return [address] }
         let loop = MultiThreadedEventLoopGroup.singleton.next()
-        let addresses = try await HostNames.shared.addresses(of: url.host, on: loop).get()
-        return addresses.v4 + addresses.v6
+        return try await HostNames.shared.addresses(of: url.host, on: loop).get()
     }
 }

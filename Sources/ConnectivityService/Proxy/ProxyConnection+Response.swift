@@ -202,8 +202,9 @@ extension ProxyConnection: StreamReceiver {
         dropHead()
         machine.nextRequest()
         deadline = loop.sweeper.tick + loop.ticks.keepAlive
+        output.release()
         updateReading()
-        if inbound.readableBytes > 0 { process() }
+        if inbound.readableBytes > 0 { process() } else { inbound = ByteBuffer() }
     }
 
     // MARK: Writing

@@ -23,8 +23,8 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     var context: ChannelHandlerContext?
     var machine = StateMachine.head
     var parser: HTTP1HeadParser
-    var inbound: ByteBuffer
-    var output: OutputBuffer
+    var inbound = ByteBuffer()
+    var output = OutputBuffer()
     var sweepIndex = -1
     var deadline = Int.max
     var isInputClosed = false
@@ -111,12 +111,10 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
         return rare
     }
 
-    init(loop: ProxyLoop, allocator: ByteBufferAllocator) {
+    init(loop: ProxyLoop) {
         self.loop = loop
         self.metrics = loop.unmatched
         self.parser = HTTP1HeadParser(.request, limits: loop.configuration.limits)
-        self.inbound = allocator.buffer(capacity: 0)
-        self.output = OutputBuffer(allocator: allocator)
     }
 
     // MARK: Channel events

@@ -1,5 +1,6 @@
 internal import ControlProtocol
 internal import Cryptography
+internal import EpollTransport
 internal import JSON
 internal import Logging
 internal import NIOCore
@@ -28,8 +29,7 @@ final class TunnelEntryHandler: ChannelInboundHandler, RemovableChannelHandler {
             try? context.pipeline.syncOperations.addHandler(handler, position: .after(self))
             if handler is TunnelHandler {
                 // Whoever has come so far may say more at once.
-                let large = FixedSizeRecvByteBufferAllocator(capacity: AcceptedTunnel.readBuffer)
-                try? context.channel.syncOptions?.setOption(.recvAllocator, value: large)
+                (context.channel as? SocketChannel)?.setReadSize(AcceptedTunnel.readBuffer)
             }
             context.fireUserInboundEventTriggered(event)
             context.pipeline.syncOperations.removeHandler(self, promise: nil)

@@ -1,15 +1,15 @@
 internal import COpenSSL
+internal import EpollTransport
 internal import NIOCore
 
 /// OpenSSL's view of two `ByteBuffer`s: it reads ciphertext from one and appends ciphertext to the other.
 final class BufferBIO {
-    private var inbound: ByteBuffer
-    private var outbound: OutputBuffer
+    private var inbound = ByteBuffer()
+    private var outbound = ByteBuffer()
+    private let lent: LoopBuffers
+    private var isBorrowed = false
 
-    init(allocator: ByteBufferAllocator) {
-        inbound = allocator.buffer(capacity: 0)
-        outbound = OutputBuffer(allocator: allocator)
-    }
+    init(_ lent: LoopBuffers) { self.lent = lent }
 
     func receive(_ ciphertext: ByteBuffer) {
         if inbound.readableBytes == 0 {
@@ -22,24 +22,34 @@ final class BufferBIO {
     /// Whether all ciphertext has been taken.
     var isEmpty: Bool { inbound.readableBytes == 0 }
 
-    /// Lets go of a large buffer of which little or nothing is left, so that the channel can use it again and a connection
-    /// that says little holds little.
+    /// Lets go of the channel's buffer, which is far larger than what can be left in it: a part of a record.
     func compact() {
-        guard inbound.capacity > Self.small else { return }
         if inbound.readableBytes == 0 {
             inbound = ByteBuffer()
-        } else if inbound.readableBytes <= Self.small {
-            // Into memory of its own, as large as the rest.
+        } else if inbound.capacity > 2 * inbound.readableBytes {
             inbound = ByteBuffer(bytes: inbound.readableBytesView)
         }
     }
 
-    /// Bytes; a whole record of TLS is 16 KiB and some more.
-    private static let small = 4096
+    /// Writes into the loop's buffer until `take`.
+    func borrow() {
+        guard outbound.readableBytes == 0 else { return }
+        outbound = exchange(&lent.ciphertext, with: ByteBuffer())
+        outbound.clear()
+        isBorrowed = true
+    }
 
-    func take() -> ByteBuffer? { outbound.take() }
+    /// All ciphertext since the last time, if there is any.
+    func take() -> ByteBuffer? {
+        let taken = exchange(&outbound, with: ByteBuffer())
+        if isBorrowed {
+            lent.ciphertext = taken
+            isBorrowed = false
+        }
+        return taken.readableBytes > 0 ? taken : nil
+    }
 
-    fileprivate func append(_ bytes: UnsafeRawBufferPointer) { unsafe outbound.write(bytes) }
+    fileprivate func append(_ bytes: UnsafeRawBufferPointer) { unsafe outbound.writeBytes(bytes) }
 
     fileprivate func read(into target: UnsafeMutableRawBufferPointer) -> Int {
         unsafe inbound.readWithUnsafeReadableBytes { source in

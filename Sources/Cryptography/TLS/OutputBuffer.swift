@@ -7,7 +7,7 @@ package struct OutputBuffer {
     private var buffer: ByteBuffer
     private var isHandedOut = false
 
-    package init(allocator: ByteBufferAllocator) { buffer = allocator.buffer(capacity: 0) }
+    package init() { buffer = ByteBuffer() }
 
     package var readableBytes: Int { isHandedOut ? 0 : buffer.readableBytes }
     package var capacity: Int { buffer.capacity }
@@ -52,10 +52,10 @@ package struct OutputBuffer {
         unsafe buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: capacity) { unsafe body($0.baseAddress!) }
     }
 
-    /// Gives memory back that an idle connection has no use for.
-    package mutating func shrink(allocator: ByteBufferAllocator) {
-        guard buffer.capacity > 4096, isHandedOut || buffer.readableBytes == 0 else { return }
-        buffer = allocator.buffer(capacity: 0)
+    /// Gives its memory back, where nothing in it is still to be taken: an idle connection has no use for it.
+    package mutating func release() {
+        guard isHandedOut || buffer.readableBytes == 0 else { return }
+        buffer = ByteBuffer()
         isHandedOut = false
     }
 }

@@ -1,3 +1,4 @@
+internal import EpollTransport
 package import NIOCore
 
 /// Sent through the pipeline once the handshake is complete and all checks have passed.
@@ -6,6 +7,11 @@ package struct TLSEstablished: Sendable {
     package var version: String
     /// Nil where the peer showed none.
     package var peerCertificate: CertificateDetails?
+}
+
+/// Sent the other way, by whoever has had no traffic for a while.
+package struct TLSIdle: Sendable {
+    package init() {}
 }
 
 /// Puts a `TLSSession` between a socket and the rest of the pipeline. The handler behind it sees plaintext only.
@@ -19,21 +25,25 @@ package final class TLSHandler: ChannelDuplexHandler {
     private let serverName: String?
     private let peer: String
     private let handshakeTimeout: TimeAmount
+    private let keepsBuffers: Bool
     private var session: TLSSession?
-    private var plaintext = ByteBuffer()
+    private var buffers = LoopBuffers()
     private var timer: Scheduled<Void>?
     private var hasFailed = false
 
+    /// - Parameter keepsBuffers: see `TLSSession.keepBuffers`; then somebody should send `TLSIdle`.
     package init(
         _ context: TLSContext,
         serverName: String?,
         peer: String,
-        handshakeTimeout: TimeAmount = .seconds(10)
+        handshakeTimeout: TimeAmount = .seconds(10),
+        keepsBuffers: Bool = false
     ) {
         self.context = context
         self.serverName = serverName
         self.peer = peer
         self.handshakeTimeout = handshakeTimeout
+        self.keepsBuffers = keepsBuffers
     }
 
     package func handlerAdded(context: ChannelHandlerContext) {
@@ -54,13 +64,15 @@ package final class TLSHandler: ChannelDuplexHandler {
 
     private func start(_ context: ChannelHandlerContext) {
         guard session == nil else { return }
+        buffers = LoopBuffers.of(context.eventLoop)
         do throws(TLSError) {
             session = try TLSSession(
                 self.context,
                 serverName: serverName,
                 peer: peer,
-                allocator: context.channel.allocator
+                buffers: buffers
             )
+            session?.keepBuffers(keepsBuffers)
             let box = NIOLoopBound((self, context), eventLoop: context.eventLoop)
             timer = context.eventLoop.scheduleTask(in: handshakeTimeout) {
                 let (handler, context) = box.value
@@ -100,14 +112,22 @@ package final class TLSHandler: ChannelDuplexHandler {
                 )
             }
         }
-        plaintext.clear()
-        var failure: TLSError?
-        do throws(TLSError) { try session.read(into: &plaintext) } catch { failure = error }
-        if plaintext.readableBytes > 0 { context.fireChannelRead(wrapInboundOut(plaintext)) }
-        if let failure { throw failure }
+        try readRecords(context, session)
         if session.state == .closed {
             // The peer's closing alert: an orderly end of its bytes.
             context.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+        }
+    }
+
+    /// One after the other, each while it is in the processor's cache.
+    private func readRecords(_ context: ChannelHandlerContext, _ session: TLSSession) throws(TLSError) {
+        var plaintext = exchange(&buffers.plaintext, with: ByteBuffer())
+        defer { buffers.plaintext = plaintext }
+        var isMore = true
+        while isMore {
+            plaintext.clear()
+            isMore = try session.readRecord(into: &plaintext)
+            if plaintext.readableBytes > 0 { context.fireChannelRead(wrapInboundOut(plaintext)) }
         }
     }
 
@@ -134,6 +154,16 @@ package final class TLSHandler: ChannelDuplexHandler {
         } else {
             promise?.succeed()
         }
+    }
+
+    package func triggerUserOutboundEvent(
+        context: ChannelHandlerContext,
+        event: Any,
+        promise: EventLoopPromise<Void>?
+    ) {
+        guard event is TLSIdle else { return context.triggerUserOutboundEvent(event, promise: promise) }
+        session?.freeBuffers()
+        promise?.succeed()
     }
 
     package func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {

@@ -1,4 +1,5 @@
 internal import COpenSSL
+package import EpollTransport
 package import NIOCore
 
 /// One TLS connection over buffers: ciphertext in, plaintext out and the other way round; no sockets.
@@ -19,7 +20,7 @@ package import NIOCore
     /// - Parameters:
     ///   - serverName: for clients: sent as SNI and checked against the certificate; an IP address is only checked.
     ///   - peer: how error messages call the other side.
-    package init(_ context: TLSContext, serverName: String?, peer: String, allocator: ByteBufferAllocator)
+    package init(_ context: TLSContext, serverName: String?, peer: String, buffers: LoopBuffers)
         throws(TLSError)
     {
         guard let ssl = unsafe SSL_new(context.context) else {
@@ -28,8 +29,8 @@ package import NIOCore
         self.context = context
         unsafe self.ssl = unsafe ssl
         self.peer = peer
-        self.buffers = BufferBIO(allocator: allocator)
-        let bio = unsafe buffers.makeBIO()
+        self.buffers = BufferBIO(buffers)
+        let bio = unsafe self.buffers.makeBIO()
         unsafe SSL_set_bio(ssl, bio, bio)
         // For the callback of verification, which OpenSSL calls from within `handshake`.
         unsafe SSL_set_ex_data(ssl, 0, Unmanaged.passUnretained(self).toOpaque())
@@ -85,28 +86,31 @@ package import NIOCore
 
     /// Decrypts what was received, into `plaintext`.
     package func read(into plaintext: inout ByteBuffer) throws(TLSError) {
-        guard state == .established else { return }
+        while try readRecord(into: &plaintext) {}
+    }
+
+    /// Decrypts one record of what was received.
+    ///
+    /// - Returns: whether there may be another one.
+    package func readRecord(into plaintext: inout ByteBuffer) throws(TLSError) -> Bool {
+        guard state == .established else { return false }
         Self.clearErrors()
-        defer { buffers.compact() }
-        while true {
-            var count = 0
-            let result = unsafe plaintext.writeWithUnsafeMutableBytes(minimumWritableBytes: 16 << 10) { target in
-                unsafe SSL_read_ex(ssl, target.baseAddress, target.count, &count) == 1 ? count : 0
-            }
-            if result > 0 {
-                // Asking once more would cost as much as a record does, only to hear that there is none.
-                if buffers.isEmpty, unsafe SSL_has_pending(ssl) == 0 { return }
-                continue
-            }
-            switch unsafe SSL_get_error(ssl, 0) {
-            case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return
-            case SSL_ERROR_ZERO_RETURN:
-                state = .closed
-                return
-            default:
-                state = .closed
-                throw unsafe TLSError.handshake(ssl, peer: peer, refused: refused)
-            }
+        var count = 0
+        let result = unsafe plaintext.writeWithUnsafeMutableBytes(minimumWritableBytes: 16 << 10) { target in
+            unsafe SSL_read_ex(ssl, target.baseAddress, target.count, &count) == 1 ? count : 0
+        }
+        // Asking once more would cost as much as a record does, only to hear that there is none.
+        if result > 0, unsafe !buffers.isEmpty || SSL_has_pending(ssl) != 0 { return true }
+        buffers.compact()
+        guard result == 0 else { return false }
+        switch unsafe SSL_get_error(ssl, 0) {
+        case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return false
+        case SSL_ERROR_ZERO_RETURN:
+            state = .closed
+            return false
+        default:
+            state = .closed
+            throw unsafe TLSError.handshake(ssl, peer: peer, refused: refused)
         }
     }
 
@@ -114,6 +118,7 @@ package import NIOCore
     package func write(_ plaintext: ByteBuffer) throws(TLSError) {
         guard state == .established, plaintext.readableBytes > 0 else { return }
         Self.clearErrors()
+        buffers.borrow()
         let isWritten = unsafe plaintext.withUnsafeReadableBytes { bytes in
             // The BIO never refuses, so one call takes all: records of 16 KiB into one buffer.
             var count = 0
@@ -124,6 +129,19 @@ package import NIOCore
 
     /// Ciphertext for the peer, if there is any.
     package func takeCiphertext() -> ByteBuffer? { buffers.take() }
+
+    /// Whether records are read and written in memory of this connection, which it keeps until `freeBuffers`: for one with much
+    /// traffic. Others have it allocated each time, and hold none in between.
+    package func keepBuffers(_ keeps: Bool) {
+        if keeps {
+            unsafe COpenSSL_SSL_clear_mode(ssl, Int(SSL_MODE_RELEASE_BUFFERS))
+        } else {
+            unsafe COpenSSL_SSL_set_mode(ssl, Int(SSL_MODE_RELEASE_BUFFERS))
+        }
+    }
+
+    /// Gives back memory that nothing is in.
+    package func freeBuffers() { unsafe _ = SSL_free_buffers(ssl) }
 
     /// Queues the closing alert (RFC 8446 section 6.1).
     package func close() {

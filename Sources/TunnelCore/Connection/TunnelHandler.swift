@@ -1,4 +1,5 @@
 package import Cryptography
+internal import EpollTransport
 package import NIOCore
 
 /// What becomes of a tunnel, for those who opened or accepted it. Calls come on the tunnel's event loop.
@@ -38,10 +39,12 @@ package final class TunnelHandler: ChannelInboundHandler {
     private var context: ChannelHandlerContext?
     private var machine = StateMachine.connecting
     private var isFlushScheduled = false
+    private var isIdleCheckPlanned = false
     private var timer: Scheduled<Void>?
     private var pingCount: UInt64 = 0
     private var pingSent: NIODeadline?
     private var drainTimer: Scheduled<Void>?
+    private var idleTimer: Scheduled<Void>?
     /// Made once: a closure per flush would be an allocation per turn.
     private var flushTask: @Sendable () -> Void = {}
 
@@ -70,6 +73,7 @@ package final class TunnelHandler: ChannelInboundHandler {
     package func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         session.delegate = self
+        session.buffers = LoopBuffers.of(context.eventLoop)
         let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
         flushTask = { handler.value.flushScheduled() }
     }
@@ -89,6 +93,7 @@ package final class TunnelHandler: ChannelInboundHandler {
                 keepalive = Keepalive(interval: pingInterval, now: .now())
                 startTimer(pingInterval)
                 flush()
+                planIdleCheck()
             } catch {
                 machine.established()
                 dismiss(error)
@@ -149,6 +154,23 @@ package final class TunnelHandler: ChannelInboundHandler {
     package func channelReadComplete(context: ChannelHandlerContext) {
         session.endBatch()
         closeIfFinished()
+        if !isIdleCheckPlanned, session.streamCount <= 1 { planIdleCheck() }
+    }
+
+    /// A tunnel without requests, with its control stream alone, holds no buffers after a second or two. Looked for once a
+    /// second at most, so that one that is only between two requests does not allocate for each of them.
+    private func planIdleCheck() {
+        isIdleCheckPlanned = true
+        let handler = NIOLoopBound(self, eventLoop: eventLoop)
+        let blocks = session.blocks
+        idleTimer = eventLoop.scheduleTask(in: .seconds(1)) { handler.value.checkIdle(blocks) }
+    }
+
+    private func checkIdle(_ blocks: Int) {
+        isIdleCheckPlanned = false
+        guard session.streamCount <= 1, !machine.isClosed else { return }
+        guard session.blocks == blocks else { return planIdleCheck() }
+        context?.triggerUserOutboundEvent(TLSIdle(), promise: nil)
     }
 
     /// After the last stream of a tunnel that drains; or after a GOAWAY that nghttp2 has sent for the peer's fault, when the
@@ -251,6 +273,7 @@ package final class TunnelHandler: ChannelInboundHandler {
         guard case .tell(let reason) = machine.closes() else { return }
         timer?.cancel()
         drainTimer?.cancel()
+        idleTimer?.cancel()
         session.failAll(StreamError(endOf: reason), proof)
         delegate.tunnelClosed(self, reason)
     }

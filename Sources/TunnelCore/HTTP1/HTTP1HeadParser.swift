@@ -42,8 +42,9 @@ internal import Glibc
     /// The head is not exactly as RFC 9112 wants senders to write it. Responses only.
     package private(set) var isLenient = false
 
-    private var fieldStorage: UnsafeMutablePointer<Field>
-    private var fieldCapacity: Int
+    /// Only from the first field of a message to its end.
+    private var fieldStorage: UnsafeMutablePointer<Field>?
+    private var fieldCapacity = 0
     private var lineStart = 0
     private var scanned = 0
     private var isInStartLine = true
@@ -52,16 +53,14 @@ internal import Glibc
     package init(_ kind: Kind, limits: HTTP1Limits = HTTP1Limits()) {
         self.kind = kind
         self.limits = limits
-        self.fieldCapacity = min(limits.fields, 100)
-        unsafe self.fieldStorage = .allocate(capacity: fieldCapacity)
     }
 
-    deinit { unsafe fieldStorage.deallocate() }
+    deinit { unsafe fieldStorage?.deallocate() }
 
     /// - Precondition: `index` is below `fieldCount`.
     package subscript(index: Int) -> Field {
         precondition(index < fieldCount)
-        return unsafe fieldStorage[index]
+        return unsafe fieldStorage.unsafelyUnwrapped[index]
     }
 
     /// Whether any byte of a message has been seen.
@@ -69,6 +68,9 @@ internal import Glibc
 
     /// Forgets everything; the next `parse` starts with the first byte of another message.
     package mutating func reset() {
+        unsafe fieldStorage?.deallocate()
+        unsafe fieldStorage = nil
+        fieldCapacity = 0
         fieldCount = 0
         headLength = 0
         isLenient = false
@@ -146,13 +148,18 @@ internal import Glibc
     }
 
     private mutating func growFields() {
-        let capacity = min(fieldCapacity * 2, limits.fields)
+        let capacity = min(max(fieldCapacity * 2, Self.firstFields), limits.fields)
         let new = UnsafeMutablePointer<Field>.allocate(capacity: capacity)
-        unsafe new.moveInitialize(from: fieldStorage, count: fieldCount)
-        unsafe fieldStorage.deallocate()
+        if let old = unsafe fieldStorage {
+            unsafe new.moveInitialize(from: old, count: fieldCount)
+            unsafe old.deallocate()
+        }
         unsafe fieldStorage = unsafe new
         fieldCapacity = capacity
     }
+
+    /// As many as the allocator has at hand at once.
+    private static let firstFields = 16
 
     /// What of a line that is not complete yet can already be judged.
     private func checkIncomplete(_ bytes: UnsafeRawBufferPointer) throws(HTTP1Error) {
@@ -252,7 +259,7 @@ internal import Glibc
     /// A line that continues the field before it. What says where a message ends must not be written so.
     private mutating func unfold(_ line: Range<Int>, _ bytes: UnsafeRawBufferPointer) throws(HTTP1Error) {
         guard kind == .response, fieldCount > 0 else { throw .foldedField }
-        let last = unsafe fieldStorage + (fieldCount - 1)
+        let last = unsafe fieldStorage.unsafelyUnwrapped + (fieldCount - 1)
         switch unsafe last.pointee.known {
         case .contentLength, .transferEncoding, .connection: throw .foldedField
         default: break
@@ -306,7 +313,7 @@ internal import Glibc
             throw unsafe bytes[invalid] == Bytes.cr ? .bareCarriageReturn : .invalidFieldValue
         }
         let identified = unsafe KnownField.identify(UnsafeRawBufferPointer(rebasing: bytes[name]))
-        unsafe (fieldStorage + fieldCount).initialize(
+        unsafe (fieldStorage.unsafelyUnwrapped + fieldCount).initialize(
             to: Field(
                 name: name,
                 value: value,

@@ -42,6 +42,20 @@ internal import TextFormats
         size = 0
     }
 
+    /// Empties it, and gives back what only an unusual message needed.
+    package func shrink() {
+        removeAll()
+        guard capacity > Self.usualCapacity || entryCapacity > Self.usualFields else { return }
+        unsafe storage.deallocate()
+        unsafe entries.deallocate()
+        (capacity, entryCapacity) = (Self.usualCapacity, Self.usualFields)
+        unsafe storage = .allocate(byteCount: capacity, alignment: 16)
+        unsafe entries = .allocate(capacity: entryCapacity)
+    }
+
+    private static let usualCapacity = 2048
+    private static let usualFields = 32
+
     /// Copies a field in. The name is made lower case.
     package func append(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, known: KnownField = .other) {
         let target = unsafe reserve(name.count + value.count)

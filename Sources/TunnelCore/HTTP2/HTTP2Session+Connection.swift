@@ -50,4 +50,6 @@ extension HTTP2Session {
     package var peerAllowsExtendedConnect: Bool {
         unsafe nghttp2_session_get_remote_settings(session, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1
     }
+
+    func isOpened(_ id: Int32) -> Bool { unsafe nghttp2_session_find_stream(session, id) != nil }
 }

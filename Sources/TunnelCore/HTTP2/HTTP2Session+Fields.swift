@@ -16,22 +16,25 @@ extension HTTP2Session {
         // its name, which the next ones need not spell out then.
         blocks &+= 1
         let noIndex = blocks % 64 == 1 ? noFlags : UInt8(NGHTTP2_NV_FLAG_NO_INDEX.rawValue)
-        for index in 0..<count {
-            let name = unsafe block.name(index)
-            let value = unsafe block.value(index)
-            let empty = unsafe UnsafeMutablePointer(mutating: StaticString("").utf8Start)
-            unsafe (names + index).initialize(
-                to: nghttp2_nv(
-                    name: UnsafeMutablePointer(mutating: name.baseAddress!.assumingMemoryBound(to: UInt8.self)),
-                    value: value.baseAddress.map {
-                        unsafe UnsafeMutablePointer(mutating: $0.assumingMemoryBound(to: UInt8.self))
-                    } ?? empty,
-                    namelen: name.count,
-                    valuelen: value.count,
-                    flags: block.known(index).isDifferentEachTime ? noIndex : noFlags
+        return unsafe withUnsafeTemporaryAllocation(of: nghttp2_nv.self, capacity: max(count, 1)) { names in
+            for index in 0..<count {
+                let name = unsafe block.name(index)
+                let value = unsafe block.value(index)
+                let empty = unsafe UnsafeMutablePointer(mutating: StaticString("").utf8Start)
+                unsafe names.initializeElement(
+                    at: index,
+                    to: nghttp2_nv(
+                        name: UnsafeMutablePointer(mutating: name.baseAddress!.assumingMemoryBound(to: UInt8.self)),
+                        value: value.baseAddress.map {
+                            unsafe UnsafeMutablePointer(mutating: $0.assumingMemoryBound(to: UInt8.self))
+                        } ?? empty,
+                        namelen: name.count,
+                        valuelen: value.count,
+                        flags: block.known(index).isDifferentEachTime ? noIndex : noFlags
+                    )
                 )
-            )
+            }
+            return unsafe body(names.baseAddress!, count)
         }
-        return unsafe body(names, count)
     }
 }

@@ -1,4 +1,5 @@
 internal import CNghttp2
+package import EpollTransport
 package import NIOCore
 
 /// One HTTP/2 connection over byte buffers, on nghttp2: no sockets, no clock.
@@ -25,7 +26,10 @@ package import NIOCore
 
     let allocator: ByteBufferAllocator
     let fields: FieldBlock
-    var output: ByteBuffer
+    /// Of the loop that the session is on.
+    package var buffers = LoopBuffers()
+    /// Borrowed while frames are written.
+    var output = ByteBuffer()
     /// The time of the current batch, given with `receive`; for window growth only.
     var now: NIODeadline = .uptimeNanoseconds(0)
     var currentHeadStream: HTTP2Stream?
@@ -44,7 +48,6 @@ package import NIOCore
     private var earlyEnds: [HTTP2Stream] = []
     var windowGrowth = 0
     var roundTrip = TimeAmount.zero
-    var names: UnsafeMutablePointer<nghttp2_nv>
     /// Field blocks that were sent so far.
     var blocks = 0
 
@@ -56,19 +59,14 @@ package import NIOCore
         self.role = role
         self.configuration = configuration
         self.allocator = allocator
-        self.fields = FieldBlock(capacity: 8192, fields: min(configuration.fields, 128))
-        self.output = allocator.buffer(capacity: 64 << 10)
+        self.fields = FieldBlock(capacity: 1024, fields: 24)
         self.budget = FrameBudget(capacity: configuration.frameBudget)
         self.scanner = FrameScanner(preface: role == .server ? Int(NGHTTP2_CLIENT_MAGIC_LEN) : 0)
-        unsafe self.names = .allocate(capacity: configuration.fields + 8)
         unsafe self.session = unsafe HTTP2Callbacks.makeSession(role, self)
         submitSettings()
     }
 
-    deinit {
-        unsafe nghttp2_session_del(session)
-        unsafe names.deallocate()
-    }
+    deinit { unsafe nghttp2_session_del(session) }
 
     private func submitSettings() {
         var settings = [
@@ -171,10 +169,14 @@ package import NIOCore
     /// Writes frames until `limit` bytes wait in the result or nothing is left to say.
     package func produce(limit: Int) throws(HTTP2Error) -> ByteBuffer? {
         guard !isLibraryAtWork, !isOver else { return nil }
+        output = exchange(&buffers.frames, with: ByteBuffer())
         output.clear()
         isLibraryAtWork = true
         defer { tellWritable() }
-        defer { isLibraryAtWork = false }
+        defer {
+            isLibraryAtWork = false
+            buffers.frames = exchange(&output, with: ByteBuffer())
+        }
         repeat {
             while output.readableBytes < limit {
                 var data: UnsafePointer<UInt8>?
@@ -257,8 +259,6 @@ package import NIOCore
         return stream
     }
 
-    func isOpened(_ id: Int32) -> Bool { unsafe nghttp2_session_find_stream(session, id) != nil }
-
     /// Streams the peer allows at once.
     package var peerMaxConcurrentStreams: Int {
         unsafe Int(nghttp2_session_get_remote_settings(session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS))
@@ -288,6 +288,7 @@ package import NIOCore
         slots[stream.slot] = nil
         freeSlots.append(stream.slot)
         streamCount -= 1
+        if streamCount == 0 { fields.shrink() }
     }
 
     func submitResponse(_ stream: HTTP2Stream, _ head: FieldBlock, isEnd: Bool) {
