@@ -7,7 +7,7 @@
 Needs wrk, nginx and curl. Everything listens on loopback and is ended at the end. CPU seconds are user and system
 time of the two proxy processes, from /proc; rounds are interleaved, and medians and ratios of medians are printed.
 """
-import argparse, json, os, re, shutil, signal, statistics, subprocess, sys, tempfile, time
+import argparse, json, os, re, selectors, shutil, signal, socket, statistics, subprocess, sys, tempfile, threading, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TICK = os.sysconf('SC_CLK_TCK')
@@ -67,11 +67,34 @@ def certificates(binary, folder):
             both.write(open(f'{folder}/{name}.pem').read() + open(f'{folder}/{name}.key').read())
 
 
+def take_uploads(port):
+    """Behind nginx: reads all of each body, whose length it is told, and answers afterwards."""
+    listener = socket.create_server(('127.0.0.1', port), reuse_port=True)
+    buffer = bytearray(1 << 20)
+    while True:
+        connection, _ = listener.accept()
+        with connection:
+            head = b''
+            while b'\r\n\r\n' not in head:
+                part = connection.recv(65536)
+                if not part:
+                    break
+                head += part
+            length = re.search(rb'content-length: (\d+)', head, re.I)
+            rest = int(length[1]) - len(head.split(b'\r\n\r\n', 1)[1]) if length else 0
+            while rest > 0 and (count := connection.recv_into(buffer)):
+                rest -= count
+            connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
+
+
 def start_nginx(folder, port):
     os.makedirs(f'{folder}/www', exist_ok=True)
     open(f'{folder}/www/small', 'w').write('x' * 64)
     with open(f'{folder}/www/large', 'wb') as large:
         large.truncate(1 << 30)
+    with open(f'{folder}/www/middle', 'wb') as middle:
+        middle.truncate(1 << 20)
+    threading.Thread(target=take_uploads, args=(port + 1,), daemon=True).start()
     open(f'{folder}/nginx.conf', 'w').write(f'''
 daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx.err;
 events {{ worker_connections 4096; }}
@@ -81,8 +104,7 @@ http {{ access_log off; sendfile on; keepalive_requests 100000000; client_max_bo
   server {{ listen 127.0.0.1:{port} backlog=4096; root {folder}/www;
     # Head and body in one write: two may or may not arrive together.
     location /small {{ sendfile off; }}
-    location /upload {{ proxy_request_buffering off; proxy_pass http://127.0.0.1:{port}/discard; }}
-    location /discard {{ return 200; }} }} }}''')
+    location /upload {{ proxy_request_buffering off; proxy_http_version 1.1; proxy_pass http://127.0.0.1:{port + 1}; }} }} }}''')
     return subprocess.Popen(['nginx', '-c', f'{folder}/nginx.conf', '-p', folder, '-e', f'{folder}/nginx.err'])
 
 
@@ -95,14 +117,14 @@ def fetch_token(binary, folder, file):
     sys.exit(f'no token: {answer.stderr}')
 
 
-def start_connectord(binary, folder, backend, port, pairs, name='connectord', tokens=False):
+def start_connectord(binary, folder, backend, port, pairs, name='connectord', tokens=False, clients=4096):
     pair = Pair(name, folder, port)
     pairs.append(pair)
     api = f'api: {{listen: "127.0.0.1:{port + 2}", directory: api}}' if tokens else ''
     open(f'{folder}/{name}-cloud.conf', 'w').write(f'''
 subaccount: bench
 event-loops: 1
-proxy: {{listen: "127.0.0.1:{port}", authorization: {"token" if tokens else "none"}}}
+proxy: {{listen: "127.0.0.1:{port}", authorization: {"token" if tokens else "none"}, max-connections: {clients}}}
 admin: {{socket: {name}-cloud.sock}}
 {api}
 tunnel: {{listen: "127.0.0.1:{port + 1}", certificate: service.pem, private-key: service.key, trusted-ca: ca.pem}}
@@ -130,14 +152,14 @@ systems:
 
 # The reverse-HTTP pair as its users run it: the tunnel is chosen by the connector's name, both ends ping, and requests
 # that were not processed are retried, all of which connectord does as well.
-def start_haproxy(binary, folder, backend, port, pairs):
+def start_haproxy(binary, folder, backend, port, pairs, clients=4096):
     pair = Pair('haproxy', folder, port)
     pairs.append(pair)
     common = f'''
 global
     expose-experimental-directives
     nbthread 1
-    maxconn 4096
+    maxconn {clients}
     tune.h2.max-concurrent-streams 1024
     ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256
     ssl-default-server-ciphersuites TLS_AES_128_GCM_SHA256
@@ -176,20 +198,22 @@ backend be
     wait_for('http://bench/small', f'127.0.0.1:{port}')
 
 
-def lua(token=None):
+def lua(token=None, path='small'):
     fields = '["Host"] = "bench", ["User-Agent"] = "bench"'
     if token:
         fields += f', ["Proxy-Authorization"] = "Bearer {token}"'
     return f'''wrk.method = "GET"
-local text = wrk.format("GET", "http://bench/small", {{{fields}}})
+local text = wrk.format("GET", "http://bench/{path}", {{{fields}}})
 request = function() return text end
 '''
 
 
-def wrk(pair, connections, seconds):
+def wrk(pair, connections, seconds, path='small'):
     before = pair.cpu()
+    script = f'{pair.name}-{path}.lua'
+    open(f'{pair.folder}/{script}', 'w').write(lua(pair.token, path))
     output = subprocess.run(
-        ['wrk', '-t1', f'-c{connections}', f'-d{seconds}s', '--latency', '-s', f'{pair.name}.lua', f'http://127.0.0.1:{pair.port}/'],
+        ['wrk', '-t1', f'-c{connections}', f'-d{seconds}s', '--latency', '-s', script, f'http://127.0.0.1:{pair.port}/'],
         cwd=pair.folder, capture_output=True, text=True).stdout
     used = pair.cpu() - before
     requests = int(re.search(r'(\d+) requests in', output)[1])
@@ -204,12 +228,65 @@ def wrk(pair, connections, seconds):
 
 def transfer(pair, arguments, path):
     before, start = pair.cpu(), time.monotonic()
-    status = subprocess.run(
-        ['curl', '-s', '-o', '/dev/null', '-w', '%{http_code}', '-x', f'127.0.0.1:{pair.port}', *arguments, f'http://bench/{path}'],
-        cwd=pair.folder, capture_output=True, text=True).stdout
-    if status != '200':
-        sys.exit(f'{pair.name}: {status} for {path}')
+    status, down, up = subprocess.run(
+        ['curl', '-s', '-o', '/dev/null', '-w', '%{http_code} %{size_download} %{size_upload}', '-x', f'127.0.0.1:{pair.port}',
+         *arguments, f'http://bench/{path}'], cwd=pair.folder, capture_output=True, text=True).stdout.split()
+    if status != '200' or int(down) + int(up) < 1 << 30:
+        sys.exit(f'{pair.name}: {status} for {path}, {down} bytes down and {up} up')
     return {'MB/s': 1024 * 1.048576 / (time.monotonic() - start), 'CPU s/GiB': pair.cpu() - before}
+
+
+def new_connections(pair, count=2000):
+    """One request on each connection; the client closes it."""
+    request = b'GET http://bench/small HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\n\r\n'
+    before, start = pair.cpu(), time.monotonic()
+    for _ in range(count):
+        with socket.create_connection(('127.0.0.1', pair.port)) as connection:
+            connection.sendall(request)
+            answer = b''
+            while not answer.endswith(b'x' * 64):
+                part = connection.recv(65536)
+                if not part:
+                    sys.exit(f'{pair.name}: closed after {answer[:200]}')
+                answer += part
+    return {'requests/s': count / (time.monotonic() - start), 'CPU s/1000 requests': (pair.cpu() - before) / count * 1000}
+
+
+def middle_bodies(pair, seconds):
+    """Bodies of 1 MiB on 8 connections."""
+    row = wrk(pair, 8, seconds, 'middle')
+    return {'MB/s': row['requests/s'] * 1.048576, 'CPU s/GiB': row['CPU s/1000 requests'] * 1.024}
+
+
+def fixed_rate(pair, seconds, rate=1500):
+    """Requests at fixed times on 32 connections in turn: how long each took from the time when it was due."""
+    request = b'GET http://bench/small HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\n\r\n'
+    selector, free, due, times, missed = selectors.DefaultSelector(), [], {}, [], 0
+    for _ in range(32):
+        connection = socket.create_connection(('127.0.0.1', pair.port))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        selector.register(connection, selectors.EVENT_READ)
+        free.append(connection)
+    before, start = pair.cpu(), time.monotonic()
+    for number in range(rate * seconds):
+        at = start + number / rate
+        while (wait := at - time.monotonic()) > 0 or not free:
+            for key, _ in selector.select(max(0, wait)):
+                if key.fileobj.recv(65536).endswith(b'x' * 64):
+                    times.append(time.monotonic() - due.pop(key.fileobj))
+                    free.append(key.fileobj)
+        connection = free.pop(0)
+        due[connection] = at
+        connection.sendall(request)
+    while due:
+        for key, _ in selector.select(5):
+            if key.fileobj.recv(65536).endswith(b'x' * 64):
+                times.append(time.monotonic() - due.pop(key.fileobj))
+    for key in list(selector.get_map().values()):
+        key.fileobj.close()
+    times.sort()
+    return {'p50 ms': times[len(times) // 2] * 1000, 'p99 ms': times[len(times) * 99 // 100] * 1000,
+            'CPU s/1000 requests': (pair.cpu() - before) / len(times) * 1000}
 
 
 def main():
@@ -238,6 +315,9 @@ def main():
             'small, 1 connection': lambda pair: wrk(pair, 1, o.seconds),
             'small, 32 connections': lambda pair: wrk(pair, 32, o.seconds),
             'small, 256 connections': lambda pair: wrk(pair, 256, o.seconds),
+            'a new connection for each': new_connections,
+            '1500 requests a second': lambda pair: fixed_rate(pair, o.seconds),
+            '1 MiB, 8 connections': lambda pair: middle_bodies(pair, o.seconds),
             'download 1 GiB': lambda pair: transfer(pair, [], 'large'),
             'upload 1 GiB': lambda pair: transfer(pair, ['-H', 'Expect:', '-T', 'www/large'], 'upload'),
         }

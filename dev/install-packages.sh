@@ -5,6 +5,7 @@
 #   dev/install-packages.sh clients    and what the real clients of the tests need
 #   dev/install-packages.sh suites     and what internal hosts and clients of others need
 #   dev/install-packages.sh benchmark  and what the benchmark needs
+#   dev/install-packages.sh counts     and what counting instructions needs
 #   dev/install-packages.sh machine    and what the tests of the package, its units and the network need
 set -euo pipefail
 
@@ -23,6 +24,7 @@ if [ "${1:-}" = clients ]; then
     done
 fi
 if [ "${1:-}" = suites ]; then packages+=(nginx-light lighttpd apache2-bin wget busybox); fi
+if [ "${1:-}" = counts ]; then packages+=(nginx-light python3 valgrind); fi
 if [ "${1:-}" = benchmark ]; then packages+=(wrk nginx-light python3 valgrind); fi
 
 missing=()

@@ -72,6 +72,9 @@ else
 fi
 stage real clients
 dev/test-clients.sh .build/release/connectord
+stage instructions
+dev/install-packages.sh counts
+Benchmarks/counts.py --gate
 stage load of a hundred thousand mappings
 dev/check-load-time.sh
 # What has one thread has no races, and takes ten times as long.
