@@ -23,7 +23,9 @@ def memory(pid, key='VmHWM'):
 
 
 def wait_for(url, proxy, token=None):
-    for _ in range(100):
+    # Under valgrind, on a busy machine, a start takes its time.
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
         command = ['curl', '-s', '-m', '2', '-o', '/dev/null', '-w', '%{http_code}', '-x', proxy, url]
         if token:
             command += ['--proxy-header', f'Proxy-Authorization: Bearer {token}']

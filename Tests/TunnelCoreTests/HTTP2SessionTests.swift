@@ -146,6 +146,39 @@ struct HTTP2SessionTests {
         #expect(pair.client.streamCount == 0 && pair.server.streamCount == 0)
     }
 
+    @Test(
+        "However many streams have data, no more than the limit and a frame goes out at once; what is given up in between is reset"
+    )
+    func outputLimit() throws {
+        let pair = SessionPair()
+        defer { pair.close() }
+        try pair.exchange()
+        let requests = try (0..<16).map { try pair.request("/\($0)") }
+        try pair.exchange()
+        let body = [UInt8](repeating: 7, count: 100_000)
+        for accepted in pair.accepted {
+            accepted.stream.send(head: Self.response(), isEnd: false)
+            Self.send(body, on: accepted.stream)
+            accepted.stream.finish(trailers: nil)
+        }
+        let (limit, frame) = (64 << 10, (32 << 10) + 9)
+        var rounds = 0
+        while let output = try pair.server.produce(limit: limit) {
+            #expect(output.readableBytes < limit + frame, "\(output.readableBytes)")
+            // Within a frame that is begun and not sent.
+            if rounds == 3 { for accepted in pair.accepted[4..<12] { accepted.stream.cancel(.cancel) } }
+            rounds += 1
+            try pair.deliver(output, to: pair.client)
+            if let answer = try pair.client.produce(limit: 1 << 20) { try pair.deliver(answer, to: pair.server) }
+        }
+        #expect(rounds > 8)
+        for (index, request) in requests.enumerated() where !(4..<12).contains(index) {
+            #expect(request.1.body == body && request.1.isEnded && request.1.failure == nil)
+        }
+        for (_, receiver) in requests[4..<12] { #expect(receiver.failure != nil || receiver.isEnded) }
+        #expect(pair.client.streamCount == 0 && pair.server.streamCount == 0)
+    }
+
     @Test("Bodies and trailers travel both ways, interim responses before the final one")
     func bodies() throws {
         let pair = SessionPair()

@@ -317,10 +317,14 @@ private func sendData(
 ) -> Int32 {
     unsafe Unmanaged<HTTP2Stream>.fromOpaque(source!.pointee.ptr)._withUnsafeGuaranteedRef { stream in
         unsafe withOwner(user) { owner in
+            // nghttp2 goes from one stream's data to the next without coming back in between.
+            guard owner.output.readableBytes < owner.outputLimit else { return Int32(NGHTTP2_ERR_WOULDBLOCK.rawValue) }
+            // Given up since the frame was begun: nghttp2 resets the stream, and sends nothing of it.
+            guard stream.queuedBytes >= length else { return streamFailure }
             owner.budget.earn(FrameBudget.Cost.dataSent(length))
             unsafe owner.output.writeBytes(UnsafeRawBufferPointer(start: header, count: 9))
             stream.dequeue(length, into: &owner.output)
+            return 0
         }
     }
-    return 0
 }

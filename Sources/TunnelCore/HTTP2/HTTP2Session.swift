@@ -28,8 +28,8 @@ package import NIOCore
     let fields: FieldBlock
     /// Of the loop that the session is on.
     package var buffers = LoopBuffers()
-    /// Borrowed while frames are written.
-    var output = ByteBuffer()
+    /// Borrowed while frames are written, up to so many bytes of data.
+    var (output, outputLimit) = (ByteBuffer(), 0)
     /// The time of the current batch, given with `receive`; for window growth only.
     var now: NIODeadline = .uptimeNanoseconds(0)
     var currentHeadStream: HTTP2Stream?
@@ -166,11 +166,12 @@ package import NIOCore
         notified.removeAll(keepingCapacity: true)
     }
 
-    /// Writes frames until `limit` bytes wait in the result or nothing is left to say.
+    /// Writes frames until the result has `limit` bytes, and at most one frame more, or nothing is left to say.
     package func produce(limit: Int) throws(HTTP2Error) -> ByteBuffer? {
         guard !isLibraryAtWork, !isOver else { return nil }
         output = exchange(&buffers.frames, with: ByteBuffer())
         output.clear()
+        outputLimit = limit
         isLibraryAtWork = true
         defer { tellWritable() }
         defer {
@@ -375,7 +376,6 @@ package import NIOCore
     }
 
     func becameWritable(_ stream: HTTP2Stream) { writable.append(stream) }
-
     func needsFlush() { delegate?.sessionNeedsFlush(self) }
 
     // MARK: End
