@@ -238,19 +238,26 @@ def transfer(pair, arguments, path):
     return {'MB/s': 1024 * 1.048576 / (time.monotonic() - start), 'CPU s/GiB': pair.cpu() - before}
 
 
+REQUEST = b'GET http://bench/%s HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\n\r\n'
+
+
+def read_answer(connection):
+    """To the end of the 64 bytes of /small."""
+    answer = b''
+    while not answer.endswith(b'x' * 64):
+        part = connection.recv(65536)
+        if not part:
+            sys.exit(f'closed after {answer[:200]}')
+        answer += part
+
+
 def new_connections(pair, count=2000):
     """One request on each connection; the client closes it."""
-    request = b'GET http://bench/small HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\n\r\n'
     before, start = pair.cpu(), time.monotonic()
     for _ in range(count):
         with socket.create_connection(('127.0.0.1', pair.port)) as connection:
-            connection.sendall(request)
-            answer = b''
-            while not answer.endswith(b'x' * 64):
-                part = connection.recv(65536)
-                if not part:
-                    sys.exit(f'{pair.name}: closed after {answer[:200]}')
-                answer += part
+            connection.sendall(REQUEST % b'small')
+            read_answer(connection)
     return {'requests/s': count / (time.monotonic() - start), 'CPU s/1000 requests': (pair.cpu() - before) / count * 1000}
 
 
@@ -262,7 +269,6 @@ def middle_bodies(pair, seconds):
 
 def fixed_rate(pair, seconds, rate=1500):
     """Requests at fixed times on 32 connections in turn: how long each took from the time when it was due."""
-    request = b'GET http://bench/small HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\n\r\n'
     selector, free, due, times, missed = selectors.DefaultSelector(), [], {}, [], 0
     for _ in range(32):
         connection = socket.create_connection(('127.0.0.1', pair.port))
@@ -279,7 +285,7 @@ def fixed_rate(pair, seconds, rate=1500):
                     free.append(key.fileobj)
         connection = free.pop(0)
         due[connection] = at
-        connection.sendall(request)
+        connection.sendall(REQUEST % b'small')
     while due:
         for key, _ in selector.select(5):
             if key.fileobj.recv(65536).endswith(b'x' * 64):

@@ -12,7 +12,7 @@ a connection of its own, per policy look-up (with ten and with 100,000 mappings)
 import argparse, glob, json, os, re, shutil, socket, subprocess, sys, tempfile, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from benchmark import HERE, Pair, certificates, start_connectord, start_nginx
+from benchmark import HERE, Pair, certificates, read_answer, start_connectord, start_nginx
 
 FILE = os.path.join(HERE, 'counts.json')
 CALLS = {'read': ['read', 'recvfrom', 'readv', 'recvmsg'], 'write': ['write', 'sendto', 'writev', 'sendmsg'],
@@ -82,9 +82,7 @@ def requests(port, count, token, fresh=False):
         head += f'Proxy-Authorization: Bearer {token}\r\n'
     for _ in range(count):
         connection.sendall(f'{head}\r\n'.encode())
-        answer = b''
-        while not answer.endswith(b'x' * 64):
-            answer += connection.recv(65536)
+        read_answer(connection)
     connection.close()
 
 

@@ -10,9 +10,7 @@ thing, and lets go of them; "left" is what the processes have more than before, 
 import argparse, json, os, resource, shutil, socket, subprocess, sys, tempfile, threading, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from benchmark import HERE, Pair, certificates, start_connectord, start_haproxy, wait_for
-
-REQUEST = b'GET http://bench/%s HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\n\r\n'
+from benchmark import HERE, REQUEST, certificates, read_answer, start_connectord, start_haproxy
 
 
 def anonymous(pid):
@@ -79,15 +77,6 @@ def ask(port, path, host=b'127.0.0.1'):
     connection.settimeout(20)
     connection.sendall(REQUEST % path)
     return connection
-
-
-def read_answer(connection):
-    answer = b''
-    while not answer.endswith(b'x' * 64):
-        part = connection.recv(65536)
-        if not part:
-            sys.exit(f'closed after {answer[:200]}')
-        answer += part
 
 
 class Table:
@@ -164,7 +153,7 @@ def tunnels(binary, folder, pair, count):
     """A second connector with so many tunnels to the same service."""
     text = open(f'{folder}/{pair.name}.conf').read()
     open(f'{folder}/many.conf', 'w').write(
-        text.replace('connections: 1', f'connections: {count}').replace('admin: {', 'admin: {')
+        text.replace('connections: 1', f'connections: {count}')
         .replace(f'{pair.name}.sock', 'many.sock'))
     open(f'{folder}/one.conf', 'w').write(open(f'{folder}/many.conf').read().replace(f'connections: {count}', 'connections: 1').replace('many.sock', 'one.sock'))
 
@@ -210,8 +199,7 @@ def mappings(binary, folder, pair, count):
     internal-host: 10.0.0.{i % 250}:{1024 + i % 60000}
     protocol: HTTP
     resources: [{{path: /, access: path-and-sub-paths}}]
-    check: {{enabled: false}}
-''' for i in range(number)).replace('    check: {enabled: false}\n', ''))
+''' for i in range(number)))
         process = subprocess.Popen([binary, 'run', '--config', 'mappings.conf'], cwd=folder, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         time.sleep(4)
         sizes.append(anonymous(process.pid))

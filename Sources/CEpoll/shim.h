@@ -1,12 +1,12 @@
 #ifndef CEPOLL_SHIM_H
 #define CEPOLL_SHIM_H
+#include <pthread.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
-// The headers make it known only to those who define _GNU_SOURCE, and a module is read without.
-#include <pthread.h>
+// The headers make these known only to those who define _GNU_SOURCE, and a module is read without.
 extern int pthread_setname_np(pthread_t thread, const char *name);
 extern int accept4(int descriptor, struct sockaddr *address, socklen_t *length, int flags);
 

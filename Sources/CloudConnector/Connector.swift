@@ -70,9 +70,8 @@ package final class Connector: Sendable {
             )
         )
         eventLoops = group.loops
-        loops = try await PerLoop.make(eventLoops) { [eventLoops] eventLoop in
-            let own = eventLoops.first { $0 === eventLoop }!
-            let loop = ConnectorLoop(own, snapshot, audit: audit, logger: logger)
+        loops = try await PerLoop.make(eventLoops) { eventLoop in
+            let loop = ConnectorLoop(eventLoop, snapshot, audit: audit, logger: logger)
             loop.sweeper.start(on: eventLoop)
             return loop
         }
@@ -91,18 +90,7 @@ package final class Connector: Sendable {
         addFleet()
         let checks = Task { [checker] in await checker.run() }
         let renewals = Task { [renewal] in await renewal.run(for: self) }
-        let memory = Task { await Self.watchMemory() }
-        current.withLock { $0.background = [checks, renewals, memory] }
-    }
-
-    /// Every second, on a thread that may take its time, for as long as the task is not cancelled.
-    private static func watchMemory() async {
-        let pause = Wakeup()
-        var watch = MemoryWatch()
-        while !Task.isCancelled {
-            watch.look()
-            await pause.wait(upTo: .seconds(1))
-        }
+        current.withLock { $0.background = [checks, renewals] }
     }
 
     // MARK: Change

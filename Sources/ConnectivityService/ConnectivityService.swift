@@ -72,7 +72,7 @@ package final class ConnectivityService: Sendable {
             configuration: configuration
         )
         let refusals = refusals
-        loops = try await PerLoop.make(Array(group.makeIterator())) { eventLoop in
+        loops = try await PerLoop.make(group.loops) { eventLoop in
             let loop = ProxyLoop(configuration, registry, audit, refusals, logger, memory, load.proxy)
             loop.sweeper.start(on: eventLoop)
             return loop

@@ -26,23 +26,35 @@ struct Listeners {
 
     func bindProxy(_ configuration: ServiceConfiguration) async throws -> any Channel {
         let loops = self.loops
-        return try await bind(configuration, "proxy", load.proxy, Self.client) { channel in
+        return try await bind(
+            configuration.proxyAddress,
+            "proxy",
+            configuration.maxConnections,
+            load.proxy,
+            Self.client
+        ) { channel in
             let connection = ProxyConnection(loop: loops[channel.eventLoop])
             try channel.pipeline.syncOperations.addHandler(connection)
         }
     }
 
     func bindSocks(_ configuration: ServiceConfiguration) async throws -> (any Channel)? {
-        guard configuration.socksAddress != nil else { return nil }
+        guard let address = configuration.socksAddress else { return nil }
         let loops = self.loops
-        return try await bind(configuration, "socks", load.socks, Self.client) { channel in
+        return try await bind(address, "socks", configuration.maxConnections, load.socks, Self.client) { channel in
             try channel.pipeline.syncOperations.addHandler(SocksConnection(loops[channel.eventLoop]))
         }
     }
 
     func bindTunnels(_ configuration: ServiceConfiguration) async throws -> any Channel {
         let hub = self.hub
-        return try await bind(configuration, "tunnel", load.tunnels, Self.tunnel) { channel in
+        return try await bind(
+            configuration.tunnelAddress,
+            "tunnel",
+            configuration.maxConnections,
+            load.tunnels,
+            Self.tunnel
+        ) { channel in
             try Self.addHandlers(channel, hub)
         }
     }
@@ -76,24 +88,19 @@ struct Listeners {
 
     /// - Parameter name: the part of the configuration that has the address as `listen`.
     private func bind(
-        _ configuration: ServiceConfiguration,
+        _ address: HostPort,
         _ name: String,
+        _ maxConnections: Int,
         _ load: ListenerLoad,
         _ settings: SocketSettings,
         _ initializer: @escaping @Sendable (SocketChannel) throws -> Void
     ) async throws(ListenError) -> any Channel {
-        let address =
-            switch name {
-            case "proxy": configuration.proxyAddress
-            case "socks": configuration.socksAddress ?? configuration.proxyAddress
-            default: configuration.tunnelAddress
-            }
         do {
             return try await ListenerChannel.bind(
                 to: SocketAddress.makeAddressResolvingHost(address.host, port: address.port),
                 group: group,
                 settings: settings,
-                guards: { [self] in [limiter(configuration.maxConnections, name, load)] },
+                guards: { [self] in [limiter(maxConnections, name, load)] },
                 initializer: initializer
             )
         } catch {

@@ -74,6 +74,11 @@ package final class OnPremiseDaemon: Daemon {
                 logger.info("connector stopped")
             }
             audit.record(.serviceStarted, "Connector \(Version.current) started with \(file)")
+            let memory = Task { await watchMemory() }
+            parts.add {
+                memory.cancel()
+                await memory.value
+            }
             parts.add { await daemon.admin.stop() }
             parts.add { await daemon.stopConnectors() }
             for configuration in files.connectors { daemon.add(try await daemon.make(configuration)) }
@@ -108,6 +113,16 @@ package final class OnPremiseDaemon: Daemon {
     private func stopConnectors() async {
         await withDiscardingTaskGroup { tasks in
             for connector in connectors { tasks.addTask { await connector.stop() } }
+        }
+    }
+
+    /// Once a second for the whole process, never on an event loop, until the task is cancelled.
+    private static func watchMemory() async {
+        let pause = Wakeup()
+        var watch = MemoryWatch()
+        while !Task.isCancelled {
+            watch.look()
+            await pause.wait(upTo: .seconds(1))
         }
     }
 

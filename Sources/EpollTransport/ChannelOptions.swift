@@ -98,10 +98,4 @@ extension EpollEventLoop {
         promise.assumeIsolated().completeWith(Swift.Result(catching: body))
         return promise.futureResult
     }
-
-    /// After all that is on the stack now.
-    func executeOnLoop(_ task: @escaping () -> Void) {
-        nonisolated(unsafe) let task = task
-        execute { unsafe task() }
-    }
 }

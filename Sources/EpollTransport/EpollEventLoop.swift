@@ -11,6 +11,8 @@ internal import Synchronization
 ///
 /// Sockets are registered once, for everything and edge-triggered, so that nothing has to be changed between requests. Only
 /// sockets of this target are; SwiftNIO's own channels need SwiftNIO's own loops.
+///
+/// Unchecked, as its thread owns all that changes; others come in through the mutex.
 @safe package final class EpollEventLoop: EventLoop, @unchecked Sendable {
     /// What other threads have handed over.
     private struct Others {
@@ -98,10 +100,9 @@ internal import Synchronization
             if let error { return promise.fail(error) }
             promise.assumeIsolated().completeWith(Result(catching: task))
         }
-        let bound = UncheckedSendable(timer)
-        if inEventLoop { timers.add(timer) } else { hand { [self] in timers.add(bound.value) } }
+        if inEventLoop { timers.add(timer) } else { hand { [self] in timers.add(timer) } }
         return Scheduled(promise: promise) { [self] in
-            if inEventLoop { timers.cancel(bound.value) } else { hand { [self] in timers.cancel(bound.value) } }
+            if inEventLoop { timers.cancel(timer) } else { hand { [self] in timers.cancel(timer) } }
         }
     }
 
@@ -246,10 +247,4 @@ internal import Synchronization
     package func preconditionNotInEventLoop(file: StaticString, line: UInt) {
         precondition(!inEventLoop, file: file, line: line)
     }
-}
-
-/// For what is handed to its own loop and used nowhere else.
-struct UncheckedSendable<Value>: @unchecked Sendable {
-    let value: Value
-    init(_ value: Value) { self.value = value }
 }

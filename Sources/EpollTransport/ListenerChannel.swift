@@ -5,6 +5,8 @@ internal import Synchronization
 
 /// A listening TCP socket. Handlers in its pipeline see each connection before it begins, as with SwiftNIO's server channels;
 /// those that come through are shared out to the group's loops in turn.
+///
+/// Unchecked, as what changes is used on its loop only; the rest is constant or atomic.
 @safe package final class ListenerChannel: PolledSocket, Channel, @unchecked Sendable {
     private var ownPipeline: ChannelPipeline!
     private let group: EpollEventLoopGroup
@@ -56,9 +58,14 @@ internal import Synchronization
             let descriptor = try open(address, settings)
             let bound = unsafe RawAddress { unsafe getsockname(descriptor, $0, $1) }?.address
             let channel = ListenerChannel(descriptor, loop, group, bound, settings)
-            for handler in guards() { try channel.ownPipeline.syncOperations.addHandler(handler) }
-            try channel.ownPipeline.syncOperations.addHandler(ConnectionStarter(initializer))
-            try loop.register(channel)
+            do {
+                for handler in guards() { try channel.ownPipeline.syncOperations.addHandler(handler) }
+                try channel.ownPipeline.syncOperations.addHandler(ConnectionStarter(initializer))
+                try loop.register(channel)
+            } catch {
+                channel.close0(error: error, mode: .all, promise: nil)
+                throw error
+            }
             channel.active.store(true, ordering: .relaxed)
             channel.ownPipeline.syncOperations.fireChannelRegistered()
             channel.ownPipeline.syncOperations.fireChannelActive()
@@ -167,7 +174,7 @@ extension ListenerChannel: ChannelCore {
         promise?.succeed()
         ownPipeline.syncOperations.fireChannelInactive()
         ownPipeline.syncOperations.fireChannelUnregistered()
-        loop.executeOnLoop { [self] in
+        loop.execute { [self] in
             removeHandlers(pipeline: ownPipeline)
             closePromise.succeed()
         }
@@ -179,17 +186,10 @@ extension ListenerChannel: ChannelCore {
     }
 
     package func remoteAddress0() throws -> SocketAddress { throw ChannelError.operationUnsupported }
-    package func register0(promise: EventLoopPromise<Void>?) { refuse(promise) }
-    package func registerAlreadyConfigured0(promise: EventLoopPromise<Void>?) { refuse(promise) }
-    package func bind0(to: SocketAddress, promise: EventLoopPromise<Void>?) { refuse(promise) }
-    package func connect0(to: SocketAddress, promise: EventLoopPromise<Void>?) { refuse(promise) }
-    package func write0(_ data: NIOAny, promise: EventLoopPromise<Void>?) { refuse(promise) }
+    package func write0(_ data: NIOAny, promise: EventLoopPromise<Void>?) {
+        promise?.fail(ChannelError.operationUnsupported)
+    }
     package func flush0() {}
-    package func triggerUserOutboundEvent0(_ event: Any, promise: EventLoopPromise<Void>?) { refuse(promise) }
-    package func channelRead0(_ data: NIOAny) {}
-    package func errorCaught0(error: any Error) {}
-
-    private func refuse(_ promise: EventLoopPromise<Void>?) { promise?.fail(ChannelError.operationUnsupported) }
 }
 
 extension ListenerChannel: AutoReading {

@@ -2,7 +2,9 @@ internal import HeapModule
 internal import NIOCore
 
 /// What an event loop is to do at a time. Cancelled, it lets go at once of what it would have done.
-final class LoopTimer {
+///
+/// Unchecked, as others only carry it to its loop, which alone looks into it.
+final class LoopTimer: @unchecked Sendable {
     let deadline: NIODeadline
     /// Called once: with nil at its time, with an error where the loop ends before.
     fileprivate(set) var action: (((any Error)?) -> Void)?

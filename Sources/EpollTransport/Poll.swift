@@ -3,6 +3,8 @@ internal import Glibc
 internal import NIOCore
 
 /// The kernel's side of an event loop: epoll(7), and eventfd(2) to wake it.
+///
+/// Unchecked, as only its loop waits, in memory that nobody else sees; `wake` is a call of the kernel, for any thread.
 @safe final class Poll: @unchecked Sendable {
     /// Of the wake-up, in the place of a socket's key.
     static let wakeupKey = UInt64.max

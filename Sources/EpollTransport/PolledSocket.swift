@@ -1,7 +1,9 @@
 internal import Glibc
-internal import NIOCore
+package import NIOCore
 
-/// A descriptor that an event loop waits for.
+/// A descriptor that an event loop waits for, and what neither of its channels does when SwiftNIO asks.
+///
+/// Unchecked, as it belongs to its loop: another thread makes it, hands it over, and holds on to it at most.
 @safe package class PolledSocket: @unchecked Sendable {
     final let loop: EpollEventLoop
     final private(set) var descriptor: CInt
@@ -44,6 +46,24 @@ internal import NIOCore
     final var boundAddress: SocketAddress? {
         unsafe RawAddress { unsafe getsockname(descriptor, $0, $1) }?.address
     }
+}
+
+extension PolledSocket {
+    package func register0(promise: EventLoopPromise<Void>?) { promise?.fail(ChannelError.operationUnsupported) }
+    package func registerAlreadyConfigured0(promise: EventLoopPromise<Void>?) {
+        promise?.fail(ChannelError.operationUnsupported)
+    }
+    package func bind0(to: SocketAddress, promise: EventLoopPromise<Void>?) {
+        promise?.fail(ChannelError.operationUnsupported)
+    }
+    package func connect0(to: SocketAddress, promise: EventLoopPromise<Void>?) {
+        promise?.fail(ChannelError.operationUnsupported)
+    }
+    package func triggerUserOutboundEvent0(_ event: Any, promise: EventLoopPromise<Void>?) {
+        promise?.fail(ChannelError.operationUnsupported)
+    }
+    package func channelRead0(_ data: NIOAny) {}
+    package func errorCaught0(error: any Error) {}
 }
 
 /// A `sockaddr` as calls take and give it.

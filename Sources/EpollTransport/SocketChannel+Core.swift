@@ -103,7 +103,7 @@ extension SocketChannel: ChannelCore {
             ownPipeline.syncOperations.fireChannelUnregistered()
         }
         // Handlers that are at work above us on the stack keep their place until they are done.
-        loop.executeOnLoop { [self] in
+        loop.execute { [self] in
             removeHandlers(pipeline: ownPipeline)
             closePromise.succeed()
         }
@@ -120,20 +120,4 @@ extension SocketChannel: ChannelCore {
         guard let remoteAddress else { throw ChannelError.operationUnsupported }
         return remoteAddress
     }
-
-    package func register0(promise: EventLoopPromise<Void>?) { promise?.fail(ChannelError.operationUnsupported) }
-    package func registerAlreadyConfigured0(promise: EventLoopPromise<Void>?) {
-        promise?.fail(ChannelError.operationUnsupported)
-    }
-    package func bind0(to: SocketAddress, promise: EventLoopPromise<Void>?) {
-        promise?.fail(ChannelError.operationUnsupported)
-    }
-    package func connect0(to: SocketAddress, promise: EventLoopPromise<Void>?) {
-        promise?.fail(ChannelError.operationUnsupported)
-    }
-    package func triggerUserOutboundEvent0(_ event: Any, promise: EventLoopPromise<Void>?) {
-        promise?.fail(ChannelError.operationUnsupported)
-    }
-    package func channelRead0(_ data: NIOAny) {}
-    package func errorCaught0(error: any Error) {}
 }

@@ -7,6 +7,8 @@ internal import Synchronization
 ///
 /// Its memory while nothing happens is this object and the pipeline. Bytes are read into a buffer of the loop, and written from
 /// the buffers of handlers.
+///
+/// Unchecked, as what changes is used on its loop only; what others may ask for is constant or atomic.
 @safe package final class SocketChannel: PolledSocket, Channel, @unchecked Sendable {
     enum State { case new, connecting, active, closed }
     enum OutputEnd {

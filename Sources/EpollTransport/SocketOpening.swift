@@ -61,14 +61,13 @@ extension EpollEventLoop {
         _ promise: EventLoopPromise<SocketChannel>
     ) {
         let channel: SocketChannel
-        do {
-            let descriptor = try SocketOpening.open(address)
-            channel = SocketChannel(descriptor, self, remote: address, settings: settings)
-            try SocketOpening.apply(settings, to: descriptor)
+        do throws(IOError) {
+            channel = SocketChannel(try SocketOpening.open(address), self, remote: address, settings: settings)
         } catch {
             return promise.fail(error)
         }
         do {
+            try SocketOpening.apply(settings, to: channel.descriptor)
             try initializer(channel)
         } catch {
             channel.close0(error: error, mode: .all, promise: nil)

@@ -74,9 +74,9 @@ package struct PerLoop<Value>: Sendable {
     private let values: [ObjectIdentifier: NIOLoopBound<Value>]
 
     /// Makes a value on each event loop.
-    package static func make(
-        _ loops: [any EventLoop],
-        _ make: @escaping @Sendable (any EventLoop) -> Value
+    package static func make<Loop: EventLoop>(
+        _ loops: [Loop],
+        _ make: @escaping @Sendable (Loop) -> Value
     ) async throws -> PerLoop<Value> {
         var values: [ObjectIdentifier: NIOLoopBound<Value>] = [:]
         for loop in loops {
