@@ -73,7 +73,16 @@ package final class ConnectivityService: Sendable {
         )
         let refusals = refusals
         loops = try await PerLoop.make(group.loops) { eventLoop in
-            let loop = ProxyLoop(configuration, registry, audit, refusals, logger, memory, load.proxy)
+            let loop = ProxyLoop(
+                configuration,
+                registry,
+                audit,
+                refusals,
+                logger,
+                memory,
+                load.proxy,
+                eventLoop.buffers
+            )
             loop.sweeper.start(on: eventLoop)
             return loop
         }

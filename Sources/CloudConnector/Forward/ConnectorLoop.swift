@@ -39,6 +39,7 @@ final class ConnectorLoop {
     let sweeper = DeadlineSweeper()
     /// For response heads on their way into the tunnel.
     let fields = FieldBlock(capacity: 8192, fields: 128)
+    let fieldSpares = FieldSpares()
     private(set) var policy: AccessPolicy
     private(set) var backendTLS: TLSContext
     private(set) var configuration: ForwardingConfiguration

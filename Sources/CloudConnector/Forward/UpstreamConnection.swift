@@ -16,7 +16,7 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, P
     let loop: ConnectorLoop
     /// The rules under which the internal host's certificate was accepted.
     let tls: TLSContext
-    var output = OutputBuffer()
+    var output: OutputBuffer
     var pin: String?
     var sweepIndex = -1
     /// Since when nobody uses it.
@@ -56,7 +56,8 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, P
         self.responseHead = system.responseTimeout.map { .seconds(Int64($0)) } ?? loop.configuration.responseHead
         self.responseHeadTicks = DeadlineSweeper.ticks(responseHead)
         self.idleTicks = DeadlineSweeper.ticks(loop.configuration.idle)
-        self.parser = HTTP1HeadParser(.response, limits: loop.configuration.responseLimits)
+        self.parser = HTTP1HeadParser(.response, limits: loop.configuration.responseLimits, spares: loop.fieldSpares)
+        self.output = OutputBuffer(loop.eventLoop.buffers)
     }
 
     // MARK: Connecting

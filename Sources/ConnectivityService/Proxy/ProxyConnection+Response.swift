@@ -1,4 +1,5 @@
 internal import Cryptography
+internal import EpollTransport
 internal import NIOCore
 internal import Telemetry
 internal import TextFormats
@@ -204,7 +205,11 @@ extension ProxyConnection: StreamReceiver {
         deadline = loop.sweeper.tick + loop.ticks.keepAlive
         output.release()
         updateReading()
-        if inbound.readableBytes > 0 { process() } else { inbound = ByteBuffer() }
+        if inbound.readableBytes > 0 {
+            process()
+        } else {
+            loop.buffers.giveBack(Swift.exchange(&inbound, with: ByteBuffer()))
+        }
     }
 
     // MARK: Writing

@@ -1,4 +1,5 @@
 internal import Cryptography
+internal import EpollTransport
 internal import Glibc
 internal import Logging
 internal import NIOCore
@@ -16,15 +17,12 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    /// Bytes up to which what was read is copied.
-    static let smallInbound = 4096
-
     let loop: ProxyLoop
     var context: ChannelHandlerContext?
     var machine = StateMachine.head
     var parser: HTTP1HeadParser
     var inbound = ByteBuffer()
-    var output = OutputBuffer()
+    var output: OutputBuffer
     var sweepIndex = -1
     var deadline = Int.max
     var isInputClosed = false
@@ -114,7 +112,8 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     init(loop: ProxyLoop) {
         self.loop = loop
         self.metrics = loop.unmatched
-        self.parser = HTTP1HeadParser(.request, limits: loop.configuration.limits)
+        self.parser = HTTP1HeadParser(.request, limits: loop.configuration.limits, spares: loop.fieldSpares)
+        self.output = OutputBuffer(loop.buffers)
     }
 
     // MARK: Channel events
@@ -140,10 +139,11 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
         case .lingering, .closed: return
         case .head, .body, .waiting: break
         }
-        if inbound.readableBytes == 0, buffer.readableBytes > Self.smallInbound {
+        if inbound.readableBytes == 0, buffer.readableBytes > LoopBuffers.smallSize {
             inbound = buffer
         } else {
             // A head waits for its response; copied, it does not keep the channel from using its large buffer again.
+            if inbound.capacity == 0 { inbound = loop.buffers.takeSmall() }
             if inbound.readableBytes == 0 { inbound.clear() }
             inbound.writeBuffer(&buffer)
         }
@@ -152,7 +152,7 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
 
     func channelReadComplete(context: ChannelHandlerContext) {
         // A large buffer is the channel's, and the next read can use it.
-        if inbound.readableBytes == 0, inbound.capacity > Self.smallInbound { inbound = ByteBuffer() }
+        if inbound.readableBytes == 0, inbound.capacity > LoopBuffers.smallSize { inbound = ByteBuffer() }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {

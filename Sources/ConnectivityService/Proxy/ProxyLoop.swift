@@ -1,4 +1,5 @@
 internal import Cryptography
+internal import EpollTransport
 internal import Logging
 internal import NIOCore
 internal import Networking
@@ -20,6 +21,8 @@ final class ProxyLoop {
     let sweeper = DeadlineSweeper()
     private(set) var ticks: ProxyTicks
     let fields: FieldBlock
+    let buffers: LoopBuffers
+    let fieldSpares = FieldSpares()
     var requestIDs = RequestIDGenerator()
     var tokens = TokenCache()
     var recent = RecentRequests()
@@ -38,10 +41,12 @@ final class ProxyLoop {
         _ refusals: RecentRefusals,
         _ logger: Logger,
         _ memory: MemoryGuard,
-        _ load: ListenerLoad
+        _ load: ListenerLoad,
+        _ buffers: LoopBuffers
     ) {
         self.memory = memory
         self.load = load
+        self.buffers = buffers
         self.refusals = refusals
         self.configuration = configuration
         self.registry = registry

@@ -1,19 +1,24 @@
+package import EpollTransport
 package import NIOCore
 internal import TextFormats
 
-/// A buffer that is filled, handed to a channel and filled again: its memory serves every message of a connection as
-/// long as the channel has written it by the next time, which is the normal case.
+/// A buffer that is filled, handed to a channel and filled again, as often as a message needs, and then released: its memory is
+/// the event loop's, and serves one connection after the other as long as the channel has written it by the next time, which is
+/// the normal case.
 package struct OutputBuffer {
-    private var buffer: ByteBuffer
+    private var buffer = ByteBuffer()
     private var isHandedOut = false
+    private let lender: LoopBuffers
 
-    package init() { buffer = ByteBuffer() }
+    /// - Parameter lender: of the event loop.
+    package init(_ lender: LoopBuffers = LoopBuffers()) { self.lender = lender }
 
     package var readableBytes: Int { isHandedOut ? 0 : buffer.readableBytes }
     package var capacity: Int { buffer.capacity }
 
     @inline(__always)
     private mutating func prepare() {
+        if buffer.capacity == 0 { buffer = lender.takeSmall() }
         guard isHandedOut else { return }
         buffer.clear()
         isHandedOut = false
@@ -55,7 +60,7 @@ package struct OutputBuffer {
     /// Gives its memory back, where nothing in it is still to be taken: an idle connection has no use for it.
     package mutating func release() {
         guard isHandedOut || buffer.readableBytes == 0 else { return }
-        buffer = ByteBuffer()
+        lender.giveBack(exchange(&buffer, with: ByteBuffer()))
         isHandedOut = false
     }
 }

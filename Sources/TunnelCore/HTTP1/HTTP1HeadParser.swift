@@ -50,9 +50,13 @@ internal import Glibc
     private var isInStartLine = true
     private var emptyLines = 0
 
-    package init(_ kind: Kind, limits: HTTP1Limits = HTTP1Limits()) {
+    private let spares: FieldSpares?
+
+    /// - Parameter spares: memory for the fields, shared with other parsers of the same event loop.
+    package init(_ kind: Kind, limits: HTTP1Limits = HTTP1Limits(), spares: FieldSpares? = nil) {
         self.kind = kind
         self.limits = limits
+        self.spares = spares
     }
 
     deinit { unsafe fieldStorage?.deallocate() }
@@ -68,9 +72,7 @@ internal import Glibc
 
     /// Forgets everything; the next `parse` starts with the first byte of another message.
     package mutating func reset() {
-        unsafe fieldStorage?.deallocate()
-        unsafe fieldStorage = nil
-        fieldCapacity = 0
+        releaseFields()
         fieldCount = 0
         headLength = 0
         isLenient = false
@@ -147,8 +149,24 @@ internal import Glibc
         return false
     }
 
+    private mutating func releaseFields() {
+        guard let storage = unsafe fieldStorage else { return }
+        if let spares, fieldCapacity == FieldSpares.capacity {
+            unsafe spares.giveBack(storage)
+        } else {
+            unsafe storage.deallocate()
+        }
+        unsafe fieldStorage = nil
+        fieldCapacity = 0
+    }
+
     private mutating func growFields() {
-        let capacity = min(max(fieldCapacity * 2, Self.firstFields), limits.fields)
+        if fieldCapacity == 0, limits.fields >= FieldSpares.capacity, let spare = unsafe spares?.take() {
+            unsafe fieldStorage = unsafe spare
+            fieldCapacity = FieldSpares.capacity
+            return
+        }
+        let capacity = min(max(fieldCapacity * 2, FieldSpares.capacity), limits.fields)
         let new = UnsafeMutablePointer<Field>.allocate(capacity: capacity)
         if let old = unsafe fieldStorage {
             unsafe new.moveInitialize(from: old, count: fieldCount)
@@ -157,9 +175,6 @@ internal import Glibc
         unsafe fieldStorage = unsafe new
         fieldCapacity = capacity
     }
-
-    /// As many as the allocator has at hand at once.
-    private static let firstFields = 16
 
     /// What of a line that is not complete yet can already be judged.
     private func checkIncomplete(_ bytes: UnsafeRawBufferPointer) throws(HTTP1Error) {

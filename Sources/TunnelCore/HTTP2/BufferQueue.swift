@@ -1,3 +1,4 @@
+internal import EpollTransport
 internal import NIOCore
 
 /// Body bytes on their way into frames, in order. One buffer, the normal case, needs no further memory.
@@ -13,8 +14,8 @@ struct BufferQueue {
             unsafe others[others.count - 1].writeBytes(bytes)
         } else {
             var buffer =
-                bytes.count <= HTTP2Session.smallBuffer
-                ? session.smallBuffer() : session.allocator.buffer(capacity: bytes.count)
+                bytes.count <= LoopBuffers.smallSize
+                ? session.buffers.takeSmall() : session.allocator.buffer(capacity: bytes.count)
             unsafe buffer.writeBytes(bytes)
             append(buffer)
         }
@@ -40,7 +41,7 @@ struct BufferQueue {
     }
 
     private mutating func removeFirst(_ session: HTTP2Session) {
-        if let buffer = first { session.recycle(buffer) }
+        if let buffer = first.take() { session.buffers.giveBack(buffer) }
         first = others.isEmpty ? nil : others.removeFirst()
     }
 

@@ -215,22 +215,6 @@ package import NIOCore
         return true
     }
 
-    // MARK: Buffers for small pieces of body
-
-    private var spareBuffers: [ByteBuffer] = []
-    static let smallBuffer = 2048
-
-    func smallBuffer() -> ByteBuffer {
-        guard var buffer = spareBuffers.popLast() else { return allocator.buffer(capacity: Self.smallBuffer) }
-        buffer.clear()
-        return buffer
-    }
-
-    func recycle(_ buffer: ByteBuffer) {
-        guard buffer.capacity == Self.smallBuffer, spareBuffers.count < 64 else { return }
-        spareBuffers.append(buffer)
-    }
-
     // MARK: Streams
 
     /// Opens a stream and sends a request on it. The service's side only.
