@@ -119,13 +119,13 @@ def fetch_token(binary, folder, file):
     sys.exit(f'no token: {answer.stderr}')
 
 
-def start_connectord(binary, folder, backend, port, pairs, name='connectord', tokens=False, clients=4096):
+def start_connectord(binary, folder, backend, port, pairs, name='connectord', tokens=False, clients=4096, loops=1, tunnels=1):
     pair = Pair(name, folder, port)
     pairs.append(pair)
     api = f'api: {{listen: "127.0.0.1:{port + 2}", directory: api}}' if tokens else ''
     open(f'{folder}/{name}-cloud.conf', 'w').write(f'''
 subaccount: bench
-event-loops: 1
+event-loops: {loops}
 proxy: {{listen: "127.0.0.1:{port}", authorization: {"token" if tokens else "none"}, max-connections: {clients}}}
 admin: {{socket: {name}-cloud.sock}}
 {api}
@@ -133,9 +133,9 @@ tunnel: {{listen: "127.0.0.1:{port + 1}", certificate: service.pem, private-key:
 ''')
     open(f'{folder}/{name}.conf', 'w').write(f'''
 subaccount: bench
-event-loops: 1
+event-loops: {loops}
 admin: {{socket: {name}.sock}}
-tunnel: {{service: "localhost:{port + 1}", connections: 1, certificate: connector.pem, private-key: connector.key,
+tunnel: {{service: "localhost:{port + 1}", connections: {tunnels}, certificate: connector.pem, private-key: connector.key,
   trusted-ca: ca.pem}}
 systems:
   - virtual-host: bench:80

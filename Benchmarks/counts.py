@@ -20,12 +20,12 @@ CALLS = {'read': ['read', 'recvfrom', 'readv', 'recvmsg'], 'write': ['write', 's
 
 
 def system_calls(binary, folder, results):
-    nginx, pairs = start_nginx(folder, 18080), []
+    nginx, pairs = start_nginx(folder, 18480), []
     try:
-        start_connectord(binary, folder, 18080, 18100, pairs)
+        start_connectord(binary, folder, 18480, 18500, pairs)
         events = ','.join(f'syscalls:sys_enter_{c}' for group in CALLS.values() for c in group)
         load = subprocess.Popen(
-            ['wrk', '-t1', '-c32', '-d8s', '-s', 'connectord.lua', 'http://127.0.0.1:18100/'], cwd=folder, stdout=subprocess.PIPE, text=True)
+            ['wrk', '-t1', '-c32', '-d8s', '-s', 'connectord.lua', 'http://127.0.0.1:18500/'], cwd=folder, stdout=subprocess.PIPE, text=True)
         time.sleep(1)
         counted = [subprocess.Popen(['perf', 'stat', '-x', ',', '-e', events, '-p', str(pid), '--', 'sleep', '5'],
                                     stderr=subprocess.PIPE, text=True) for pid in pairs[0].pids]
@@ -90,12 +90,12 @@ def per_request(binary, folder, results):
     stripped = f'{folder}/connectord'
     subprocess.run(['strip', '-g', '-o', stripped, binary], check=True)
     spawn = Pair.spawn
-    nginx = start_nginx(folder, 18080)
+    nginx = start_nginx(folder, 18480)
     try:
         # Once before, so that no run that counts makes keys.
         pairs = []
         try:
-            start_connectord(stripped, folder, 18080, 18100, pairs, tokens=True)
+            start_connectord(stripped, folder, 18480, 18500, pairs, tokens=True)
         finally:
             for pair in pairs:
                 pair.stop()
@@ -111,11 +111,11 @@ def per_request(binary, folder, results):
 
                 Pair.spawn, pairs = under_valgrind, []
                 try:
-                    start_connectord(stripped, folder, 18080, 18100, pairs, tokens=tokens)
+                    start_connectord(stripped, folder, 18480, 18500, pairs, tokens=tokens)
                     # Until there is a tunnel a start refuses requests, now more and now fewer: they do not count.
                     subprocess.run(['callgrind_control', '-z', str(pairs[0].pids[index])], check=True,
                                    stdout=subprocess.DEVNULL)
-                    requests(18100, repetitions, pairs[0].token, fresh)
+                    requests(18500, repetitions, pairs[0].token, fresh)
                 finally:
                     Pair.spawn = spawn
                     for pair in pairs:

@@ -189,6 +189,76 @@ def tunnels(binary, folder, pair, count):
     return row
 
 
+def crowd(binary, folder, port, clients, identities, connections):
+    """One service with idle tunnels of several identities, all of one connector process, and idle clients besides."""
+    authorities = ''
+    for number in range(identities):
+        subprocess.run([binary, 'certificates', '--directory', f'{folder}/crowd{number}', '--subaccount', f'crowd{number}'], check=True)
+        authorities += open(f'{folder}/crowd{number}/ca.pem').read()
+    open(f'{folder}/crowd-ca.pem', 'w').write(authorities)
+    open(f'{folder}/crowd-cloud.conf', 'w').write(f'''
+subaccount: crowd0
+event-loops: 1
+proxy: {{listen: "127.0.0.1:{port}", authorization: none, max-connections: {clients * 3 // 2}}}
+admin: {{socket: crowd-cloud.sock}}
+tunnel: {{listen: "127.0.0.1:{port + 1}", certificate: crowd0/service.pem, private-key: crowd0/service.key, trusted-ca: crowd-ca.pem}}
+limits: {{tunnels-per-connector: {connections + 16}}}
+''')
+    os.makedirs(f'{folder}/crowd/connector.d')
+    for number in range(identities):
+        file = 'connector.d/crowd%d.conf' % number if number else 'connector.conf'
+        base = f'{folder}/crowd{number}'
+        open(f'{folder}/crowd/{file}', 'w').write(f'''
+subaccount: crowd{number}
+{"" if number else "event-loops: 1"}
+{"" if number else "admin: {socket: crowd.sock}"}
+tunnel: {{service: "localhost:{port + 1}", connections: {connections}, certificate: {base}/connector.pem, private-key: {base}/connector.key,
+  trusted-ca: {folder}/crowd0/ca.pem}}
+systems:
+  - virtual-host: bench:80
+    internal-host: 127.0.0.1:18081
+    protocol: HTTP
+    resources: [{{path: /, access: path-and-sub-paths}}]
+''')
+    log = open(f'{folder}/crowd.log', 'w')
+    service = subprocess.Popen([binary, 'cloud', '--config', 'crowd-cloud.conf'], cwd=folder, stderr=log, stdout=log)
+    connector, rows = None, []
+    try:
+        time.sleep(3)
+        # Twice: what the first wave leaves is what the process has learnt, what the second adds would be lost.
+        for _ in range(2):
+            row = {'before': anonymous(service.pid)}
+            connector = subprocess.Popen([binary, 'run', '--config', 'crowd/connector.conf'], cwd=folder, stderr=log, stdout=log)
+            end, there = time.time() + 120, 0
+            while there < identities * connections:
+                if time.time() > end:
+                    sys.exit(f'only {there} of {identities * connections} tunnels')
+                time.sleep(1)
+                text = subprocess.run([binary, 'status', '--cloud', '--json', '--config', 'crowd-cloud.conf'], cwd=folder, capture_output=True, text=True).stdout
+                there = sum(c['tunnels'] for c in find(json.loads(text or '{}'), 'connectors') or [])
+            time.sleep(5)
+            row['with tunnels'], row['connector'] = anonymous(service.pid), anonymous(connector.pid)
+            held = [ask(port, b'small') for _ in range(clients)]
+            for connection in held:
+                read_answer(connection)
+            time.sleep(5)
+            row['with clients'] = anonymous(service.pid)
+            for connection in held:
+                connection.close()
+            connector.terminate()
+            connector.wait()
+            time.sleep(6)
+            row['after'] = anonymous(service.pid)
+            rows.append({'tunnels': there, 'clients': clients} | {f'{key}, MiB': round(value / 1024, 1) for key, value in row.items()})
+            print(f'{"idle tunnels and clients":44}' + ''.join(f'{key}: {value}   ' for key, value in rows[-1].items()), flush=True)
+    finally:
+        for process in (connector, service):
+            if process and process.poll() is None:
+                process.terminate()
+                process.wait()
+    return rows
+
+
 def mappings(binary, folder, pair, count):
     text = open(f'{folder}/{pair.name}.conf').read()
     sizes = []
@@ -215,6 +285,8 @@ def main():
     p.add_argument('--binary', default=os.path.join(HERE, '..', '.build', 'release', 'connectord'))
     p.add_argument('--clients', type=int, default=2000)
     p.add_argument('--tunnels', type=int, default=15, help='a connector may have 16')
+    p.add_argument('--identities', type=int, default=16, help='subaccounts of the row with tunnels and clients')
+    p.add_argument('--connections', type=int, default=63, help='tunnels of each')
     p.add_argument('--json', help='write the rows to this file')
     o = p.parse_args()
     binary, table = os.path.abspath(o.binary), Table()
@@ -234,6 +306,7 @@ def main():
             table.measure('stopped reader', pair, 32, stopped_readers(pair, 32))
         table.rows['idle tunnel'] = tunnels(binary, folder, pairs[0], o.tunnels)
         table.rows['mapping'] = mappings(binary, folder, pairs[0], 10000)
+        table.rows['idle tunnels and clients'] = crowd(binary, folder, 18310, o.clients, o.identities, o.connections)
         if o.json:
             json.dump(table.rows, open(o.json, 'w'), indent=1)
     finally:
