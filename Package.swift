@@ -95,6 +95,7 @@ let package = Package(
         room("AdminProtocol", "\(ground) ControlProtocol"),
         room("OpenAPI", "\(ground) YAMLDocument"),
         room("ConfigurationReading", "\(ground) YAMLDocument NIOCore"),
+        room("ConfigurationEditing", "\(ground) YAMLDocument"),
 
         // Parts that either side is made of.
         room("TunnelCore", "\(ground) EpollTransport Cryptography CNghttp2 NIOCore"),
@@ -190,6 +191,7 @@ let package = Package(
         tests("Cryptography", "EpollTransport NIOCore"),
         tests("ControlProtocol", "JSON"),
         tests("ConfigurationReading", "TextFormats YAMLDocument NIOCore"),
+        tests("ConfigurationEditing", "YAMLDocument"),
         tests("OpenAPI", "JSON"),
         tests("TunnelCore", "AccessPolicy ConnectorTestSupport NIOCore NIOEmbedded NIOHTTP1"),
         tests("Telemetry", "Logging TextFormats"),

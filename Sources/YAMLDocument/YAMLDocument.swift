@@ -15,11 +15,15 @@ package struct YAMLNode: Sendable {
     /// Both from 1.
     package var line: Int
     package var column: Int
+    /// Where its text stands, counted in Unicode scalars from 0. Of a collection in block style the end is where the next thing
+    /// begins, comments and blank lines in between included.
+    package var span: Range<Int>
 
-    package init(content: Content, line: Int, column: Int) {
+    package init(content: Content, line: Int, column: Int, span: Range<Int> = 0..<0) {
         self.content = content
         self.line = line
         self.column = column
+        self.span = span
     }
 
     /// The content, in words for messages.
@@ -125,6 +129,7 @@ package struct YAMLError: Error, Equatable {
         guard depth < limit else { throw error("nested too deeply") }
         let line = unsafe Int(event.start_mark.line) + 1
         let column = unsafe Int(event.start_mark.column) + 1
+        let start = unsafe Int(event.start_mark.index)
         switch unsafe event.type {
         case YAML_SCALAR_EVENT:
             let scalar = unsafe event.data.scalar
@@ -133,11 +138,13 @@ package struct YAMLError: Error, Equatable {
                 as: UTF8.self
             )
             let isPlain = unsafe scalar.style == YAML_PLAIN_SCALAR_STYLE
-            return YAMLNode(content: .scalar(text, isPlain: isPlain), line: line, column: column)
+            let span = unsafe start..<Int(event.end_mark.index)
+            return YAMLNode(content: .scalar(text, isPlain: isPlain), line: line, column: column, span: span)
         case YAML_SEQUENCE_START_EVENT:
             var items: [YAMLNode] = []
             while try next() != YAML_SEQUENCE_END_EVENT { items.append(try node(depth: depth + 1)) }
-            return YAMLNode(content: .sequence(items), line: line, column: column)
+            let span = unsafe start..<Int(event.end_mark.index)
+            return YAMLNode(content: .sequence(items), line: line, column: column, span: span)
         case YAML_MAPPING_START_EVENT:
             var pairs: [(key: YAMLNode, value: YAMLNode)] = []
             while try next() != YAML_MAPPING_END_EVENT {
@@ -145,7 +152,8 @@ package struct YAMLError: Error, Equatable {
                 _ = try next()
                 pairs.append((key, try node(depth: depth + 1)))
             }
-            return YAMLNode(content: .mapping(pairs), line: line, column: column)
+            let span = unsafe start..<Int(event.end_mark.index)
+            return YAMLNode(content: .mapping(pairs), line: line, column: column, span: span)
         case YAML_ALIAS_EVENT: throw error("aliases are not supported here")
         default: throw error("not expected here")
         }
