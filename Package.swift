@@ -76,7 +76,7 @@ let package = Package(
     targets: [
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
-        .systemLibrary(name: "CMalloc"),
+        .systemLibrary(name: "CGlibc"),
         .systemLibrary(name: "CEpoll"),
         .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
 
@@ -84,7 +84,7 @@ let package = Package(
         room("AccessPolicy"),
         room("TextFormats"),
         room("JSON"),
-        room("HostSystem", "CMalloc"),
+        room("HostSystem", "CGlibc"),
         room("YAMLDocument", "CYaml"),
 
         room("EpollTransport", "CEpoll NIOCore HeapModule"),
@@ -138,7 +138,7 @@ let package = Package(
         room(
             "ConnectorProcess",
             "\(ground) CloudConnector AvailabilityCheck DaemonSupport AccessPolicy TunnelCore Cryptography ControlProtocol AdminProtocol "
-                + "Telemetry Networking ConfigurationReading YAMLDocument NIOCore NIOPosix NIOHTTP1 Logging"
+                + "Telemetry Networking ConfigurationReading ConfigurationEditing YAMLDocument NIOCore NIOPosix NIOHTTP1 Logging"
         ),
         room(
             "CloudProcess",
@@ -157,8 +157,8 @@ let package = Package(
         ),
         room(
             "ConnectorCommands",
-            "\(ground) ConnectorProcess DaemonSupport ConfigurationReading ControlProtocol AdminProtocol Telemetry "
-                + "ArgumentParser"
+            "\(ground) ConnectorProcess DaemonSupport ConfigurationReading ConfigurationEditing ControlProtocol AdminProtocol "
+                + "Telemetry ArgumentParser"
         ),
         room(
             "ConnectordCommands",
@@ -220,8 +220,8 @@ let package = Package(
         ),
         tests(
             "ConnectorProcess",
-            "CloudConnector AvailabilityCheck CloudProcess ConnectivityService ConfigurationReading DaemonSupport AccessPolicy "
-                + "Cryptography Telemetry TextFormats ConnectorTestSupport NIOCore"
+            "CloudConnector AvailabilityCheck CloudProcess ConnectivityService ConfigurationReading ConfigurationEditing HostSystem "
+                + "DaemonSupport AccessPolicy Cryptography Telemetry TextFormats ConnectorTestSupport NIOCore"
         ),
         tests(
             "CloudProcess",

@@ -36,11 +36,12 @@ only FoundationEssentials JSON
 only COpenSSL Cryptography
 only CNghttp2 TunnelCore/HTTP2
 only CYaml YAMLDocument
-only CMalloc HostSystem
+only CGlibc HostSystem
 # Decided without sockets, threads and clocks.
 never AccessPolicy Glibc Synchronization Dispatch
 never TextFormats Glibc Synchronization Dispatch
 never ControlProtocol Glibc Synchronization Dispatch
+never ConfigurationEditing Glibc Synchronization Dispatch
 never AdminProtocol Glibc Synchronization Dispatch
 never TunnelCore Synchronization Dispatch NIOPosix
 never TunnelCore/HTTP1 NIOCore

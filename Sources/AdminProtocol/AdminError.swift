@@ -1,6 +1,8 @@
 /// What went wrong with the admin socket, on either end.
 package struct AdminError: Error, CustomStringConvertible {
     package var description: String
+    /// Nobody answers there.
+    package var isUnreachable = false
     package init(_ description: String) { self.description = description }
 }
 

@@ -28,6 +28,14 @@ package enum AdminMessage {
             self.systems = systems
         }
     }
+    /// Who has a configuration read again, and with what, for log and audit log.
+    package struct ReloadReason: Codable, Sendable {
+        package var by: String
+
+        package init(by: String) {
+            self.by = by
+        }
+    }
     /// Whether a reload succeeded, and what the files' findings are.
     package struct Reload: Codable, Sendable {
         package var isApplied: Bool

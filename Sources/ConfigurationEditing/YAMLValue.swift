@@ -144,3 +144,21 @@ extension YAMLValue {
         return .mapping(entries)
     }
 }
+
+extension YAMLValue {
+    /// The value at a place; nil where there is none.
+    package subscript(path: [YAMLStep]) -> YAMLValue? {
+        var value = self
+        for step in path {
+            switch step {
+            case .key(let key):
+                guard let next = value[key] else { return nil }
+                value = next
+            case .item(let index):
+                guard value.items.indices.contains(index) else { return nil }
+                value = value.items[index]
+            }
+        }
+        return value
+    }
+}

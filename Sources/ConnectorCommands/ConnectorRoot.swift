@@ -23,7 +23,11 @@ package struct ConnectorRoot: AsyncParsableCommand {
             CommandGroup(name: "Daemon", subcommands: [RunCommand.self]),
             CommandGroup(
                 name: "Configuration",
-                subcommands: [CheckConfigCommand.self, ExplainCommand.self, EnrolConnectorCommand.self]
+                subcommands: [
+                    CheckConfigCommand.self, ExplainCommand.self, SystemCommand.self, ResourceCommand.self,
+                    ConfigCommand.self,
+                    EnrolConnectorCommand.self,
+                ]
             ),
             CommandGroup(
                 name: "Operation",

@@ -25,7 +25,9 @@ package struct Connectord: AsyncParsableCommand {
             CommandGroup(
                 name: "Configuration",
                 subcommands: [
-                    CheckBothConfigCommand.self, ExplainCommand.self, EnrolCommand.self, CertificatesCommand.self,
+                    CheckBothConfigCommand.self, ExplainCommand.self, SystemCommand.self, ResourceCommand.self,
+                    ConfigCommand.self,
+                    EnrolCommand.self, CertificatesCommand.self,
                 ]
             ),
             CommandGroup(

@@ -50,9 +50,11 @@ package struct AdminClient {
             let response = try await HTTPClient(timeout: .minutes(10)).send(request, to: .socket(path))
             return Response(status: Int(response.status.code), body: response.body)
         } catch {
-            throw AdminError(
+            var failure = AdminError(
                 "no daemon answers on \(path) (\(error)): does it run, and is this its socket?"
             )
+            failure.isUnreachable = true
+            throw failure
         }
     }
 }

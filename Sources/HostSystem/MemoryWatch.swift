@@ -1,4 +1,4 @@
-internal import CMalloc
+internal import CGlibc
 
 /// Decides when the allocator has so much that nobody uses that it should give it back: after a storm, not within one.
 ///

@@ -1,0 +1,12 @@
+#ifndef CGLIBC_SHIM_H
+#define CGLIBC_SHIM_H
+// What Swift's Glibc module leaves out.
+#include <malloc.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// rename(2) with RENAME_EXCHANGE: two files change places.
+static inline int CGlibc_exchange(const char *path, const char *other) {
+    return (int)syscall(SYS_renameat2, -100 /* AT_FDCWD */, path, -100, other, 2u);
+}
+#endif

@@ -1,0 +1,141 @@
+import ConnectorTestSupport
+import Foundation
+import Testing
+
+/// What an administrator changes with commands while the connector works.
+@Suite(.serialized)
+struct AdministrationTests {
+    @Test("A command exposes a system and a path at once, and the audit log says who did it with what before and after")
+    func changes() throws {
+        let backend = TestServer.http { _, _ in TestServer.ok("here") }
+        defer { backend.stop() }
+        let rig = try Rig()
+        defer { rig.stop() }
+        try rig.startConnector(
+            systems: Rig.system(port: backend.port, "{path: /a, access: path-only}"),
+            extra: "audit: {directory: audit}  # kept"
+        )
+        #expect(try rig.curl("http://new.test/b").contains("403 Forbidden"))
+        let added = try rig.control(
+            "system",
+            "add",
+            "new.test:80",
+            "127.0.0.1:\(backend.port)",
+            "--path-only",
+            "/b",
+            "--config",
+            "connector0.conf"
+        )
+        #expect(added.status == 0 && added.output.contains("changed and in force"), "\(added.output)")
+        #expect(try rig.curl("http://new.test/b").hasSuffix("here"))
+        #expect(try rig.curl("http://new.test/c").contains("403 Forbidden"))
+        #expect(try rig.control("resource", "add", "new.test:80", "/c", "--config", "connector0.conf").status == 0)
+        #expect(try rig.curl("http://new.test/c").hasSuffix("here"))
+        #expect(try rig.control("config", "restore", "2", "--config", "connector0.conf").status == 0)
+        #expect(try rig.curl("http://new.test/b").contains("403 Forbidden"))
+        let file = try String(contentsOf: rig.folder.appending(path: "connector0.conf"), encoding: .utf8)
+        #expect(file.contains("audit: {directory: audit}  # kept") && !file.contains("new.test"))
+        #expect(rig.connectors[0].stop() == 0)
+        let audit = try Self.audit(rig)
+        #expect(audit.contains("BackendMapping new.test:80 added: 127.0.0.1:\(backend.port), HTTP"))
+        #expect(audit.contains("with connectord system add"))
+        #expect(audit.contains("AllowedResource /c (path-only) of new.test:80 added"))
+        #expect(
+            audit.contains("BackendMapping new.test:80 removed") && audit.contains("with connectord config restore")
+        )
+        #expect(try rig.control("audit", "verify", "audit").status == 0)
+    }
+
+    @Test("A bad change leaves file and connector as they are and says what is wrong with it")
+    func refusals() throws {
+        let backend = TestServer.http { _, _ in TestServer.ok("here") }
+        defer { backend.stop() }
+        let rig = try Rig()
+        defer { rig.stop() }
+        try rig.startConnector(systems: Rig.system(port: backend.port))
+        let file = rig.folder.appending(path: "connector0.conf")
+        let before = try Data(contentsOf: file)
+        let protocolName = try rig.control(
+            "system",
+            "change",
+            "backend.test:80",
+            "--protocol",
+            "HTPS",
+            "--config",
+            "connector0.conf"
+        )
+        #expect(
+            protocolName.status == 64 && protocolName.output.contains("did you mean HTTPS?"),
+            "\(protocolName.output)"
+        )
+        let name = try rig.control("system", "remove", "backend.tset:80", "--config", "connector0.conf")
+        #expect(name.status == 1 && name.output.contains("did you mean backend.test:80?"), "\(name.output)")
+        let rehearsed = try rig.control(
+            "system",
+            "remove",
+            "backend.test:80",
+            "--dry-run",
+            "--config",
+            "connector0.conf"
+        )
+        #expect(rehearsed.status == 0 && rehearsed.output.contains("not changed: --dry-run"), "\(rehearsed.output)")
+        #expect(try Data(contentsOf: file) == before)
+        #expect(try rig.curl("http://backend.test/").hasSuffix("here"))
+        // Without a connector that runs, the file alone is changed.
+        rig.connectors[0].stop()
+        let alone = try rig.control(
+            "system",
+            "change",
+            "backend.test:80",
+            "--description",
+            "x",
+            "--config",
+            "connector0.conf"
+        )
+        #expect(alone.status == 0 && alone.output.contains("no connector runs here"), "\(alone.output)")
+    }
+
+    @Test("While connections carry requests, changes by command and by hand in turn lose no request and no edit")
+    func underLoad() throws {
+        let backend = Load.backend()
+        defer { backend.stop() }
+        let rig = try Rig()
+        defer { rig.stop() }
+        try rig.startConnector(
+            systems: Rig.system(port: backend.port),
+            extra: "audit: {directory: audit}",
+            connections: 2
+        )
+        let load = Load(ports: [rig.proxyPort], connections: 8)
+        for number in 0..<20 {
+            let added = try rig.control(
+                "system",
+                "add",
+                "c\(number).test:80",
+                "127.0.0.1:1",
+                "--path-only",
+                "/x",
+                "--config",
+                "connector0.conf"
+            )
+            #expect(added.status == 0, "\(added.output)")
+            try rig.rewrite {
+                $0
+                    + "  - {virtual-host: \"h\(number).test:80\", internal-host: \"127.0.0.1:1\", protocol: HTTP}  # by hand\n"
+            }
+        }
+        #expect(try rig.control("reload", "--config", "connector0.conf").status == 0)
+        let result = load.stop()
+        #expect(result.lost == 0 && result.refused == 0 && result.answered > 0, "\(result)")
+        let text = try String(contentsOf: rig.folder.appending(path: "connector0.conf"), encoding: .utf8)
+        for number in 0..<20 { #expect(text.contains("c\(number).test:80") && text.contains("h\(number).test:80")) }
+        #expect(text.components(separatedBy: "# by hand").count == 21)
+        #expect(try rig.control("audit", "verify", "audit").status == 0)
+    }
+
+    private static func audit(_ rig: Rig) throws -> String {
+        let folder = rig.folder.appending(path: "audit")
+        return try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasPrefix("audit-") }
+            .map { try String(contentsOf: folder.appending(path: $0), encoding: .utf8) }.joined()
+    }
+}
