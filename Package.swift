@@ -220,7 +220,7 @@ let package = Package(
         ),
         tests(
             "ConnectorProcess",
-            "CloudConnector AvailabilityCheck CloudProcess ConnectivityService ConfigurationReading ConfigurationEditing HostSystem "
+            "CloudConnector AvailabilityCheck CloudProcess ConnectivityService ConfigurationReading ConfigurationEditing HostSystem JSON "
                 + "DaemonSupport AccessPolicy Cryptography Telemetry TextFormats ConnectorTestSupport NIOCore"
         ),
         tests(

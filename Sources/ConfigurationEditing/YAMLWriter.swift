@@ -1,5 +1,5 @@
 /// Writes values as people would: plain where nothing speaks against it, in block style with two columns for each level.
-enum YAMLWriter {
+package enum YAMLWriter {
     /// Values in one line, between others: `{path: /x, access: path-only}`.
     static func flow(_ value: YAMLValue) -> String {
         switch value {
@@ -13,7 +13,7 @@ enum YAMLWriter {
     }
 
     /// The lines of a key and its value in block style.
-    static func entry(_ key: String, _ value: YAMLValue, indent: Int) -> [String] {
+    package static func entry(_ key: String, _ value: YAMLValue, indent: Int) -> [String] {
         let name = String(repeating: " ", count: indent) + scalar(key) + ":"
         switch value {
         case .nothing: return [name]
@@ -27,7 +27,7 @@ enum YAMLWriter {
     }
 
     /// The lines of an item of a list in block style. The first begins with the dash, the others are as deep as what follows it.
-    static func item(_ value: YAMLValue, indent: Int) -> [String] {
+    package static func item(_ value: YAMLValue, indent: Int) -> [String] {
         let dash = String(repeating: " ", count: indent) + "- "
         guard case .mapping(let entries) = value, !entries.isEmpty else { return [dash + flow(value)] }
         var lines = entries.flatMap { entry($0.key, $0.value, indent: indent + 2) }

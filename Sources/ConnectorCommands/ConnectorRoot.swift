@@ -26,7 +26,7 @@ package struct ConnectorRoot: AsyncParsableCommand {
                 subcommands: [
                     CheckConfigCommand.self, ExplainCommand.self, SystemCommand.self, ResourceCommand.self,
                     ConfigCommand.self,
-                    EnrolConnectorCommand.self,
+                    EnrolConnectorCommand.self, ImportCommand.self,
                 ]
             ),
             CommandGroup(

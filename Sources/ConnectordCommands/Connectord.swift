@@ -27,7 +27,7 @@ package struct Connectord: AsyncParsableCommand {
                 subcommands: [
                     CheckBothConfigCommand.self, ExplainCommand.self, SystemCommand.self, ResourceCommand.self,
                     ConfigCommand.self,
-                    EnrolCommand.self, CertificatesCommand.self,
+                    EnrolCommand.self, ImportCommand.self, CertificatesCommand.self,
                 ]
             ),
             CommandGroup(

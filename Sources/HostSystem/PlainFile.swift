@@ -2,6 +2,12 @@ internal import Glibc
 
 /// Reads whole files of bounded size.
 package enum PlainFile {
+    /// Whether there is anything with this name, be it a file or not.
+    package static func isThere(_ path: String) -> Bool {
+        var status = stat()
+        return unsafe lstat(path, &status) == 0
+    }
+
     /// The bytes of a file that others may read as well.
     package static func read(_ path: String, maxBytes: Int) throws(FileError) -> [UInt8] {
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)

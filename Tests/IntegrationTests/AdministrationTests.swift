@@ -133,6 +133,46 @@ struct AdministrationTests {
         #expect(try rig.control("audit", "verify", "audit").status == 0)
     }
 
+    @Test("The mappings of a Cloud Connector become files that a connector runs with, and what is there already stays")
+    func importing() throws {
+        let scc = TestServer.http { head, _ in
+            guard head.lowercased().contains("authorization: basic qwrtaw5pc3ryyxrvcjpwdw==") else {
+                return "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
+            }
+            let path = String(head.split(separator: " ")[1])
+            let answers = [
+                "/api/v1/connector/version": #"{"version":"2.19.0.2"}"#,
+                "/api/v1/configuration/subaccounts":
+                    #"[{"_links":{},"regionHost":"r.example.com","subaccount":"test","locationID":""}]"#,
+                "/api/v1/configuration/subaccounts/r.example.com/test":
+                    #"{"regionHost":"r.example.com","subaccount":"test","locationID":"","displayName":"Test"}"#,
+                "/api/v1/configuration/subaccounts/r.example.com/test/systemMappings":
+                    #"[{"virtualHost":"v","virtualPort":"80","localHost":"h","localPort":"8080","protocol":"HTTP","authenticationMode":"NONE"}]"#,
+                "/api/v1/configuration/subaccounts/r.example.com/test/systemMappings/v:80/resources":
+                    #"[{"id":"/x/","enabled":true,"exactMatchOnly":false,"websocketUpgradeAllowed":false}]"#,
+            ]
+            guard let answer = answers[path] else { return "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n" }
+            return TestServer.ok(answer)
+        }
+        defer { scc.stop() }
+        let folder = TemporaryDirectory()
+        let url = URL(filePath: folder.path)
+        try "pw\n".write(toFile: folder.path + "/password", atomically: true, encoding: .utf8)
+        try "no\n".write(toFile: folder.path + "/wrong", atomically: true, encoding: .utf8)
+        let address = "http://127.0.0.1:\(scc.port)"
+        let wrong = try Rig.run(["import", "scc", address, "--password-file", "wrong", "--output", "a"], url)
+        #expect(wrong.status == 1 && wrong.output.contains("does not take this user and password"), "\(wrong.output)")
+        let done = try Rig.run(["import", "scc", address, "--password-file", "password", "--output", "a"], url)
+        #expect(done.status == 0 && done.output.contains("a/connector.conf"), "\(done.output)")
+        #expect(try Rig.run(["check-config", "a/connector.conf"], url).output.contains("usable"))
+        let explained = try Rig.run(["explain", "GET", "http://v:80/x/y", "--config", "a/connector.conf"], url)
+        #expect(explained.status == 0 && explained.output.contains("h:8080"), "\(explained.output)")
+        let again = try Rig.run(["import", "scc", address, "--password-file", "password", "--output", "a"], url)
+        #expect(again.status == 1 && again.output.contains("is there already"), "\(again.output)")
+        let plain = try Rig.run(["import", "scc", "http://scc.example.com", "--password-file", "password"], url)
+        #expect(plain.status == 1 && plain.output.contains("not sent over plain http"), "\(plain.output)")
+    }
+
     private static func audit(_ rig: Rig) throws -> String {
         let folder = rig.folder.appending(path: "audit")
         return try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasPrefix("audit-") }

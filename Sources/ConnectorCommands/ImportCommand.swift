@@ -1,0 +1,79 @@
+package import ArgumentParser
+internal import ConnectorProcess
+internal import Glibc
+internal import HostSystem
+internal import TextFormats
+
+/// `connectord import`: takes over what another product was configured with.
+package struct ImportCommand: AsyncParsableCommand {
+    package init() {}
+
+    package static let configuration = CommandConfiguration(
+        commandName: "import",
+        abstract: "Take over the configuration of another product.",
+        subcommands: [ImportCloudConnector.self]
+    )
+}
+
+struct ImportCloudConnector: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "scc",
+        abstract: "Read the mappings of SAP's Cloud Connector over its API, and write them as files of this connector.",
+        discussion: """
+            It only reads. What has no equivalent is listed, and stands in the files as comments; nothing is exposed with \
+            less protection than it had. Exit status: 0 when the files are written, 1 if not.
+            """
+    )
+
+    @Argument(help: "Its address, such as https://scc.example.com:8443.")
+    var url: String
+
+    @Option(help: "A user with the role Administrator or Display.")
+    var user = "Administrator"
+
+    @Option(help: "A file that holds the password; - reads it from standard input.")
+    var passwordFile: String
+
+    @Option(help: "The certificate that its page shows, or the one of who has issued it (PEM).")
+    var trustedCA: String?
+
+    @Option(help: "Only this subaccount.")
+    var subaccount: String?
+
+    @Option(help: "host:port of the connectivity service that the connector is to dial.")
+    var service: String?
+
+    @Option(help: "The folder to write to; files that are there already stay.")
+    var output = "."
+
+    func run() async throws {
+        do {
+            let result = try await ImportProgram.scc(
+                url,
+                user: user,
+                password: try password(),
+                trust: trustedCA,
+                subaccount: subaccount,
+                service: service,
+                to: output
+            )
+            for file in result.files { print(file) }
+            if !result.notes.isEmpty { print("\nto look at:") }
+            for note in result.notes { print("  - \(LogText.escaped(note.utf8))") }
+            CommandSupport.report(result.findings)
+        } catch let exit as ExitCode {
+            throw exit
+        } catch {
+            CommandSupport.printError("connectord: nothing was imported: \(error)")
+            throw ExitCode.failure
+        }
+    }
+
+    private func password() throws -> String {
+        if passwordFile == "-" {
+            guard let line = readLine(strippingNewline: true) else { throw ValidationError("standard input is empty") }
+            return line
+        }
+        return try TextFile.secret(try PlainFile.read(passwordFile, maxBytes: 4096))
+    }
+}
