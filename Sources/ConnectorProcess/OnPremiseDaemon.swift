@@ -287,10 +287,18 @@ extension OnPremiseDaemon {
                 do { return .metrics(try await metrics()) } catch { return .error(.internalServerError, "\(error)") }
             },
             .post("/reload") { [self] request in .json(await reload(Self.reason(request.body))) },
+            .below(ConfigurationAPI.root) { [self] request in await configurationAPI.answer(request, scheme: "http") },
             .post("/rotate") { [self] _ in await rotate() },
             .post("/check") { [self] request in await check(request.body) },
             .put("/log-level") { [self] request in AdminLevel.set(request.body, audit, logger) },
         ])
+    }
+
+    private var configurationAPI: ConfigurationAPI {
+        ConfigurationAPI(
+            connectors: { [self] in await status().connectors },
+            reload: { [self] cause in await reload(cause) }
+        )
     }
 
     /// As the one who asks names himself; the socket lets nobody in but those who may do everything.

@@ -38,6 +38,20 @@ package enum AdministrationCommand: Sendable, Equatable {
         package var description: String { access.map { "\(path) (\($0))" } ?? path }
     }
 
+    /// What is changed, in a few words; a request's texts are escaped.
+    package var summary: String {
+        func text(_ words: String) -> String { LogText.escaped(words.utf8) }
+        return switch self {
+        case .addSystem(let entries): "add system \(text(YAMLValue.mapping(entries)["virtual-host"]?.scalar ?? ""))"
+        case .changeSystem(let host, _): "change system \(text(host))"
+        case .removeSystem(let host): "remove system \(text(host))"
+        case .addResource(let host, let entries):
+            "add resource \(text(YAMLValue.mapping(entries)["path"]?.scalar ?? "")) of \(text(host))"
+        case .changeResource(let host, let name, _): "change resource \(text(name.path)) of \(text(host))"
+        case .removeResource(let host, let name): "remove resource \(text(name.path)) of \(text(host))"
+        }
+    }
+
     /// Makes the change in a file's text.
     ///
     /// - Throws: `AdministrationError`, or `YAMLEditError`.

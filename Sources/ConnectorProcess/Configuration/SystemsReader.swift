@@ -50,6 +50,7 @@ struct SystemsReader {
             section.duration("response-timeout", .seconds(1), atLeast: .seconds(1)).nanoseconds / 1_000_000_000
         }
         let description = section.string("description") ?? ""
+        section.readCreated()
         var reader = ResourcesReader(key: key, findings: findings)
         reader.read(section.list("resources"))
         if let preset = section.choice("resource-preset", ResourcePreset.self) {
@@ -196,6 +197,18 @@ struct SystemsReader {
     }
 }
 
+extension Section {
+    /// When a mapping or resource was made, which clients of the configuration API are told; nothing here depends on it.
+    fileprivate mutating func readCreated() {
+        guard let text = string("created"), TimestampText.milliseconds(text) == nil else { return }
+        findings.error(
+            place("created"),
+            path("created"),
+            "must be a time such as 2026-11-27T18:51:41Z, not \"\(text)\""
+        )
+    }
+}
+
 /// Reads the resources of one system.
 struct ResourcesReader {
     let key: String
@@ -240,6 +253,7 @@ struct ResourcesReader {
         }
         let isSegmentMatch = section.flag("segment-match", false)
         _ = section.string("description")
+        section.readCreated()
         section.finish()
         if let path, let problem = Resource.pathError(path) {
             findings.error(section.place("path"), "\(key).path", "\"\(path)\" can never match: \(problem)")

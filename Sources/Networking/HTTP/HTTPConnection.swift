@@ -172,6 +172,10 @@ package final class HTTPConnection: ChannelInboundHandler {
             "cache-control": "no-store", "x-content-type-options": "nosniff",
             "connection": isKeptAlive ? "keep-alive" : "close",
         ]
+        if response.contentType.isEmpty { headers.remove(name: "content-type") }
+        // RFC 9110 section 8.6.
+        if response.status == .noContent { headers.remove(name: "content-length") }
+        if response.headers.contains(name: "cache-control") { headers.remove(name: "cache-control") }
         headers.add(name: "date", value: WallClock.httpDate())
         headers.add(contentsOf: response.headers)
         return headers

@@ -35,6 +35,7 @@ package final class ClientPresence: Sendable {
 /// A response with all of its body, as a route gives it.
 package struct HTTPResponse: Sendable {
     package var status: HTTPResponseStatus
+    /// Empty where there is no body to have one.
     package var contentType = "application/json"
     package var headers: HTTPHeaders = [:]
     package var body: [UInt8]

@@ -1,0 +1,206 @@
+import ConnectorTestSupport
+import Foundation
+import Testing
+
+/// SAP's configuration API, call by call as its clients make them, against the built program.
+@Suite(.serialized)
+struct ConfigurationAPITests {
+    /// A connector with one subaccount, asked on its admin socket.
+    private final class Asked {
+        let rig: Rig
+        let backend = TestServer.http { _, _ in TestServer.ok("here") }
+        static let subaccount = "/api/v1/configuration/subaccounts/cf.example.com/test"
+
+        init() throws {
+            rig = try Rig()
+            try rig.startConnector(
+                systems: Rig.system(port: backend.port) + "  # the last line\n",
+                extra: "region-host: cf.example.com\naudit: {directory: audit}"
+            )
+        }
+
+        func stop() {
+            rig.stop()
+            backend.stop()
+        }
+
+        struct Answer {
+            var status: Int
+            var head: String
+            var body: String
+            var json: NSDictionary {
+                (try? JSONSerialization.jsonObject(with: Data(body.utf8)) as? NSDictionary) ?? [:]
+            }
+            var list: [NSDictionary] {
+                (try? JSONSerialization.jsonObject(with: Data(body.utf8)) as? [NSDictionary]) ?? []
+            }
+        }
+
+        func ask(_ method: String, _ path: String, _ body: String? = nil, type: String = "application/json") throws
+            -> Answer
+        {
+            var arguments = [
+                "-s", "-i", "--path-as-is", "--unix-socket", "connector.sock", "-X", method,
+                "http://scc.test:8443\(path)",
+            ]
+            if let body { arguments += ["-H", "Content-Type: \(type)", "--data-binary", body] }
+            let output = try Rig.run(URL(filePath: "/usr/bin/curl"), arguments, rig.folder).output
+            let parts = output.components(separatedBy: "\r\n\r\n")
+            let status = Int(parts[0].split(separator: " ").dropFirst().first ?? "") ?? 0
+            return Answer(
+                status: status,
+                head: parts[0].lowercased(),
+                body: parts.dropFirst().joined(separator: "\r\n\r\n")
+            )
+        }
+
+        func file() throws -> String {
+            try String(contentsOf: rig.folder.appending(path: "connector0.conf"), encoding: .utf8)
+        }
+    }
+
+    private static let mapping = #"""
+        {"authenticationMode":"NONE","backendType":"abapSys","hostInHeader":"VIRTUAL","localHost":"127.0.0.1","localPort":"PORT","protocol":"HTTP","virtualHost":"v","virtualPort":"900"}
+        """#
+
+    @Test("A mapping and a resource are made, read, changed and removed, and requests follow at once")
+    func lifeOfAMapping() throws {
+        let asked = try Asked()
+        defer { asked.stop() }
+        let before = try asked.file()
+        let mappings = Asked.subaccount + "/systemMappings"
+        let body = Self.mapping.replacing("PORT", with: "\(asked.backend.port)")
+        let created = try asked.ask("POST", mappings, body)
+        #expect(created.status == 201 && created.body.isEmpty, "\(created)")
+        #expect(created.head.contains("location: http://scc.test:8443\(mappings)/v:900".lowercased()))
+        #expect(created.head.contains("content-length: 0") && !created.head.contains("\ncontent-type"))
+        let read = try asked.ask("GET", "\(mappings)/v:900").json
+        #expect(read["virtualPort"] as? String == "900" && read["localPort"] as? String == "\(asked.backend.port)")
+        #expect(read["hostInHeader"] as? String == "VIRTUAL" && read["backendType"] as? String == "abapSys")
+        #expect(read["totalResourcesCount"] as? Int == 0 && read["description"] == nil)
+        let date = try #require(read["creationDate"] as? String)
+        #expect(abs((Double(date) ?? 0) / 1000 - Date().timeIntervalSince1970) < 60)
+        #expect(try asked.rig.curl("http://v:900/a-b+c").contains("403 Forbidden"))
+        let resource =
+            #"{"description":"r","enabled":"true","exactMatchOnly":"false","id":"/a-b+c","websocketUpgradeAllowed":"false"}"#
+        let exposed = try asked.ask("POST", "\(mappings)/v:900/resources", resource)
+        #expect(exposed.status == 201 && exposed.head.contains("resources/-a+2db+2bc"), "\(exposed)")
+        #expect(try asked.rig.curl("http://v:900/a-b+c").hasSuffix("here"))
+        let one = try asked.ask("GET", "\(mappings)/v:900/resources/-a+2Db+2Bc").json
+        #expect(
+            one["id"] as? String == "/a-b+c" && one["enabled"] as? Bool == true
+                && one["exactMatchOnly"] as? Bool == false
+        )
+        #expect(try asked.ask("GET", "\(mappings)/v:900/resources").list.first?["_links"] as? NSDictionary == [:])
+        let suspended = try asked.ask(
+            "PUT",
+            "\(mappings)/v:900/resources/-a+2Db+2Bc",
+            #"{"enabled":false,"exactMatchOnly":true}"#
+        )
+        #expect(
+            suspended.status == 204 && !suspended.head.contains("\ncontent-type")
+                && !suspended.head.contains("content-length")
+        )
+        #expect(try asked.rig.curl("http://v:900/a-b+c").contains("403 Forbidden"))
+        let changed = body.replacing("VIRTUAL", with: "INTERNAL").replacing(
+            "\"protocol\"",
+            with: "\"description\":\"\",\"protocol\""
+        )
+        #expect(try asked.ask("PUT", "\(mappings)/v:900", changed).status == 204)
+        let again = try asked.ask("GET", "\(mappings)/v:900").json
+        #expect(
+            again["creationDate"] as? String == date && again["description"] as? String == ""
+                && again["hostInHeader"] as? String == "INTERNAL"
+        )
+        #expect(again["totalResourcesCount"] as? Int == 1 && again["enabledResourcesCount"] as? Int == 0)
+        #expect(try asked.ask("DELETE", "\(mappings)/v:900/resources/-a+2Db+2Bc").status == 204)
+        #expect(try asked.ask("GET", "\(mappings)/v:900/resources/-a+2Db+2Bc").status == 404)
+        #expect(try asked.ask("DELETE", "\(mappings)/v:900").status == 204)
+        #expect(try asked.file() == before)
+        #expect(asked.rig.connectors[0].stop() == 0)
+        #expect(try asked.rig.control("audit", "verify", "audit").status == 0)
+    }
+
+    @Test("Version, connector and subaccounts are told as clients expect them")
+    func reads() throws {
+        let asked = try Asked()
+        defer { asked.stop() }
+        let version = try asked.ask("GET", "/api/v1/connector/version")
+        #expect(
+            version.json["version"] is String && version.head.contains("cache-control: max-age=3600")
+                && !version.head.contains("no-store")
+        )
+        #expect(try asked.ask("GET", "/api/v1/configuration/connector").json == ["ha": "master", "description": ""])
+        #expect(
+            try asked.ask("PUT", "/api/v1/configuration/connector", #"{"description":"Plant 4"}"#).json["description"]
+                as? String == "Plant 4"
+        )
+        #expect(try asked.ask("PUT", "/api/v1/configuration/connector", #"{"description":null}"#).status == 400)
+        #expect(try asked.ask("GET", "/api/v1/configuration/connector/haRole").body == "\"master\"\n")
+        let list = try asked.ask("GET", "/api/v1/configuration/subaccounts").list
+        #expect(list.count == 1 && list[0]["regionHost"] as? String == "cf.example.com" && list[0]["tunnel"] == nil)
+        let one = try asked.ask("GET", Asked.subaccount)
+        let tunnel = one.json["tunnel"] as? NSDictionary
+        #expect(
+            tunnel?["state"] as? String == "Connected"
+                && (tunnel?["connectedSinceTimeStamp"] as? Int ?? 0) > 1_700_000_000_000
+        )
+        #expect(one.head.contains("cache-control: no-store"))
+        let missing = try asked.ask("GET", "/api/v1/configuration/subaccounts/r/nobody/systemMappings")
+        #expect(
+            missing.status == 404
+                && missing.json == ["type": "NOT_FOUND", "message": "Subaccount with value 'nobody@r' does not exist"]
+        )
+    }
+
+    @Test("Bad input gets the error form and changes nothing")
+    func badInput() throws {
+        let asked = try Asked()
+        defer { asked.stop() }
+        let before = try asked.file()
+        let mappings = Asked.subaccount + "/systemMappings"
+        let good = Self.mapping.replacing("PORT", with: "1")
+        let cases: [(method: String, path: String, body: String?, status: Int, text: String)] = [
+            ("POST", mappings, "{", 400, "not JSON"), ("POST", mappings, "[]", 400, "must be an object"),
+            ("POST", mappings, #"{"virtualHost":"a"}"#, 400, "virtualPort is missing"),
+            ("POST", mappings, good.replacing("\"900\"", with: "{}"), 400, "virtualPort must be a text, not an object"),
+            ("POST", mappings, good.replacing("localHost", with: "localhost"), 400, "localHost is missing"),
+            (
+                "POST", mappings, good.replacing("{\"auth", with: "{\"virtualHots\":1,\"auth"), 400,
+                "did you mean virtualHost?"
+            ),
+            ("POST", mappings, good.replacing("\"HTTP\"", with: "\"HTPS\""), 400, "did you mean HTTPS?"),
+            ("POST", mappings, good.replacing("\"HTTP\"", with: "\"RFC\""), 400, "RFC is not supported yet"),
+            ("POST", mappings, good.replacing("NONE", with: "X509_GENERAL"), 400, "X509_GENERAL is not supported"),
+            ("POST", mappings, good.replacing("\"900\"", with: "\"0\""), 400, "0 is not a port"),
+            ("POST", mappings, good.replacing("\"v\"", with: "\"a\\n- b\""), 400, "is not a host name"),
+            ("POST", mappings, good.replacing("\"v\"", with: "\"v\",\"virtualHost\":\"w\""), 400, "ambiguous JSON"),
+            ("POST", mappings + "/backend.test:80/resources", #"{"id":"x"}"#, 400, "starts with"),
+            (
+                "POST", mappings + "/backend.test:80/resources", #"{"id":"/","enabled":"maybe"}"#, 400,
+                "enabled must be true or false"
+            ),
+            ("POST", mappings + "/backend.test:80/resources", #"{"id":"/"}"#, 409, "exists already"),
+            ("POST", mappings + "/none:1/resources", #"{"id":"/"}"#, 404, "'none:1' does not exist"),
+            ("PUT", mappings + "/backend.test:80/resources/+2F", "{}", 404, "does not exist"),
+            ("PUT", mappings + "/backend.test:80/resources/..%2F..", "{}", 404, "does not exist"),
+            ("GET", mappings + "//resources", nil, 404, "no such path"),
+            ("GET", mappings + "/%zz", nil, 404, "no such path"),
+            ("PATCH", mappings, "{}", 405, "only GET, POST, DELETE"),
+            ("GET", Asked.subaccount + "/domainMappings", nil, 400, "has no domainMappings yet"),
+            ("GET", "/api/v1/configuration/connector/proxy", nil, 400, "yet"),
+        ]
+        for example in cases {
+            let answer = try asked.ask(example.method, example.path, example.body)
+            let message = answer.json["message"] as? String ?? ""
+            #expect(answer.status == example.status && message.contains(example.text), "\(example): \(answer)")
+            #expect(answer.json["type"] is String)
+        }
+        #expect(try asked.ask("POST", mappings, good, type: "text/plain").status == 415)
+        try Data(repeating: 0x20, count: 10 << 20).write(to: asked.rig.folder.appending(path: "large"))
+        #expect(try asked.ask("POST", mappings, "@large").status == 413)
+        #expect(try asked.file() == before)
+        #expect(try asked.ask("POST", mappings, good).status == 201)
+        #expect(try asked.ask("POST", mappings, good).status == 409)
+    }
+}
