@@ -123,6 +123,7 @@ package struct StatusCommand: AsyncParsableCommand {
                 return json ? AdminCommand.printJSON(response.body) : print(StatusText.describe(list), terminator: "")
             }
             let response = try await client.get("/status")
+            try checkSide(response)
             if options.cloud {
                 let status = try response.decode(ServiceStatus.self)
                 json ? AdminCommand.printJSON(response.body) : print(StatusText.describe(status), terminator: "")
@@ -132,6 +133,20 @@ package struct StatusCommand: AsyncParsableCommand {
                 json ? AdminCommand.printJSON(response.body) : print(StatusText.describe(status), terminator: "")
                 if status.connectors.allSatisfy({ $0.tunnels.isEmpty }) { throw ExitCode(2) }
             }
+        }
+    }
+}
+
+extension StatusCommand {
+    /// The two sides answer differently, and a file of one is easily named for the other.
+    private func checkSide(_ response: AdminClient.Response) throws {
+        let isService = (try? response.decode(ServiceStatus.self)) != nil
+        let isConnector = (try? response.decode(ConnectorStatus.self)) != nil
+        if options.cloud, !isService, isConnector {
+            throw AdminError("this is a connector; ask it without --cloud")
+        }
+        if !options.cloud, !isConnector, isService {
+            throw AdminError("this is a connectivity service; ask it with --cloud")
         }
     }
 }

@@ -95,6 +95,17 @@ struct AdministrationTests {
         #expect(alone.status == 0 && alone.output.contains("no connector runs here"), "\(alone.output)")
     }
 
+    @Test("Who asks one side as if it were the other is told which it is")
+    func sides() throws {
+        let rig = try Rig()
+        defer { rig.stop() }
+        try rig.startConnector(systems: Rig.system(port: 1))
+        let service = try rig.control("status", "--config", "cloud.conf")
+        #expect(service.status == 1 && service.output.contains("this is a connectivity service; ask it with --cloud"))
+        let connector = try rig.control("status", "--cloud", "--config", "connector0.conf")
+        #expect(connector.status == 1 && connector.output.contains("this is a connector; ask it without --cloud"))
+    }
+
     @Test("While connections carry requests, changes by command and by hand in turn lose no request and no edit")
     func underLoad() throws {
         let backend = Load.backend()
