@@ -153,6 +153,32 @@ struct ConfigurationAPITests {
         )
     }
 
+    @Test("Proxy and trust store of the connector are read and changed, and end as they began")
+    func connectorWide() throws {
+        let asked = try Asked()
+        defer { asked.stop() }
+        let before = try asked.file()
+        let proxy = "/api/v1/configuration/connector/proxy"
+        #expect(try asked.ask("GET", proxy).json == [:])
+        #expect(try asked.ask("DELETE", proxy).status == 204)
+        #expect(try asked.file() == before)
+        #expect(try asked.ask("PUT", proxy, #"{"host":"proxy.test","port":3128}"#).status == 204)
+        #expect(try asked.ask("GET", proxy).json == ["host": "proxy.test", "port": "3128"])
+        #expect(try asked.file().contains("  http-proxy: proxy.test:3128\n"))
+        #expect(try asked.ask("PUT", proxy, "{}").status == 204)
+        #expect(try asked.ask("GET", proxy).json == [:])
+        let trust = "/api/v1/configuration/connector/onPremises/truststore"
+        #expect(try asked.ask("GET", trust).json == ["trustAllBackends": false, "trustedBackends": []])
+        #expect(try asked.ask("PATCH", trust, #"{"trustAllBackends":true}"#).status == 204)
+        #expect(try asked.file().contains("backend-trust:\n  trust-all: true\n"))
+        try asked.rig.rewrite { $0.replacing("  trust-all: true", with: "  certificates: [ca.pem, ca.pem]") }
+        let list =
+            try asked.ask("GET", trust.replacing("onPremises", with: "onPremise")).json["trustedBackends"]
+            as? [NSDictionary]
+        #expect(list?.map { $0["alias"] as? String } == ["trustedbackend.1.1", "trustedbackend.2.1"])
+        #expect((list?.first?["notAfterTimeStamp"] as? Int ?? 0) > 1_700_000_000_000)
+    }
+
     @Test("Bad input gets the error form and changes nothing")
     func badInput() throws {
         let asked = try Asked()
@@ -188,7 +214,14 @@ struct ConfigurationAPITests {
             ("GET", mappings + "/%zz", nil, 404, "no such path"),
             ("PATCH", mappings, "{}", 405, "only GET, POST, DELETE"),
             ("GET", Asked.subaccount + "/domainMappings", nil, 400, "has no domainMappings yet"),
-            ("GET", "/api/v1/configuration/connector/proxy", nil, 400, "yet"),
+            ("GET", "/api/v1/configuration/connector/onPremises/subjectPatternRules", nil, 400, "yet"),
+            ("PUT", "/api/v1/configuration/connector/proxy", #"{"host":"h"}"#, 400, "port is missing"),
+            (
+                "PUT", "/api/v1/configuration/connector/proxy", #"{"host":"h","port":1,"user":"u","password":"p"}"#,
+                400, "belongs in a file"
+            ),
+            ("PUT", "/api/v1/configuration/connector/proxy", #"{"host":"h","port":99999}"#, 400, "http-proxy"),
+            ("PATCH", "/api/v1/configuration/connector/onPremise/truststore", "{}", 400, "trustAllBackends is missing"),
         ]
         for example in cases {
             let answer = try asked.ask(example.method, example.path, example.body)

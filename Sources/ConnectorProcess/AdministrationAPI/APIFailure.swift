@@ -68,6 +68,11 @@ enum APIFailure: Error {
     }
 }
 
+extension HTTPResponse {
+    /// Done, and nothing more to say.
+    static var empty: HTTPResponse { HTTPResponse(status: .noContent, contentType: "", body: []) }
+}
+
 /// The members of a request's body. Each is asked for by name; what nobody has asked for is refused.
 struct APIBody {
     private let members: [String: JSONValue]
@@ -116,12 +121,14 @@ struct APIBody {
         }
     }
 
+    var isEmpty: Bool { members.isEmpty }
+
     /// A member that has no meaning here, unless it says nothing anyway.
-    mutating func refuse(_ name: String) throws(APIFailure) {
+    mutating func refuse(_ name: String, _ reason: String? = nil) throws(APIFailure) {
         known.insert(name)
         switch members[name] {
         case nil, .null, .string(""), .array([]): return
-        default: throw .invalid("\(name) is not supported by this connector yet")
+        default: throw .invalid("\(name): \(reason ?? "is not supported by this connector yet")")
         }
     }
 

@@ -57,16 +57,18 @@ struct ConfigurationAPI: Sendable {
             var response = HTTPResponse.json(["version": Version.current])
             response.headers.add(name: "cache-control", value: "max-age=3600")
             return response
-        case ["configuration", "connector"]:
-            try Self.allow(["GET", "PUT"], method)
-            return try await connector(request, method)
-        case ["configuration", "connector", "haRole"]:
-            try Self.allow(["GET"], method)
-            return .json("master")
         case ["configuration", "subaccounts"]:
             try Self.allow(["GET"], method)
             return .json(try await subaccounts().map { SubaccountDocument($0, base, isWhole: false) })
         default: break
+        }
+        if path.starts(with: ["configuration", "connector"]) {
+            guard let main = await connectors().first else { throw APIFailure.failed("no connector is configured") }
+            return try await ConnectorEndpoint(file: main.file, reload: reload).answer(
+                request,
+                method,
+                Array(path.dropFirst(2))
+            )
         }
         guard path.count >= 4, path.starts(with: ["configuration", "subaccounts"]) else {
             throw APIFailure.invalid("this connector has no \(LogText.escaped(path.joined(separator: "/").utf8)) yet")
@@ -94,28 +96,6 @@ struct ConfigurationAPI: Sendable {
 
     static func allow(_ methods: [String], _ method: String) throws(APIFailure) {
         guard methods.contains(method) else { throw .notAllowed(methods) }
-    }
-
-    // MARK: The connector as a whole
-
-    private struct ConnectorDocument: Encodable {
-        var ha = "master"
-        var description: String
-    }
-
-    private func connector(_ request: HTTPRequest, _ method: String) async throws -> HTTPResponse {
-        guard let main = await connectors().first else { throw APIFailure.failed("no connector is configured") }
-        let store = try ConfigurationStore(main.file)
-        if method == "PUT" {
-            var body = try APIBody(request)
-            guard let description = try body.text("description") else {
-                throw APIFailure.invalid("description must be a text")
-            }
-            try body.finish()
-            let outcome = try store.change { try $0.apply(.set([.key("description")], .text(description))) }
-            try await Self.takeEffect(outcome, "description", reload)
-        }
-        return .json(ConnectorDocument(description: try store.value["description"]?.scalar ?? ""))
     }
 
     private func subaccounts() async throws -> [APISubaccount] {

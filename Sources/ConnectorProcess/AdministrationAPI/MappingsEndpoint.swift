@@ -52,7 +52,7 @@ struct MappingsEndpoint {
                 for host in hosts { try AdministrationCommand.removeSystem(host).apply(to: &text) }
             }
             try await ConfigurationAPI.takeEffect(outcome, "DELETE systemMappings", reload)
-            return Self.empty
+            return .empty
         }
     }
 
@@ -67,7 +67,7 @@ struct MappingsEndpoint {
             try await change(store, .changeSystem(host, try MappingDocument.changes(&body)))
         default: try await change(store, .removeSystem(host))
         }
-        return Self.empty
+        return .empty
     }
 
     private func mapping(_ host: String, _ store: ConfigurationStore) throws -> YAMLValue {
@@ -109,7 +109,7 @@ struct MappingsEndpoint {
             return Self.created("\(path)/\(Self.segment(host))/resources/\(ResourceDocument.segment(id))")
         default:
             try await change(store, .changeSystem(host, [.init("resources", nil)]))
-            return Self.empty
+            return .empty
         }
     }
 
@@ -137,7 +137,7 @@ struct MappingsEndpoint {
             try await change(store, .changeResource(system: host, .init(id), try ResourceDocument.changes(&body)))
         default: try await change(store, .removeResource(system: host, .init(id)))
         }
-        return Self.empty
+        return .empty
     }
 
     private static func has(_ id: String, _ system: YAMLValue) -> Bool {
@@ -156,6 +156,4 @@ struct MappingsEndpoint {
     private static func created(_ location: String) -> HTTPResponse {
         HTTPResponse(status: .created, contentType: "", headers: ["location": location], body: [])
     }
-
-    private static var empty: HTTPResponse { HTTPResponse(status: .noContent, contentType: "", body: []) }
 }
