@@ -45,6 +45,7 @@ struct YAMLSplice {
             if text.isFlow(parent) {
                 return intoBrackets(
                     parent,
+                    after: nil,
                     "\(YAMLWriter.scalar(key, isInFlow: true)): \(YAMLWriter.flow(value))",
                     text
                 )
@@ -52,10 +53,21 @@ struct YAMLSplice {
             return lines(YAMLWriter.entry(key, value, indent: 0), after: text.bytes.count, text)
         }
         if text.isFlow(parent) {
-            return intoBrackets(parent, ", \(YAMLWriter.scalar(key, isInFlow: true)): \(YAMLWriter.flow(value))", text)
+            return intoBrackets(
+                parent,
+                after: max(text.contentEnd(last.value), text.contentEnd(last.key)),
+                "\(YAMLWriter.scalar(key, isInFlow: true)): \(YAMLWriter.flow(value))",
+                text
+            )
         }
         let end = max(text.contentEnd(last.value), text.contentEnd(last.key))
-        return lines(YAMLWriter.entry(key, value, indent: column(pairs[0].key)), after: end, text)
+        let column = column(pairs[0].key)
+        let place = text.endWithComments(end, deeperThan: column)
+        return lines(
+            YAMLWriter.entry(key, value, indent: column),
+            after: place > text.lineEnd(end) ? place - 1 : end,
+            text
+        )
     }
 
     private static func column(_ node: YAMLNode) -> Int { node.column - 1 }
@@ -86,10 +98,12 @@ struct YAMLSplice {
         let written = YAMLWriter.entry(name, value, indent: column(pair.key))
         let head = written[0].dropFirst(column(pair.key) + YAMLWriter.scalar(name).count + 1)
         let rest = written.dropFirst().map { text.newline + $0 }.joined()
-        // A comment in the key's own line stays there.
-        let lineEnd =
-            text.bytes[colon..<text.lineEnd(colon)].lastIndex { !"\r\n".utf8.contains($0) }.map { $0 + 1 } ?? colon
-        if pair.value.isEmpty, !rest.isEmpty, head.isEmpty { return YAMLSplice(lineEnd..<lineEnd, rest) }
+        // A comment behind the old value stands behind the key then.
+        if head.isEmpty, !rest.isEmpty {
+            let line = text.bytes[end..<text.lineEnd(end)]
+            let lineEnd = line.lastIndex { !"\r\n".utf8.contains($0) }.map { $0 + 1 } ?? end
+            return YAMLSplice(colon..<lineEnd, String(decoding: text.bytes[end..<lineEnd], as: UTF8.self) + rest)
+        }
         return YAMLSplice(colon..<end, head + rest)
     }
 
@@ -119,7 +133,9 @@ struct YAMLSplice {
             return withoutComma(
                 start..<end,
                 next: next,
-                previous: index > 0 ? text.contentEnd(pairs[index - 1].value) : nil
+                previous: index > 0 ? text.contentEnd(pairs[index - 1].value) : nil,
+                in: parent,
+                text
             )
         }
         if let column = text.indent(start) {
@@ -141,13 +157,14 @@ struct YAMLSplice {
         }
         guard let last = items.last else {
             // Between its brackets is nothing: it is written anew, as a person would.
-            guard case .key(let key)? = path.last, let parent = text.node(path.dropLast()),
+            let isNoted = text.bytes[text.start(list)..<text.contentEnd(list)].contains(UInt8(ascii: "#"))
+            guard !isNoted, case .key(let key)? = path.last, let parent = text.node(path.dropLast()),
                 case .mapping(let pairs) = parent.content,
                 let pair = pairs.first(where: { YAMLValue.name($0.key) == key })
-            else { return intoBrackets(list, YAMLWriter.flow(item), text) }
+            else { return intoBrackets(list, after: nil, YAMLWriter.flow(item), text) }
             return replace(pair, in: parent, .list([item]), text)
         }
-        if text.isFlow(list) { return intoBrackets(list, ", " + YAMLWriter.flow(item), text) }
+        if text.isFlow(list) { return intoBrackets(list, after: text.contentEnd(last), YAMLWriter.flow(item), text) }
         guard let dash = dash(of: last, text), let column = text.indent(dash) else {
             throw .cannotBeWritten(line: last.line)
         }
@@ -171,7 +188,9 @@ struct YAMLSplice {
             return withoutComma(
                 text.start(items[index])..<end,
                 next: next,
-                previous: index > 0 ? text.contentEnd(items[index - 1]) : nil
+                previous: index > 0 ? text.contentEnd(items[index - 1]) : nil,
+                in: parent,
+                text
             )
         }
         guard let dash = dash(of: items[index], text), let column = text.indent(dash) else {
@@ -180,25 +199,60 @@ struct YAMLSplice {
         return YAMLSplice(text.lineStart(dash)..<text.endWithComments(end, deeperThan: column), "")
     }
 
-    /// The dash in front of an item in block style.
+    /// The dash in front of an item in block style; comments may stand between them.
     private static func dash(of item: YAMLNode, _ text: YAMLText) -> Int? {
-        var index = text.start(item)
-        while index > 0, " \t\r\n".utf8.contains(text.bytes[index - 1]) { index -= 1 }
-        return index > 0 && text.bytes[index - 1] == UInt8(ascii: "-") ? index - 1 : nil
+        var end = text.start(item)
+        while true {
+            let start = text.lineStart(end)
+            let line = text.bytes[start..<end].prefix { $0 != UInt8(ascii: "#") }
+            if let last = line.lastIndex(where: { !" \t\r\n".utf8.contains($0) }) {
+                return line[last] == UInt8(ascii: "-") ? last : nil
+            }
+            guard start > 0 else { return nil }
+            end = start - 1
+        }
     }
 
     // MARK: Pieces
 
-    private static func withoutComma(_ range: Range<Int>, next: Int?, previous: Int?) -> YAMLSplice {
-        if let next { return YAMLSplice(range.lowerBound..<next, "") }
-        return YAMLSplice((previous ?? range.lowerBound)..<range.upperBound, "")
+    /// Of an item between brackets, with its comma. Comments beside it stay.
+    private static func withoutComma(
+        _ range: Range<Int>,
+        next: Int?,
+        previous: Int?,
+        in parent: YAMLNode,
+        _ text: YAMLText
+    ) -> YAMLSplice {
+        let bracket = text.contentEnd(parent) - 1
+        // A comma may stand behind the last one as well.
+        if next != nil || text.comma(in: range.upperBound..<bracket) != nil {
+            let end = next ?? bracket
+            return YAMLSplice(range.lowerBound..<end, withoutComma(range.upperBound..<end, text))
+        }
+        guard let previous else { return YAMLSplice(range, "") }
+        return YAMLSplice(previous..<range.upperBound, withoutComma(previous..<range.lowerBound, text))
     }
 
-    /// In front of the closing bracket, and of spaces before it.
-    private static func intoBrackets(_ node: YAMLNode, _ added: String, _ text: YAMLText) -> YAMLSplice {
-        var end = text.contentEnd(node) - 1
-        while end > text.start(node) + 1, " \t\r\n".utf8.contains(text.bytes[end - 1]) { end -= 1 }
-        return YAMLSplice(end..<end, added)
+    /// What stands between two items, without the comma; nothing, where that is only blank.
+    private static func withoutComma(_ gap: Range<Int>, _ text: YAMLText) -> String {
+        var bytes = Array(text.bytes[gap])
+        guard bytes.contains(UInt8(ascii: "#")) else { return "" }
+        if let comma = text.comma(in: gap) { bytes.remove(at: comma - gap.lowerBound) }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Behind the last thing between brackets, or in front of the closing one where a comment stands between them.
+    private static func intoBrackets(_ node: YAMLNode, after last: Int?, _ added: String, _ text: YAMLText)
+        -> YAMLSplice
+    {
+        let bracket = text.contentEnd(node) - 1
+        let inside = (last ?? text.start(node) + 1)..<bracket
+        let hasComma = last == nil || text.comma(in: inside) != nil
+        let written = (hasComma ? "" : ", ") + added
+        if text.bytes[inside].contains(UInt8(ascii: "#")) { return YAMLSplice(bracket..<bracket, written) }
+        var end = bracket
+        while end > inside.lowerBound, " \t\r\n".utf8.contains(text.bytes[end - 1]) { end -= 1 }
+        return YAMLSplice(end..<end, (hasComma && last != nil ? " " : "") + written)
     }
 
     /// As lines of their own after the line with `end`.

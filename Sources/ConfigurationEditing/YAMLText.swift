@@ -109,6 +109,20 @@ package struct YAMLText: Sendable {
         }
     }
 
+    /// The first comma that is in no comment, between two items in brackets.
+    func comma(in gap: Range<Int>) -> Int? {
+        var isComment = false
+        for index in gap {
+            switch bytes[index] {
+            case UInt8(ascii: "#"): isComment = true
+            case UInt8(ascii: "\n"): isComment = false
+            case UInt8(ascii: ",") where !isComment: return index
+            default: break
+            }
+        }
+        return nil
+    }
+
     /// Columns in front of a byte, if there is nothing but spaces.
     func indent(_ byte: Int) -> Int? {
         let start = lineStart(byte)

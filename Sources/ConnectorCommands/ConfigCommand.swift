@@ -23,11 +23,11 @@ struct ConfigHistory: ParsableCommand {
         abstract: "List the earlier versions, the latest first."
     )
 
-    @OptionGroup var options: ChangeOptions
+    @OptionGroup var file: FileOptions
 
     func run() throws {
-        try ChangeOptions.attempt {
-            let versions = try options.store().versions
+        try file.reading { store in
+            let versions = store.versions
             if versions.isEmpty { return print("no earlier versions") }
             for (index, path) in versions.enumerated() { print("\(index + 1)   \(path)") }
         }
@@ -43,11 +43,11 @@ struct ConfigDifference: ParsableCommand {
     @Argument(help: "Its number, as `history` has it.")
     var version = 1
 
-    @OptionGroup var options: ChangeOptions
+    @OptionGroup var file: FileOptions
 
     func run() throws {
-        try ChangeOptions.attempt {
-            let difference = try options.store().difference(to: version)
+        try file.reading { store in
+            let difference = try store.difference(to: version)
             if difference.isEmpty { return print("no difference") }
             for line in difference { print(line) }
         }

@@ -7,30 +7,52 @@ internal import DaemonSupport
 internal import Glibc
 
 /// Which file a command changes, and how.
-struct ChangeOptions: ParsableArguments {
-    @OptionGroup var connector: ConnectorOptions
+struct FileOptions: ParsableArguments {
+    @Option(help: "The connector's configuration file.")
+    var config: String?
 
-    @Option(name: .customLong("in"), help: "The file of connector.d to change, instead of the connector's own.")
+    @Option(name: .customLong("in"), help: "A file of connector.d beside it that is meant, by its name or path.")
     var other: String?
+
+    @Flag(help: "The demonstration that runs (`connectord demo`).")
+    var demo = false
+
+    func validate() throws {
+        if demo, config != nil { throw ValidationError("--demo has a file of its own; leave out --config") }
+    }
+
+    fileprivate func main() throws -> String { try demo ? DemoFolder.connectorFile() : config ?? DefaultFile.connector }
+
+    func store() throws -> ConfigurationStore {
+        let main = try main()
+        guard let other else { return try ConfigurationStore(main) }
+        return try ConfigurationStore(try ConfigurationStore.further(other, of: main), main: main)
+    }
+
+    /// What only reads.
+    func reading(_ body: (ConfigurationStore) throws -> Void) throws {
+        do { try body(try store()) } catch {
+            CommandSupport.printError("connectord: \(error)")
+            throw ExitCode.failure
+        }
+    }
+}
+
+/// How a command changes a file.
+struct ChangeOptions: ParsableArguments {
+    @OptionGroup var file: FileOptions
 
     @Flag(help: "Say what would change, and change nothing.")
     var dryRun = false
 
-    func store() throws -> ConfigurationStore { try ConfigurationStore(try file()) }
-
-    private func file() throws -> String {
-        if let other { return other }
-        return connector.demo ? try DemoFolder.connectorFile() : connector.config
-    }
-
     /// Makes a change, says what it was, and has a running connector take it into effect.
     ///
-    /// Ends the program with 64 where the file could not be used afterwards, or the connector does not take it.
+    /// Ends the program with 64 where the files could not be used afterwards, and 2 where the connector does not take them.
     func change(_ command: String, _ body: (ConfigurationStore) throws -> ConfigurationStore.Outcome) async throws {
         try await CommandSupport.attempt {
             let outcome: ConfigurationStore.Outcome
             do {
-                outcome = try body(try store())
+                outcome = try body(try file.store())
             } catch let error as ConfigurationError {
                 CommandSupport.report(error.findings)
                 CommandSupport.printError(
@@ -47,33 +69,27 @@ struct ChangeOptions: ParsableArguments {
         }
     }
 
-    /// What only reads.
-    static func attempt(_ body: () throws -> Void) throws {
-        do { try body() } catch let error as ConfigurationError {
-            CommandSupport.report(error.findings)
-            throw ExitCode(EX_USAGE)
-        } catch {
-            CommandSupport.printError("connectord: \(error)")
-            throw ExitCode.failure
-        }
-    }
-
     private func takeEffect(_ command: String) async throws {
         let reason = AdminMessage.ReloadReason(by: "\(Self.person) with connectord \(command)")
+        var options = AdminOptions()
+        (options.config, options.cloud, options.socket, options.demo) = (try file.main(), false, nil, file.demo)
         let client: AdminClient
+        do { client = try options.client() } catch {
+            return print("changed; a connector that runs takes it at its next reload or start (\(error))")
+        }
         let result: AdminMessage.Reload
         do {
-            client = try connector.admin.client()
             result = try await client.post("/reload", reason).decode(AdminMessage.Reload.self)
         } catch let error as AdminError where error.isUnreachable {
-            return print("changed; no connector runs here, so it takes effect at the next start")
+            return print("changed; no connector answers on \(client.path), so it takes effect at the next start")
         }
         guard result.isApplied else {
             for finding in result.findings { CommandSupport.printError(finding) }
             CommandSupport.printError(
-                "connectord: the file is changed, but the running connector keeps its old configuration"
+                "connectord: the file is changed, but the running connector keeps what it had: put right what it says and `connectord reload`, or "
+                    + "`connectord config restore`"
             )
-            throw ExitCode(EX_USAGE)
+            throw ExitCode(2)
         }
         print("changed and in force")
     }

@@ -1,6 +1,7 @@
 package import ArgumentParser
 internal import ConfigurationEditing
 internal import ConnectorProcess
+internal import TextFormats
 
 /// `connectord resource`: which paths of a system are exposed, changed in the file that says it.
 package struct ResourceCommand: AsyncParsableCommand {
@@ -20,18 +21,20 @@ struct ListResources: ParsableCommand {
     @Argument(help: "The system's virtual host, as the file has it.")
     var system: String
 
-    @OptionGroup var options: ChangeOptions
+    @OptionGroup var file: FileOptions
 
     func run() throws {
-        try ChangeOptions.attempt {
-            let resources = try AdministrationCommand.resources(of: system, in: try options.store().text())
+        try file.reading { store in
+            let resources = try AdministrationCommand.resources(of: system, in: store.text())
             if resources.isEmpty { return print("no resources") }
             for resource in resources {
                 let isActive =
                     resource["active"]?.scalar.map { ["true", "yes", "on"].contains($0.lowercased()) } ?? true
-                let notes =
-                    (isActive ? "" : "   suspended") + (resource["description"]?.scalar.map { "   \($0)" } ?? "")
-                print("\(resource["path"]?.scalar ?? "?")   \(resource["access"]?.scalar ?? "?")\(notes)")
+                let texts = [resource["path"], resource["access"], resource["description"]].map {
+                    LogText.escaped(($0?.scalar ?? "").utf8)
+                }
+                let notes = (isActive ? "" : "   suspended") + (texts[2].isEmpty ? "" : "   \(texts[2])")
+                print("\(texts[0])   \(texts[1])\(notes)")
             }
         }
     }
@@ -48,17 +51,21 @@ struct ResourcePlace: ParsableArguments {
 
 /// Keys of a resource, named as in the file.
 struct ResourceKeys: ParsableArguments {
-    @Option(help: "Whether it counts; false suspends it.")
+    @Option(help: "Whether it counts, true or false; false suspends it.")
     var active: Bool?
 
     @Option(help: "Whether a sub-path begins with a \"/\" only: true or false.")
     var segmentMatch: Bool?
+
+    @Option(help: "Whether protocol upgrades are admitted: true or false.")
+    var upgradeAllowed: Bool?
 
     @Option(help: "For people.")
     var description: String?
 
     var entries: [YAMLValue.Entry] {
         [
+            upgradeAllowed.map { YAMLValue.Entry("upgrade-allowed", .word("\($0)")) },
             active.map { YAMLValue.Entry("active", .word("\($0)")) },
             segmentMatch.map { YAMLValue.Entry("segment-match", .word("\($0)")) },
             description.map { YAMLValue.Entry("description", .text($0)) },
@@ -99,8 +106,22 @@ struct ChangeResource: AsyncParsableCommand {
     @Option(help: "Its path from now on.")
     var newPath: String?
 
+    @Option(help: "A key that is to go, so that its default counts. May be given more than once.")
+    var unset: [String] = []
+
     @OptionGroup var keys: ResourceKeys
     @OptionGroup var options: ChangeOptions
+
+    func validate() throws {
+        try Unset.check(
+            unset,
+            of: ["active", "segment-match", "upgrade-allowed", "description", "created"],
+            besides: keys.entries.map(\.key)
+        )
+        if keys.entries.isEmpty, unset.isEmpty, access == nil, newPath == nil {
+            throw ValidationError("say what is to change, such as --active false")
+        }
+    }
 
     func run() async throws {
         let changes = [("path", newPath), ("access", access)].compactMap { key, value in
@@ -109,7 +130,7 @@ struct ChangeResource: AsyncParsableCommand {
         let command = AdministrationCommand.changeResource(
             system: place.system,
             .init(place.path, access: of),
-            changes + keys.entries.map { .init($0.key, $0.value) }
+            changes + keys.entries.map { .init($0.key, $0.value) } + unset.map { .init($0, nil) }
         )
         try await options.change("resource change") { try $0.change(isRehearsed: options.dryRun, command.apply) }
     }

@@ -12,8 +12,9 @@ package struct SystemCommand: AsyncParsableCommand {
         abstract: "Show, add, change and remove system mappings in the connector's file.",
         discussion: """
             Only the lines that must are touched; comments and order stay, the file before is kept (`connectord config \
-            history`), and a running connector takes the change at once. Exit status: 0 if it is done, 64 if the file could \
-            not be used with it and was left alone, 1 for anything else.
+            history`), and a running connector takes the change at once. Exit status: 0 if it is done, 64 if the connector's \
+            files could not be used with it and were left alone, 2 if the file is changed but the running connector keeps \
+            what it had, 1 for anything else.
             """,
         subcommands: [ListSystems.self, AddSystem.self, ChangeSystem.self, RemoveSystem.self],
         defaultSubcommand: ListSystems.self
@@ -54,19 +55,22 @@ struct ListSystems: ParsableCommand {
         abstract: "Show the system mappings of the file."
     )
 
-    @OptionGroup var options: ChangeOptions
+    @OptionGroup var file: FileOptions
 
     func run() throws {
-        try ChangeOptions.attempt {
-            let systems = try options.store().value["systems"]?.items ?? []
+        try file.reading { store in
+            let systems = try store.value["systems"]?.items ?? []
             if systems.isEmpty { return print("no systems") }
             for system in systems {
-                let resources = system["resources"]?.items.count ?? 0
-                let host = [system["virtual-host"], system["internal-host"], system["protocol"]].map {
-                    $0?.scalar ?? "?"
-                }
-                let description = system["description"]?.scalar.map { "   \($0)" } ?? ""
-                print("\(host[0]) -> \(host[1])   \(host[2])   \(Count.text(resources, "resource"))\(description)")
+                let kind = (system["protocol"]?.scalar ?? "").uppercased()
+                let resources = Count.text(system["resources"]?.items.count ?? 0, "resource")
+                let exposed = kind.hasPrefix("TCP") ? "all of it" : resources
+                let texts = [
+                    system["virtual-host"], system["internal-host"], system["protocol"], system["description"],
+                ]
+                .map { LogText.escaped(($0?.scalar ?? "").utf8) }
+                let description = texts[3].isEmpty ? "" : "   \(texts[3])"
+                print("\(texts[0]) -> \(texts[1])   \(texts[2])   \(exposed)\(description)")
             }
         }
     }
@@ -134,6 +138,20 @@ struct ChangeSystem: AsyncParsableCommand {
     @OptionGroup var keys: SystemKeys
     @OptionGroup var options: ChangeOptions
 
+    func validate() throws {
+        try Unset.check(
+            unset,
+            of: [
+                "back-end-type", "host-in-header", "forwarded-headers", "response-timeout", "description",
+                "resource-preset", "created",
+            ],
+            besides: keys.entries.map(\.key)
+        )
+        if keys.entries.isEmpty, unset.isEmpty, [virtualHost, internalHost, `protocol`].allSatisfy({ $0 == nil }) {
+            throw ValidationError("say what is to change, such as --internal-host HOST:PORT")
+        }
+    }
+
     func run() async throws {
         let places = [("virtual-host", virtualHost), ("internal-host", internalHost), ("protocol", `protocol`)]
             .compactMap { key, value in value.map { YAMLValue.Entry(key, .text($0)) } }
@@ -159,5 +177,21 @@ struct RemoveSystem: AsyncParsableCommand {
     func run() async throws {
         let command = AdministrationCommand.removeSystem(system)
         try await options.change("system remove") { try $0.change(isRehearsed: options.dryRun, command.apply) }
+    }
+}
+
+/// Keys that are to go.
+enum Unset {
+    /// - Throws: where a key cannot go, or is set by the same command.
+    static func check(_ unset: [String], of known: [String], besides set: [String]) throws {
+        for key in unset {
+            guard known.contains(key) else {
+                let nearest =
+                    NearestName.find(key, among: known).map { "; did you mean \($0)?" }
+                    ?? "; it can be \(known.joined(separator: ", "))"
+                throw ValidationError("--unset \(LogText.escaped(key.utf8)) names no key that can go\(nearest)")
+            }
+            if set.contains(key) { throw ValidationError("--unset \(key) and --\(key) contradict each other") }
+        }
     }
 }

@@ -34,8 +34,10 @@ package struct FileHistory: Sendable {
         return try PlainFile.read(versions[number - 1], maxBytes: file.maxBytes)
     }
 
-    /// Keeps what a file held, with its mode and owner, and lets go of the oldest above the limit.
-    package func keep(_ bytes: [UInt8]) throws(FileError) {
+    /// Keeps what a file held, with its mode and owner.
+    ///
+    /// - Returns: where it is kept, for `forget`.
+    package func keep(_ bytes: [UInt8]) throws(FileError) -> String {
         var status = stat()
         guard unsafe stat(file.path, &status) == 0 else { throw FileError("read", file.path) }
         var above = stat()
@@ -53,6 +55,12 @@ package struct FileHistory: Sendable {
             throw error as? FileError ?? FileError("\(error)")
         }
         unsafe _ = chown(path, status.st_uid, status.st_gid)
-        for old in versions.dropFirst(Self.limit) { unsafe unlink(old) }
+        return path
     }
+
+    /// Takes back what was kept for a change that was not made.
+    package func forget(_ path: String) { unsafe _ = unlink(path) }
+
+    /// Lets go of the oldest above the limit.
+    package func trim() { for old in versions.dropFirst(Self.limit) { unsafe _ = unlink(old) } }
 }

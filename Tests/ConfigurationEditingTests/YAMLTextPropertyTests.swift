@@ -74,6 +74,44 @@ struct YAMLTextPropertyTests {
         return front + back >= shorter.count
     }
 
+    /// A list in brackets over several lines, with comments wherever they may stand.
+    private static func bracketed(_ random: inout some RandomNumberGenerator) -> String {
+        var text = "a: 1\nsystems: [" + (Bool.random(using: &random) ? "   # head\n" : "\n")
+        let count = Int.random(in: 0...4, using: &random)
+        for index in 0..<count {
+            if Bool.random(using: &random) { text += "  # above \(index)\n" }
+            let isLast = index == count - 1 && Bool.random(using: &random)
+            text += "  {virtual-host: \"h\(index):80\", protocol: TCP}" + (isLast ? "" : ",")
+            text += Bool.random(using: &random) ? "  # beside \(index)\n" : "\n"
+        }
+        return text + (Bool.random(using: &random) ? "  # tail\n]" : "]") + "  # end\nb: 2\n"
+    }
+
+    @Test("Between brackets no comment is ever lost", arguments: 0..<300 as Range<UInt64>)
+    func brackets(_ seed: UInt64) throws {
+        var random = SplitMix(state: seed)
+        var text = try YAMLText(Array(Self.bracketed(&random).utf8))
+        func comments() -> [Substring] {
+            String(decoding: text.bytes, as: UTF8.self).split(separator: "\n").compactMap { line in
+                line.firstIndex(of: "#").map { line[$0...] }
+            }
+        }
+        for _ in 0..<6 {
+            let count = text.value["systems"]?.items.count ?? 0
+            let added = YAMLChange.append([.key("systems")], .mapping([.init("virtual-host", .text("new:1"))]))
+            let change =
+                count > 0 && Bool.random(using: &random)
+                ? .remove([.key("systems"), .item(Int.random(in: 0..<count, using: &random))]) : added
+            let before = comments()
+            guard let wanted = text.value.changed(change) else { continue }
+            try text.apply(change)
+            #expect(
+                text.value == wanted && comments() == before,
+                "\(change)\n\(String(decoding: text.bytes, as: UTF8.self))"
+            )
+        }
+    }
+
     @Test("A change says what was asked and leaves all other lines as they are", arguments: 0..<400 as Range<UInt64>)
     func random(_ seed: UInt64) throws {
         var random = SplitMix(state: seed)

@@ -106,7 +106,7 @@ struct YAMLTextTests {
             "into an empty list",
             "s: []   # none\nb: 1\n",
             .append([.key("s")], resource),
-            "s:\n  - path: /x\n    access: path-only   # none\nb: 1\n"
+            "s:   # none\n  - path: /x\n    access: path-only\nb: 1\n"
         ),
         Case(
             "below a key without a value",
@@ -119,6 +119,55 @@ struct YAMLTextTests {
             "s:\n  # first\n  - a: 1\n    # of a\n  # second\n  - b: 2\n",
             .remove([.key("s"), .item(0)]),
             "s:\n  # first\n  # second\n  - b: 2\n"
+        ),
+        Case(
+            "comments between items in brackets stay with both",
+            "s: [\n  {a: 1},   # of a\n  # of b\n  {b: 2}\n]\n",
+            .remove([.key("s"), .item(1)]),
+            "s: [\n  {a: 1}   # of a\n  # of b\n  \n]\n"
+        ),
+        Case(
+            "comments behind the first item in brackets stay",
+            "s: [\n  {a: 1},   # of a\n  # of b\n  {b: 2}\n]\n",
+            .remove([.key("s"), .item(0)]),
+            "s: [\n     # of a\n  # of b\n  {b: 2}\n]\n"
+        ),
+        Case(
+            "a comment in empty brackets stays",
+            "s: [\n  # none so far\n]\n",
+            .append([.key("s")], .text("x")),
+            "s: [\n  # none so far\nx]\n"
+        ),
+        Case(
+            "a comment behind the last item in brackets stays",
+            "s: [\n  a,\n  b  # of b\n]\n",
+            .append([.key("s")], .text("x")),
+            "s: [\n  a,\n  b  # of b\n, x]\n"
+        ),
+        Case("a comma at the end is not doubled", "s: [a, b, ]\n", .append([.key("s")], .text("x")), "s: [a, b, x ]\n"),
+        Case(
+            "a key comes behind what is noted below the last one",
+            "s:\n  - a: 1\n    r:\n      - p: 1\n        # of p\nb: 1\n",
+            .set([.key("s"), .item(0), .key("c")], .text("v")),
+            "s:\n  - a: 1\n    r:\n      - p: 1\n        # of p\n    c: v\nb: 1\n"
+        ),
+        Case(
+            "a comment beside the dash",
+            "s:\n  -   # production\n    a: 1\n  -\n    # spare\n\n    b: 2\n",
+            .remove([.key("s"), .item(1)]),
+            "s:\n  -   # production\n    a: 1\n"
+        ),
+        Case(
+            "an item behind one with a comment beside its dash",
+            "s:\n  -   # production\n    a: 1\n",
+            .append([.key("s")], .text("x")),
+            "s:\n  -   # production\n    a: 1\n  - x\n"
+        ),
+        Case(
+            "a word for nothing",
+            "s: ~  # none\nb: 1\n",
+            .append([.key("s")], .text("x")),
+            "s:  # none\n  - x\nb: 1\n"
         ),
         Case("the only item", "s:\n  - a: 1\nb: 2\n", .remove([.key("s"), .item(0)]), "s:\nb: 2\n"),
         Case("an item in brackets", "s: [1, 2, 3]\n", .remove([.key("s"), .item(2)]), "s: [1, 2]\n"),

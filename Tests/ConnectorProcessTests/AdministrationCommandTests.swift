@@ -84,7 +84,7 @@ struct AdministrationCommandTests {
         #expect(added == Self.file + "      - path: /c\n        access: path-only\n")
         let changed = try apply(.changeResource(system: "pay:80", .init("/b"), [.init("active", .word("false"))]))
         #expect(changed.hasSuffix("      - {path: /b, access: path-only, active: false}\n"))
-        let ambiguous = AdministrationError.ambiguous("a resource /a of pay:80")
+        let ambiguous = AdministrationError.ambiguous("/a of pay:80")
         #expect(throws: ambiguous) { try apply(.removeResource(system: "pay:80", .init("/a"))) }
         let removed = try apply(.removeResource(system: "pay:80", .init("/a", access: "path-and-sub-paths")))
         #expect(removed == Self.file.replacing("      - path: /a\n        access: path-and-sub-paths\n", with: ""))
@@ -95,7 +95,7 @@ struct AdministrationCommandTests {
         let system = AdministrationError.missing("a system pya:80", known: ["pay:80"], nearest: "pay:80")
         #expect(throws: system) { try apply(.removeSystem("pya:80")) }
         #expect("\(system)" == "there is not a system pya:80; did you mean pay:80?")
-        #expect(throws: AdministrationError.self) {
+        #expect(throws: AdministrationError.otherAccess("/b", is: "path-only", not: "path-and-sub-paths")) {
             try apply(.removeResource(system: "pay:80", .init("/b", access: "path-and-sub-paths")))
         }
         #expect(throws: AdministrationError.missing("a system x", known: [], nearest: nil)) {

@@ -145,11 +145,57 @@ struct ConfigurationStoreTests {
         #expect(throws: FileError.self) { _ = try store.restore(0) }
     }
 
+    @Test("What was not written leaves no version behind")
+    func noVersions() throws {
+        try write(Self.text)
+        for number in 1...3 { _ = try describe("d\(number)") }
+        let versions = try ConfigurationStore(path).versions
+        var edits = 0
+        _ = try describe("x") {
+            guard edits < 5 else { return }
+            edits += 1
+            try write(Self.text + "region-host: r\(edits)\n")
+        }
+        #expect(try ConfigurationStore(path).versions.count == versions.count + 1)
+        #expect(throws: FileError.self) {
+            _ = try describe("y") {
+                edits += 1
+                try write(Self.text + "region-host: r\(edits)\n")
+            }
+        }
+        #expect(try ConfigurationStore(path).versions.count == versions.count + 1)
+    }
+
+    @Test("A change has to fit to all of a connector's files")
+    func furtherFiles() throws {
+        try write(Self.text)
+        let folder = folder.path + "/connector.d"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let other = folder + "/other.conf"
+        try Data(Self.text.replacing("test", with: "other").utf8).write(to: URL(filePath: other))
+        for wanted in ["other.conf", other] {
+            #expect(try ConfigurationStore.further(wanted, of: path) == other)
+        }
+        #expect(throws: FileError.self) { _ = try ConfigurationStore.further("connector.conf", of: path) }
+        let store = try ConfigurationStore(other, main: path)
+        #expect(throws: ConfigurationError.self) {
+            _ = try store.change { try $0.apply(.set([.key("subaccount")], .text("test"))) }
+        }
+        #expect(throws: ConfigurationError.self) {
+            _ = try store.change { try $0.apply(.set([.key("admin"), .key("socket")], .text("x"))) }
+        }
+        _ = try store.change { try $0.apply(.set([.key("description")], .text("x"))) }
+        // One that is broken keeps the others from being changed, as it would keep them from being read.
+        try Data("a: 1".utf8).write(to: URL(filePath: other))
+        #expect(throws: ConfigurationError.self) { _ = try describe("x") }
+        #expect(try read() == Self.text)
+    }
+
     @Test("A file without YAML in it, or none at all, is not touched")
     func broken() throws {
         #expect(throws: FileError.self) { _ = try ConfigurationStore(path) }
         try write("a: [")
-        #expect(throws: YAMLEditError.self) { _ = try describe("x") }
+        #expect(throws: ConfigurationError.self) { _ = try describe("x") }
         #expect(try read() == "a: [")
     }
 }

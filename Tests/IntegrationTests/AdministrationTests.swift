@@ -92,7 +92,7 @@ struct AdministrationTests {
             "--config",
             "connector0.conf"
         )
-        #expect(alone.status == 0 && alone.output.contains("no connector runs here"), "\(alone.output)")
+        #expect(alone.status == 0 && alone.output.contains("no connector answers on connector.sock"), "\(alone.output)")
     }
 
     @Test("Who asks one side as if it were the other is told which it is")

@@ -115,8 +115,11 @@ package enum AdministrationCommand: Sendable, Equatable {
                 name.access.map { resources[index]["access"]?.scalar?.lowercased() == $0.lowercased() } ?? true
             return isMeant && resources[index]["path"]?.scalar == name.path
         }
-        guard found.count < 2 else { throw .ambiguous("a resource \(name.path) of \(host)") }
+        guard found.count < 2 else { throw .ambiguous("\(name.path) of \(host)") }
         guard let index = found.first else {
+            if let other = resources.first(where: { $0["path"]?.scalar == name.path }), let wanted = name.access {
+                throw .otherAccess(name.path, is: other["access"]?.scalar ?? "", not: wanted)
+            }
             let paths = resources.compactMap { $0["path"]?.scalar }
             throw .missing(
                 "a resource \(name) of \(host)",
@@ -133,19 +136,21 @@ package enum AdministrationError: Error, Equatable, CustomStringConvertible {
     case missing(String, known: [String], nearest: String?)
     case exists(String)
     case ambiguous(String)
+    case otherAccess(String, is: String, not: String)
 
     package var description: String {
         switch self {
-        case .missing(let what, let known, let nearest):
-            if let nearest {
-                "there is not \(what); did you mean \(nearest)?"
-            } else if known.isEmpty {
-                "there is not \(what), nor any other"
-            } else {
-                "there is not \(what); there are \(known.prefix(20).joined(separator: ", "))"
-            }
+        case .missing(let what, let known, let nearest): "there is not \(what)" + Self.others(known, nearest)
         case .exists(let what): "there is already \(what)"
-        case .ambiguous(let what): "there is more than one \(what): name its access as well"
+        case .ambiguous(let what): "there are two resources \(what): say which by its access"
+        case .otherAccess(let path, let access, let wanted): "\(path) has access \(access), not \(wanted)"
         }
+    }
+
+    private static func others(_ known: [String], _ nearest: String?) -> String {
+        if let nearest { return "; did you mean \(nearest)?" }
+        guard !known.isEmpty else { return ", nor any other" }
+        let rest = known.count > 20 ? " and \(known.count - 20) more" : ""
+        return "; there are \(known.prefix(20).joined(separator: ", "))\(rest)"
     }
 }

@@ -14,10 +14,34 @@ package struct ConfigurationStore {
     /// As people name it.
     private let name: String
 
-    package init(_ path: String) throws {
+    /// The connector's own file, where `path` is one of `connector.d`: what is changed has to fit to all of them.
+    private let main: String
+
+    /// - Parameter main: nil where the file is the connector's own.
+    package init(_ path: String, main: String? = nil) throws {
         file = try EditedFile(path, maxBytes: YAMLReader.sizeLimit)
         history = FileHistory(file)
         name = path
+        self.main = main ?? path
+    }
+
+    /// A further file of a connector, by its path or by its name in `connector.d`.
+    ///
+    /// - Throws: where no connector would read it.
+    package static func further(_ wanted: String, of main: String) throws -> String {
+        let files = ConfigurationFolder.files(beside: main)
+        func real(_ path: String) -> String? { (try? EditedFile(path, maxBytes: 0))?.path }
+        let found = files.first { file in
+            file.hasSuffix("/connector.d/\(wanted)") || real(wanted).map { $0 == real(file) } ?? false
+        }
+        if let found { return found }
+        let names = files.map { String($0.split(separator: "/").last ?? "") }
+        throw FileError(
+            "\(main) does not belong to a connector that reads \(LogText.escaped(wanted.utf8)): "
+                + (names.isEmpty
+                    ? "there are no files in connector.d beside it"
+                    : "in connector.d beside it are \(names.joined(separator: ", "))")
+        )
     }
 
     /// What a change has done, or would do.
@@ -41,18 +65,45 @@ package struct ConfigurationStore {
     ///   - body: gets the file's text, and may be called again where somebody else has changed it meanwhile.
     /// - Throws: `ConfigurationError` for a result that could not be used, `FileError`, and what `body` throws.
     package func change(isRehearsed: Bool = false, _ body: (inout YAMLText) throws -> Void) throws -> Outcome {
+        try write(isRehearsed: isRehearsed) { before in
+            do {
+                var text = try YAMLText(before)
+                try body(&text)
+                return text.bytes
+            } catch let error as YAMLEditError {
+                // What check-config says of the file says more, if it says anything.
+                let (configuration, findings) = ConnectorConfigurationReader.read(before, file: name)
+                guard configuration != nil else {
+                    throw ConfigurationError(findings: findings.filter { $0.severity == .error })
+                }
+                throw FileError("\(name): \(error)")
+            }
+        }
+    }
+
+    /// - Parameter contents: what the file is to have, made from what it has; asked again where somebody else has changed it
+    ///   meanwhile.
+    private func write(isRehearsed: Bool, _ contents: ([UInt8]) throws -> [UInt8]) throws -> Outcome {
         try file.exclusively { () throws in
             for _ in 0..<Self.attempts {
                 let before = try file.read()
-                var text = try YAMLText(before)
-                try body(&text)
-                let outcome = try examine(before, text.bytes)
-                if isRehearsed || before == text.bytes { return outcome }
+                let after = try contents(before)
+                let outcome = try examine(before, after)
+                if isRehearsed || before == after { return outcome }
                 // Kept first: without a place for the old one there is no new one.
-                try history.keep(before)
-                if try file.replace(before, with: text.bytes) { return outcome }
+                let kept = try history.keep(before)
+                do throws(FileError) {
+                    if try file.replace(before, with: after) {
+                        history.trim()
+                        return outcome
+                    }
+                } catch {
+                    history.forget(kept)
+                    throw error
+                }
+                history.forget(kept)
             }
-            throw FileError("\(name) is being changed by somebody else all the time; nothing was written")
+            throw FileError("\(name) is being changed by somebody else all the time; nothing was written: try again")
         }
     }
 
@@ -62,8 +113,18 @@ package struct ConfigurationStore {
             throw ConfigurationError(findings: findings.filter { $0.severity == .error })
         }
         let known = Set(ConnectorConfigurationReader.read(before, file: name).1.map { "\($0.key) \($0.message)" })
+        try checkAll(after)
         let warnings = findings.filter { !known.contains("\($0.key) \($0.message)") }
         return Outcome(before: before, after: after, warnings: warnings)
+    }
+
+    /// What a start or a reload would refuse, in any of the files.
+    private func checkAll(_ after: [UInt8]) throws(ConfigurationError) {
+        do throws(ConfigurationError) {
+            _ = try ConnectorFiles.load(main, with: [(name, after)])
+        } catch {
+            throw ConfigurationError(findings: error.findings.filter { $0.severity == .error })
+        }
     }
 
     /// The file as it is.
@@ -82,16 +143,7 @@ package struct ConfigurationStore {
 
     /// Sets the file back to an earlier version. What it has now becomes the latest of the earlier ones.
     package func restore(_ number: Int, isRehearsed: Bool = false) throws -> Outcome {
-        try file.exclusively { () throws in
-            let wanted = try history.read(number)
-            for _ in 0..<Self.attempts {
-                let before = try file.read()
-                let outcome = try examine(before, wanted)
-                if isRehearsed || before == wanted { return outcome }
-                try history.keep(before)
-                if try file.replace(before, with: wanted) { return outcome }
-            }
-            throw FileError("\(name) is being changed by somebody else all the time; nothing was written")
-        }
+        let wanted = try history.read(number)
+        return try write(isRehearsed: isRehearsed) { _ in wanted }
     }
 }

@@ -59,7 +59,7 @@ enum APIFailure: Error {
             self = .invalid(finding.map { "\($0.key): \($0.message)" } ?? "the configuration could not be used")
         case let error as AdministrationError:
             switch error {
-            case .missing: self = .notFound("\(error)")
+            case .missing, .otherAccess: self = .notFound("\(error)")
             case .exists, .ambiguous: self = .conflict("\(error)")
             }
         case let error as YAMLEditError: self = .conflict("\(error)")

@@ -99,10 +99,12 @@ struct ConfigurationAPI: Sendable {
     }
 
     private func subaccounts() async throws -> [APISubaccount] {
-        try await connectors().map { status in
+        let all = await connectors()
+        return try all.map { status in
             let region = try ConfigurationStore(status.file).value["region-host"]?.scalar ?? ""
             return APISubaccount(
                 region: region.isEmpty ? String(status.service.prefix { $0 != ":" }) : region,
+                main: all[0].file,
                 status: status
             )
         }
@@ -128,6 +130,8 @@ struct ConfigurationAPI: Sendable {
 struct APISubaccount: Sendable {
     /// The file's `region-host`; without one, the host of the connectivity service.
     var region: String
+    /// The connector's own file.
+    var main: String
     var status: ConnectorStatus.Connector
 }
 

@@ -15,7 +15,7 @@ struct MappingsEndpoint {
 
     /// - Parameter rest: of the path, behind `systemMappings`: nothing, a mapping, its `resources`, one of them.
     func answer(_ request: HTTPRequest, _ method: String, _ rest: [String]) async throws -> HTTPResponse {
-        let store = try ConfigurationStore(subaccount.status.file)
+        let store = try ConfigurationStore(subaccount.status.file, main: subaccount.main)
         switch rest.count {
         case 0:
             try ConfigurationAPI.allow(["GET", "POST", "DELETE"], method)

@@ -27,11 +27,15 @@ package struct ConnectorConfigurationReader {
         return (reader.findings.hasErrors ? nil : reader.configuration, reader.findings.sorted)
     }
 
+    /// - Parameter changed: what the file is to contain; nil for what it does.
     /// - Returns: also what the file says for the process as a whole.
     package static func load(
-        _ file: String
+        _ file: String,
+        _ changed: [UInt8]? = nil
     ) throws(ConfigurationError) -> (ConnectorConfiguration, ProcessConfiguration, warnings: [Finding]) {
-        let reader = parse(try ConfigurationFile.bytes(file), file)
+        let bytes: [UInt8]
+        if let changed { bytes = changed } else { bytes = try ConfigurationFile.bytes(file) }
+        let reader = parse(bytes, file)
         guard !reader.findings.hasErrors else { throw ConfigurationError(findings: reader.findings.sorted) }
         return (reader.configuration, reader.process, reader.findings.sorted)
     }

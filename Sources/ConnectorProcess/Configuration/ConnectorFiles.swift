@@ -12,11 +12,19 @@ package struct ConnectorFiles {
     package var warnings: [Finding] = []
 
     /// Reads the main file and those of `connector.d` beside it.
-    package static func load(_ file: String) throws(ConfigurationError) -> ConnectorFiles {
+    ///
+    /// - Parameter changed: what some of them are to contain.
+    package static func load(
+        _ file: String,
+        with changed: [(file: String, bytes: [UInt8])] = []
+    ) throws(ConfigurationError) -> ConnectorFiles {
         var files = ConnectorFiles()
         for file in [file] + ConfigurationFolder.files(beside: file) {
             do throws(ConfigurationError) {
-                let (configuration, process, warnings) = try ConnectorConfigurationReader.load(file)
+                let (configuration, process, warnings) = try ConnectorConfigurationReader.load(
+                    file,
+                    changed.first { $0.file == file }?.bytes
+                )
                 files.warnings += warnings
                 files.add(configuration, process)
             } catch {
