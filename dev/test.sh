@@ -46,12 +46,34 @@ run_sanitized() {
         run_tests --sanitize="$sanitizer" --scratch-path ".build/$sanitizer" --skip "$skipped"
 }
 
+# What later stages need is fetched while the compiler works; all of that is waiting for others.
+fetch() {
+    for part in counts suites; do dev/install-packages.sh "$part"; done
+    if [ "$(id -u)" -eq 0 ]; then
+        dev/install-packages.sh machine
+        dev/machine.sh "$PWD/.build/package/machine"
+    fi
+    dev/client-tools.sh
+}
+fetched=$(mktemp)
+fetching=
+if [ "$scope" != quick ]; then
+    (set -e; fetch) >"$fetched" 2>&1 &
+    fetching=$!
+fi
+
 stage format
 dev/format.sh -l
 stage imports
 dev/check-imports.sh
 stage build
 swift build --build-tests --explicit-target-dependency-import-check error
+# Before the tests, some of which look at the clock.
+if [ -n "$fetching" ] && ! wait "$fetching"; then
+    echo "== what later stages need could not be fetched:"
+    tail -n 20 "$fetched"
+    exit 1
+fi
 stage circles
 dev/check-circles.py
 stage test
@@ -61,8 +83,9 @@ run_tests --skip-build
 stage release build
 dev/build-release.sh
 stage package and systemd
+# The packages are only looked at here; those that are given away are compressed.
+export DPKG_DEB_COMPRESSOR_TYPE=none
 if [ "$(id -u)" -eq 0 ]; then
-    dev/install-packages.sh machine
     dev/test-package.sh .build/release
     dev/test-systemd.sh .build/release
     stage a bad network
@@ -71,7 +94,6 @@ else
     echo "SKIPPED: needs root"
 fi
 # Clients are mostly waited for, and instructions are the same on a busy machine.
-dev/install-packages.sh counts
 instructions=$(mktemp)
 Benchmarks/counts.py --gate >"$instructions" 2>&1 &
 gate=$!
