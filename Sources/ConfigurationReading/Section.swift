@@ -24,7 +24,7 @@ package struct Section {
             return
         }
         entries.reserveCapacity(pairs.count)
-        known.reserveCapacity(8)
+        known.reserveCapacity(24)
         for (name, value) in pairs {
             guard case .scalar(let text, _) = name.content else {
                 findings.error(name, key, "a key must be a name, not \(name.kind)")

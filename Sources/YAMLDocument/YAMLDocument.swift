@@ -12,18 +12,22 @@ package struct YAMLNode: Sendable {
     }
 
     package var content: Content
-    /// Both from 1.
-    package var line: Int
-    package var column: Int
+    // A file may have a million nodes, and is not larger than `YAMLReader.sizeLimit`.
+    private var position: (line: Int32, column: Int32)
+    private var extent: (start: Int32, end: Int32)
+
+    /// From 1.
+    package var line: Int { Int(position.line) }
+    /// From 1, in characters.
+    package var column: Int { Int(position.column) }
     /// Where its text stands, counted in Unicode scalars from 0. Of a collection in block style the end is where the next thing
     /// begins, comments and blank lines in between included.
-    package var span: Range<Int>
+    package var span: Range<Int> { Int(extent.start)..<Int(extent.end) }
 
     package init(content: Content, line: Int, column: Int, span: Range<Int> = 0..<0) {
         self.content = content
-        self.line = line
-        self.column = column
-        self.span = span
+        position = (Int32(truncatingIfNeeded: line), Int32(truncatingIfNeeded: column))
+        extent = (Int32(truncatingIfNeeded: span.lowerBound), Int32(truncatingIfNeeded: span.upperBound))
     }
 
     /// The content, in words for messages.
