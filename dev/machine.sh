@@ -10,6 +10,7 @@ command -v debootstrap >/dev/null || { echo "debootstrap is missing: dev/install
 read -r mirror release < <(apt-get indextargets --format '$(SITE) $(CODENAME)' 'Created-By: Packages' |
     awk '$2 !~ /-/ { print; exit }')
 rm -rf "$folder.new"
+mkdir -p "$(dirname "$folder")"
 debootstrap --variant=minbase \
     --include=systemd,systemd-sysv,libssl3,libnghttp2-14,libyaml-0-2,libstdc++6,ca-certificates \
     "$release" "$folder.new" "$mirror" >"$folder.log" 2>&1 || { tail -5 "$folder.log" >&2; exit 1; }

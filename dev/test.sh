@@ -68,11 +68,10 @@ stage imports
 dev/check-imports.sh
 stage build
 swift build --build-tests --explicit-target-dependency-import-check error
-# Before the tests, some of which look at the clock.
+# Before the tests, some of which look at the clock. What is missing, its stage fetches again, and fails if it cannot.
 if [ -n "$fetching" ] && ! wait "$fetching"; then
-    echo "== what later stages need could not be fetched:"
-    tail -n 20 "$fetched"
-    exit 1
+    echo "NOTE: not all that later stages need could be fetched:"
+    tail -n 5 "$fetched"
 fi
 stage circles
 dev/check-circles.py
@@ -86,6 +85,7 @@ stage package and systemd
 # The packages are only looked at here; those that are given away are compressed.
 export DPKG_DEB_COMPRESSOR_TYPE=none
 if [ "$(id -u)" -eq 0 ]; then
+    dev/install-packages.sh machine
     dev/test-package.sh .build/release
     dev/test-systemd.sh .build/release
     stage a bad network
@@ -94,6 +94,7 @@ else
     echo "SKIPPED: needs root"
 fi
 # Clients are mostly waited for, and instructions are the same on a busy machine.
+dev/install-packages.sh counts
 instructions=$(mktemp)
 Benchmarks/counts.py --gate >"$instructions" 2>&1 &
 gate=$!
