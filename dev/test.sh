@@ -49,15 +49,14 @@ run_sanitized() {
 # What later stages need is fetched while the compiler works; all of that is waiting for others.
 fetch() {
     for part in counts suites; do dev/install-packages.sh "$part"; done
-    if [ "$(id -u)" -eq 0 ]; then
-        dev/install-packages.sh machine
-        dev/machine.sh "$PWD/.build/package/machine"
-    fi
+    dev/install-packages.sh machine
+    dev/machine.sh "$PWD/.build/package/machine"
     dev/client-tools.sh
 }
 fetched=$(mktemp)
 fetching=
-if [ "$scope" != quick ]; then
+# Not where a password would be asked for in the middle of it.
+if [ "$scope" != quick ] && [ "$(id -u)" -eq 0 ]; then
     (set -e; fetch) >"$fetched" 2>&1 &
     fetching=$!
 fi

@@ -50,6 +50,11 @@ package indirect enum YAMLValue: Sendable, Equatable {
         }
     }
 
+    /// Whether a key is true, in the words that a file may use; `fallback` where it is not there.
+    package func flag(_ key: String, _ fallback: Bool) -> Bool {
+        self[key]?.scalar.map { ["true", "yes", "on"].contains($0.lowercased()) } ?? fallback
+    }
+
     /// The items of a list; none for anything else.
     package var items: [YAMLValue] { if case .list(let items) = self { items } else { [] } }
 

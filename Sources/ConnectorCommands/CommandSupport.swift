@@ -1,7 +1,9 @@
+package import AdminProtocol
 package import ArgumentParser
 package import ConfigurationReading
 internal import DaemonSupport
 internal import Glibc
+internal import HostSystem
 package import Telemetry
 internal import TextFormats
 
@@ -62,6 +64,21 @@ package enum CommandSupport {
             "\(program.commandName ?? ""): there is no command \(LogText.escaped(name.utf8))\(meant) See --help."
         )
         exit(EX_USAGE)
+    }
+
+    /// A password or token.
+    ///
+    /// - Parameter file: that holds it; - for a line of standard input.
+    package static func secret(_ file: String) throws(AdminError) -> String {
+        if file == "-" {
+            guard let line = readLine(strippingNewline: true) else { throw AdminError("standard input is empty") }
+            return line
+        }
+        do {
+            return try TextFile.secret(try PlainFile.read(file, maxBytes: 4096))
+        } catch {
+            throw AdminError("\(file): \(error)")
+        }
     }
 
     /// Writes a line to standard error, whole.

@@ -1,3 +1,4 @@
+internal import AdminProtocol
 package import ArgumentParser
 internal import ConfigurationReading
 internal import ConnectorProcess
@@ -51,15 +52,12 @@ package struct EnrolUseCommand: AsyncParsableCommand {
 
     private func readToken() throws -> String {
         switch (token, tokenFile) {
-        case ("-", nil), (nil, "-"):
-            guard let line = readLine(strippingNewline: true) else { throw ValidationError("standard input is empty") }
-            return line
-        case (let token?, nil): return token
-        case (nil, let file?):
-            do {
-                return try TextFile.secret(try PlainFile.read(file, maxBytes: 4096))
+        case (let token?, nil) where token != "-": return token
+        case (let file?, nil), (nil, let file?):
+            do throws(AdminError) {
+                return try CommandSupport.secret(file)
             } catch {
-                throw ValidationError("\(file): \(error)")
+                throw ValidationError(error.description)
             }
         case (nil, nil): throw ValidationError("Missing expected argument '<token>', or --token-file")
         case (.some, .some): throw ValidationError("the token is given twice")

@@ -1,7 +1,5 @@
 package import ArgumentParser
 internal import ConnectorProcess
-internal import Glibc
-internal import HostSystem
 internal import TextFormats
 
 /// `connectord import`: takes over what another product was configured with.
@@ -51,7 +49,7 @@ struct ImportCloudConnector: AsyncParsableCommand {
             let result = try await ImportProgram.scc(
                 url,
                 user: user,
-                password: try password(),
+                password: try CommandSupport.secret(passwordFile),
                 trust: trustedCA,
                 subaccount: subaccount,
                 service: service,
@@ -67,13 +65,5 @@ struct ImportCloudConnector: AsyncParsableCommand {
             CommandSupport.printError("connectord: nothing was imported: \(error)")
             throw ExitCode.failure
         }
-    }
-
-    private func password() throws -> String {
-        if passwordFile == "-" {
-            guard let line = readLine(strippingNewline: true) else { throw ValidationError("standard input is empty") }
-            return line
-        }
-        return try TextFile.secret(try PlainFile.read(passwordFile, maxBytes: 4096))
     }
 }

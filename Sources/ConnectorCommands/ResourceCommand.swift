@@ -28,8 +28,7 @@ struct ListResources: ParsableCommand {
             let resources = try AdministrationCommand.resources(of: system, in: store.text())
             if resources.isEmpty { return print("no resources") }
             for resource in resources {
-                let isActive =
-                    resource["active"]?.scalar.map { ["true", "yes", "on"].contains($0.lowercased()) } ?? true
+                let isActive = resource.flag("active", true)
                 let texts = [resource["path"], resource["access"], resource["description"]].map {
                     LogText.escaped(($0?.scalar ?? "").utf8)
                 }

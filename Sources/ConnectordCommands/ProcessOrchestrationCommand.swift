@@ -46,24 +46,15 @@ struct ProcessOrchestrationCommand: AsyncParsableCommand {
                     name: name,
                     address: address,
                     user: user,
-                    password: try Self.password(passwordFile),
+                    password: try CommandSupport.secret(passwordFile),
                     locationID: locationID,
                     repositoryAddress: esrAddress,
                     repositoryUser: esrUser,
-                    repositoryPassword: try esrPasswordFile.map(Self.password),
+                    repositoryPassword: try esrPasswordFile.map(CommandSupport.secret),
                     repositoryLocationID: esrLocationID,
                     replaces: replace
                 )
                 for name in try await client.post("/po-systems/add", request).decode([String].self) { print(name) }
-            }
-        }
-
-        private static func password(_ file: String) throws -> String {
-            if file == "-" { return readLine(strippingNewline: true) ?? "" }
-            do {
-                return try TextFile.secret(try PlainFile.read(file, maxBytes: 4096))
-            } catch {
-                throw AdminError("\(file): \(error)")
             }
         }
     }

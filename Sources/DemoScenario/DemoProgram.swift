@@ -24,9 +24,13 @@ package enum DemoProgram {
 
         /// With free ports for 0: files have to name them.
         func chosen() -> Ports {
+            let all = [\Ports.proxy, \.tunnel, \.backend, \.api, \.cockpit, \.socks]
             var ports = self
-            for path in [\Ports.proxy, \.tunnel, \.backend, \.api, \.cockpit, \.socks] where ports[keyPath: path] == 0 {
-                ports[keyPath: path] = DemoLink.freePort()
+            for path in all where ports[keyPath: path] == 0 {
+                var port: Int
+                // Nobody holds what the system names, so it may name it twice.
+                repeat { port = DemoLink.freePort() } while port != 0 && all.contains { ports[keyPath: $0] == port }
+                ports[keyPath: path] = port
             }
             return ports
         }

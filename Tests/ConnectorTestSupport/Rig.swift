@@ -311,5 +311,12 @@ package final class Rig {
         try change(text).write(to: file, atomically: true, encoding: .utf8)
     }
 
+    /// What the audit log in a folder holds by now.
+    package func auditText(_ name: String = "audit") throws -> String {
+        let audit = folder.appending(path: name)
+        return try FileManager.default.contentsOfDirectory(atPath: audit.path).filter { $0.hasSuffix(".jsonl") }
+            .map { try String(contentsOf: audit.appending(path: $0), encoding: .utf8) }.joined()
+    }
+
     package func connect() throws -> Socket { try Socket(connectingTo: proxyPort) }
 }

@@ -36,7 +36,7 @@ struct AdministrationTests {
         let file = try String(contentsOf: rig.folder.appending(path: "connector0.conf"), encoding: .utf8)
         #expect(file.contains("audit: {directory: audit}  # kept") && !file.contains("new.test"))
         #expect(rig.connectors[0].stop() == 0)
-        let audit = try Self.audit(rig)
+        let audit = try rig.auditText()
         #expect(audit.contains("BackendMapping new.test:80 added: 127.0.0.1:\(backend.port), HTTP"))
         #expect(audit.contains("with connectord system add"))
         #expect(audit.contains("AllowedResource /c (path-only) of new.test:80 added"))
@@ -182,11 +182,5 @@ struct AdministrationTests {
         #expect(again.status == 1 && again.output.contains("is there already"), "\(again.output)")
         let plain = try Rig.run(["import", "scc", "http://scc.example.com", "--password-file", "password"], url)
         #expect(plain.status == 1 && plain.output.contains("not sent over plain http"), "\(plain.output)")
-    }
-
-    private static func audit(_ rig: Rig) throws -> String {
-        let folder = rig.folder.appending(path: "audit")
-        return try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasPrefix("audit-") }
-            .map { try String(contentsOf: folder.appending(path: $0), encoding: .utf8) }.joined()
     }
 }

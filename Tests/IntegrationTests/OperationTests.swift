@@ -283,10 +283,7 @@ struct OperationTests {
         #expect(rig.connectors[0].stop() == 0)
         #expect(rig.cloud.stop() == 0)
         func records(_ folder: String) throws -> [String] {
-            let url = rig.folder.appending(path: folder)
-            return try FileManager.default.contentsOfDirectory(at: url, includingPropertiesForKeys: nil)
-                .filter { $0.lastPathComponent.hasPrefix("audit-") }
-                .flatMap { try String(contentsOf: $0, encoding: .utf8).split(separator: "\n").map(String.init) }
+            try rig.auditText(folder).split(separator: "\n").map(String.init)
         }
         let connector = try records("audit")
         #expect(connector.filter { $0.contains("ACCESS_DENIED") }.count == 8)

@@ -144,9 +144,7 @@ import Testing
         #expect(answer.contains("Access denied to system echo.test:80"))
         #expect(answer.contains("it is exposed as TCP only"), "\(answer)")
         connector.stop()
-        let audit = try FileManager.default.contentsOfDirectory(atPath: rig.folder.appending(path: "audit").path)
-            .filter { $0.hasSuffix(".log") || $0.hasSuffix(".jsonl") }
-            .map { try String(contentsOf: rig.folder.appending(path: "audit/\($0)"), encoding: .utf8) }.joined()
+        let audit = try rig.auditText()
         #expect(audit.contains("Allowing a connection to system echo.test:80"))
         #expect(audit.contains("Denying a connection to system nothing.test:80"))
     }

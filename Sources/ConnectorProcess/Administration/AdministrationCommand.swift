@@ -1,4 +1,3 @@
-internal import AccessPolicy
 package import ConfigurationEditing
 internal import TextFormats
 

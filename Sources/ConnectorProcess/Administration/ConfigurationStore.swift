@@ -13,7 +13,6 @@ package struct ConfigurationStore {
     private let history: FileHistory
     /// As people name it.
     private let name: String
-
     /// The connector's own file, where `path` is one of `connector.d`: what is changed has to fit to all of them.
     private let main: String
 
@@ -107,24 +106,17 @@ package struct ConfigurationStore {
         }
     }
 
+    /// - Throws: what a start or a reload would refuse, in any of the connector's files.
     private func examine(_ before: [UInt8], _ after: [UInt8]) throws(ConfigurationError) -> Outcome {
-        let (configuration, findings) = ConnectorConfigurationReader.read(after, file: name)
-        guard configuration != nil else {
-            throw ConfigurationError(findings: findings.filter { $0.severity == .error })
-        }
-        let known = Set(ConnectorConfigurationReader.read(before, file: name).1.map { "\($0.key) \($0.message)" })
-        try checkAll(after)
-        let warnings = findings.filter { !known.contains("\($0.key) \($0.message)") }
-        return Outcome(before: before, after: after, warnings: warnings)
-    }
-
-    /// What a start or a reload would refuse, in any of the files.
-    private func checkAll(_ after: [UInt8]) throws(ConfigurationError) {
+        let files: ConnectorFiles
         do throws(ConfigurationError) {
-            _ = try ConnectorFiles.load(main, with: [(name, after)])
+            files = try ConnectorFiles.load(main, with: [(name, after)])
         } catch {
             throw ConfigurationError(findings: error.findings.filter { $0.severity == .error })
         }
+        let known = Set(ConnectorConfigurationReader.read(before, file: name).1.map { "\($0.key) \($0.message)" })
+        let warnings = files.warnings.filter { $0.file == name && !known.contains("\($0.key) \($0.message)") }
+        return Outcome(before: before, after: after, warnings: warnings)
     }
 
     /// The file as it is.

@@ -112,8 +112,7 @@ struct ConnectorEndpoint {
         var trustedBackends: [Certificate] = []
 
         init(_ value: YAMLValue) {
-            trustAllBackends =
-                value["trust-all"]?.scalar.map { ["true", "yes", "on"].contains($0.lowercased()) } ?? false
+            trustAllBackends = value.flag("trust-all", false)
             for (index, file) in (value["certificates"]?.items ?? []).compactMap(\.scalar).enumerated() {
                 // One that cannot be read now is named by check-config; it trusts nobody.
                 for (number, details) in ((try? CertificateDetails.all(.file(Credential.path(file)))) ?? [])

@@ -87,13 +87,10 @@ struct ResourceDocument: Encodable {
     var _links: [String: APILink] = [:]
 
     init(_ value: YAMLValue) {
-        func isSet(_ name: String, _ fallback: Bool) -> Bool {
-            value[name]?.scalar.map { ["true", "yes", "on"].contains($0.lowercased()) } ?? fallback
-        }
         id = value["path"]?.scalar ?? ""
-        enabled = isSet("active", true)
+        enabled = value.flag("active", true)
         exactMatchOnly = value["access"]?.scalar?.lowercased() == "path-only"
-        websocketUpgradeAllowed = isSet("upgrade-allowed", false)
+        websocketUpgradeAllowed = value.flag("upgrade-allowed", false)
         creationDate = MappingDocument.created(value)
         description = value["description"]?.scalar
     }

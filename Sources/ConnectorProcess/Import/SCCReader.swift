@@ -20,7 +20,7 @@ struct SCCReader {
         guard let url = WebURL(text) else {
             throw SCCReadError(description: "\(text) is not a URL such as https://scc.example.com:8443")
         }
-        let isNear = ["localhost", "127.0.0.1", "[::1]", "::1"].contains(url.host)
+        let isNear = HostPort(host: url.host, port: url.port).isLoopback
         guard url.isTLS || isNear else {
             throw SCCReadError(description: "a password is not sent over plain http: name the https address")
         }
