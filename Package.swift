@@ -104,6 +104,12 @@ let package = Package(
         room("Destinations", "\(ground) Cryptography YAMLDocument"),
         room("Networking", "\(ground) EpollTransport Cryptography AdminProtocol NIOCore NIOPosix NIOHTTP1"),
 
+        // For web pages of either side.
+        room("PageAccess", "\(ground) Cryptography Networking NIOHTTP1"),
+
+        // Who may administer a connector.
+        room("AdminAccess", "\(ground) Cryptography Networking PageAccess NIOHTTP1"),
+
         // The two wings, which never see each other.
         room(
             "AvailabilityCheck",
@@ -121,7 +127,7 @@ let package = Package(
         ),
         room(
             "CloudServices",
-            "\(ground) ConnectivityService Cryptography ControlProtocol AdminProtocol Telemetry Networking Tokens "
+            "\(ground) ConnectivityService Cryptography ControlProtocol AdminProtocol Telemetry Networking PageAccess Tokens "
                 + "Destinations NIOCore NIOPosix NIOHTTP1 Logging",
             resources: [
                 .embedInCode("Cockpit/page/cockpit.html"), .embedInCode("Cockpit/page/cockpit.css"),
@@ -137,7 +143,7 @@ let package = Package(
         ),
         room(
             "ConnectorProcess",
-            "\(ground) CloudConnector AvailabilityCheck DaemonSupport AccessPolicy TunnelCore Cryptography ControlProtocol AdminProtocol "
+            "\(ground) CloudConnector AvailabilityCheck DaemonSupport AdminAccess AccessPolicy TunnelCore Cryptography ControlProtocol AdminProtocol "
                 + "Telemetry Networking ConfigurationReading ConfigurationEditing YAMLDocument NIOCore NIOPosix NIOHTTP1 Logging"
         ),
         room(
@@ -202,6 +208,8 @@ let package = Package(
             "Networking",
             "ConnectorTestSupport EpollTransport Cryptography TextFormats NIOCore NIOPosix NIOEmbedded NIOHTTP1"
         ),
+        tests("PageAccess", "Networking"),
+        tests("AdminAccess", "Networking JSON NIOHTTP1 ConnectorTestSupport"),
         tests("AvailabilityCheck", "AccessPolicy TextFormats Cryptography TunnelCore NIOCore"),
         tests(
             "CloudConnector",

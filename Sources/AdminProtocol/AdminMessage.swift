@@ -36,6 +36,37 @@ package enum AdminMessage {
             self.by = by
         }
     }
+    /// Somebody who may use the page and the API, or is to be.
+    package struct User: Codable, Sendable {
+        package var name: String
+        /// As in the file of users; nil where it does not matter.
+        package var role: String?
+        package var hasPassword: Bool?
+        /// Who asks, for the audit log.
+        package var by: String?
+
+        package init(name: String, role: String? = nil, hasPassword: Bool? = nil, by: String? = nil) {
+            (self.name, self.role, self.hasPassword, self.by) = (name, role, hasPassword, by)
+        }
+    }
+    /// All of them.
+    package struct Users: Codable, Sendable {
+        package var users: [User]
+
+        package init(users: [User]) { self.users = users }
+    }
+    /// With which somebody can set a password once.
+    package struct PasswordCode: Codable, Sendable {
+        package var code: String
+        /// Seconds.
+        package var life: Int
+        /// Of the page; nil where it is not served.
+        package var address: String?
+
+        package init(code: String, life: Int, address: String?) {
+            (self.code, self.life, self.address) = (code, life, address)
+        }
+    }
     /// Whether a reload succeeded, and what the files' findings are.
     package struct Reload: Codable, Sendable {
         package var isApplied: Bool

@@ -1,6 +1,7 @@
 #ifndef CGLIBC_SHIM_H
 #define CGLIBC_SHIM_H
 // What Swift's Glibc module leaves out.
+#include <sys/sysinfo.h>
 #include <malloc.h>
 #include <sys/syscall.h>
 #include <unistd.h>

@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/pkcs12.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
@@ -51,7 +52,7 @@ static inline int COpenSSL_ERR_GET_REASON(unsigned long code) { return ERR_GET_R
 // EVP_EC_gen is a macro over the variadic EVP_PKEY_Q_keygen
 static inline EVP_PKEY *COpenSSL_EVP_EC_gen_p256(void) { return EVP_EC_gen("P-256"); }
 // and so is EVP_RSA_gen
-static inline EVP_PKEY *COpenSSL_EVP_RSA_gen_2048(void) { return EVP_RSA_gen(2048); }
+static inline EVP_PKEY *COpenSSL_EVP_RSA_gen(size_t bits) { return EVP_RSA_gen(bits); }
 
 // sk_GENERAL_NAME_* are macros: the index-th of a certificate's subject alternative names, if it is of
 // this type (GEN_URI, GEN_DNS or GEN_IPADD).
@@ -97,10 +98,33 @@ static inline void COpenSSL_X509_NAME_print_oneline(BIO *bio, const X509_NAME *n
     X509_NAME_print_ex(bio, name, 0, XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB);
 }
 
+// XN_FLAG_RFC2253 is an expression of macros, too
+static inline void COpenSSL_X509_NAME_print_rfc2253(BIO *bio, const X509_NAME *name) {
+    X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
+}
+
+// sk_X509_EXTENSION_* are macros: adds extensions to a request, and frees them.
+static inline int COpenSSL_X509_REQ_add_extension(X509_REQ *request, X509_EXTENSION *extension) {
+    STACK_OF(X509_EXTENSION) *extensions = sk_X509_EXTENSION_new_null();
+    if (extensions == NULL) return 0;
+    sk_X509_EXTENSION_push(extensions, extension);
+    int result = X509_REQ_add_extensions(request, extensions);
+    sk_X509_EXTENSION_free(extensions);
+    return result;
+}
+
 // X509V3_set_ctx_nodb is a macro
 static inline void COpenSSL_X509V3_set_ctx(X509V3_CTX *ctx, X509 *issuer, X509 *subject) {
     X509V3_set_ctx(ctx, issuer, subject, NULL, NULL, 0);
     X509V3_set_ctx_nodb(ctx);
+}
+
+static inline void COpenSSL_X509_chain_free(STACK_OF(X509) *chain) { sk_X509_pop_free(chain, X509_free); }
+
+// sk_SSL_CIPHER_* are macros
+static inline int COpenSSL_SSL_CIPHER_count(const STACK_OF(SSL_CIPHER) *list) { return sk_SSL_CIPHER_num(list); }
+static inline const SSL_CIPHER *COpenSSL_SSL_CIPHER_get(const STACK_OF(SSL_CIPHER) *list, int index) {
+    return sk_SSL_CIPHER_value(list, index);
 }
 
 // BIO_get_mem_data

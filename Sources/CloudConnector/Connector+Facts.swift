@@ -75,12 +75,27 @@ extension Connector {
         return Array(lists.flatMap { $0 }.sorted { $0.time > $1.time }.prefix(RecentForwards.limit))
     }
 
+    /// Of the requests since the start, those that have taken the longest, the slowest first.
+    package func slowestRequests() async -> [SlowRequest] {
+        let lists = (try? await loops.map { $0.slowest.entries.map { SlowRequest($0) } }) ?? []
+        return Array(
+            lists.flatMap { $0 }.sorted { $0.milliseconds > $1.milliseconds }.prefix(SlowestForwards.limit)
+        )
+    }
+
     func metrics() async throws -> [SystemMetrics.Snapshot] {
         try await loops.map(\.snapshot).flatMap { $0 }
     }
 
     var idleConnections: Int {
         get async throws { try await loops.map(\.idleCount).reduce(0, +) }
+    }
+
+    /// Waits until there is a tunnel, where there is to be one, and until none is left otherwise, but not longer than `limit`.
+    package func settle(upTo limit: Duration) async {
+        _ = await waitForReplacement(upTo: limit)
+        guard configuration.tunnel.isActive else { return }
+        await waitUntilConnected(1, fleet: current.withLock { $0.lastFleet }, upTo: limit)
     }
 
     func log(_ level: Logger.Level, _ message: Logger.Message, _ metadata: Logger.Metadata) {

@@ -234,8 +234,10 @@ package final class Connector: Sendable {
         guard !old.isEmpty else { return }
         // As many as there were, or what has come up within five seconds; but never none.
         let count = old.reduce(0) { $0 + state.live(fleet: $1.fleet.id).count }
-        await waitUntilConnected(max(count, 1), fleet: new, upTo: .seconds(5))
-        await state.waitUntilConnected(1, fleet: new)
+        if configuration.tunnel.isActive {
+            await waitUntilConnected(max(count, 1), fleet: new, upTo: .seconds(5))
+            await state.waitUntilConnected(1, fleet: new)
+        }
         guard !Task.isCancelled else { return }
         // Each fleet drains its tunnels.
         for (_, task) in old { task.cancel() }
@@ -249,7 +251,7 @@ package final class Connector: Sendable {
         logger.info("tunnels replaced", metadata: ["count": "\(state.live(fleet: new).count)"])
     }
 
-    private func waitUntilConnected(_ count: Int, fleet: Int, upTo limit: Duration) async {
+    func waitUntilConnected(_ count: Int, fleet: Int, upTo limit: Duration) async {
         await withDiscardingTaskGroup { [state] tasks in
             let wakeup = Wakeup()
             tasks.addTask {

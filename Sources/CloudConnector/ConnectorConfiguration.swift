@@ -11,6 +11,8 @@ package struct ConnectorConfiguration: Sendable {
     package struct Tunnel: Sendable, Equatable {
         package var serviceHost = ""
         package var servicePort = 443
+        /// Whether the connector dials at all.
+        package var isActive = true
         package var connections = 2
         package var certificate = ""
         package var privateKey = ""
@@ -99,7 +101,7 @@ package struct ConnectorConfiguration: Sendable {
         var http2 = tunnel.http2
         // The control stream is one more than the requests.
         http2.maxConcurrentStreams += 1
-        return DialerConfiguration(
+        var dialer = DialerConfiguration(
             host: tunnel.serviceHost,
             port: tunnel.servicePort,
             connections: tunnel.connections,
@@ -108,6 +110,8 @@ package struct ConnectorConfiguration: Sendable {
             http2: http2,
             pingInterval: tunnel.pingInterval
         )
+        dialer.isActive = tunnel.isActive
+        return dialer
     }
 }
 

@@ -23,6 +23,7 @@ package struct ConnectorMetricsPart: Sendable {
             sum.counts.add(part.counts)
             sum.connect.add(part.connect)
             sum.backend.add(part.backend)
+            sum.add(usage: part)
             merged[part.virtualHost] = sum
         }
         systems = merged.values.sorted { $0.virtualHost < $1.virtualHost }

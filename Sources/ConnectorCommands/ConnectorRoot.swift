@@ -33,7 +33,7 @@ package struct ConnectorRoot: AsyncParsableCommand {
                 name: "Operation",
                 subcommands: [
                     StatusCommand.self, CheckCommand.self, DoctorCommand.self, ReloadCommand.self, RotateCommand.self,
-                    LogLevelCommand.self, AuditCommand.self,
+                    LogLevelCommand.self, AuditCommand.self, AdministratorsCommand.self,
                 ]
             ),
         ]

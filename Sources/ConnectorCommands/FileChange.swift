@@ -95,7 +95,7 @@ struct ChangeOptions: ParsableArguments {
     }
 
     /// Who has this command done, for the audit log; behind sudo, who asked for it.
-    private static var person: String {
+    static var person: String {
         func name(_ uid: uid_t) -> String {
             guard let entry = unsafe getpwuid(uid), let name = unsafe entry.pointee.pw_name else {
                 return "user \(uid)"

@@ -40,8 +40,8 @@ package enum ConnectorProgram {
     /// - Returns: what is odd in one file that can be used.
     /// - Throws: what `run` would refuse, in the file and in those that it names.
     package static func warnings(_ file: String) throws(ConfigurationError) -> [Finding] {
-        let (configuration, _, warnings) = try ConnectorConfigurationReader.load(file)
-        let findings = warnings + configuration.fileFindings
+        let loaded = try ConnectorConfigurationReader.load(file)
+        let findings = loaded.warnings + loaded.configuration.fileFindings
         guard !findings.contains(where: { $0.severity == .error }) else { throw ConfigurationError(findings: findings) }
         return findings
     }
@@ -54,9 +54,9 @@ package enum ConnectorProgram {
         isUpgrade: Bool,
         warn: ([Finding]) -> Void
     ) throws(ConfigurationError) -> Explanation {
-        let (configuration, _, warnings) = try ConnectorConfigurationReader.load(file)
-        warn(warnings)
-        return Explanation(method: method, url: url, isUpgrade: isUpgrade, configuration: configuration)
+        let loaded = try ConnectorConfigurationReader.load(file)
+        warn(loaded.warnings)
+        return Explanation(method: method, url: url, isUpgrade: isUpgrade, configuration: loaded.configuration)
     }
 
     /// Goes the way to the service step by step, and prints what it finds.
@@ -85,7 +85,7 @@ package enum ConnectorProgram {
             throw EnrolMismatchError(description: "this is not an enrolment token; copy the whole word")
         }
         // That the certificates are missing is no news before the enrolment.
-        let (configuration, _, _) = try ConnectorConfigurationReader.load(file)
+        let configuration = try ConnectorConfigurationReader.load(file).configuration
         do {
             let result = try await Enrolment(token: token, configuration: configuration, owner: owner).run()
             return EnrolmentResult(

@@ -1,4 +1,5 @@
 internal import AccessPolicy
+internal import AdminAccess
 package import AdminProtocol
 internal import AvailabilityCheck
 internal import CloudConnector
@@ -28,6 +29,7 @@ package final class OnPremiseDaemon: Daemon {
     private let state: Mutex<State>
     private let reloads = SerialTasks()
     private let admin: AdminServers
+    private let administration = Mutex<Administration?>(nil)
 
     private struct State {
         /// By file.
@@ -80,10 +82,29 @@ package final class OnPremiseDaemon: Daemon {
                 await memory.value
             }
             parts.add { await daemon.admin.stop() }
+            parts.add { await daemon.administration.withLock { $0 }?.stop() }
             parts.add { await daemon.stopConnectors() }
             for configuration in files.connectors { daemon.add(try await daemon.make(configuration)) }
             await daemon.admin.apply(files.process, nil, daemon.routes)
+            await daemon.startAdministration(files.administration)
             return daemon
+        }
+    }
+
+    /// A connector works without it, so what is wrong with it is said and no more.
+    private func startAdministration(_ settings: AdministrationSettings) async {
+        do {
+            let new = try Administration(
+                settings,
+                audit,
+                logger,
+                open: { request in OpenRoutes.answer(request) },
+                inside: { [self] request, caller in await answer(request, caller) }
+            )
+            administration.withLock { $0 = new }
+            await new.apply(settings, isFirst: true)
+        } catch {
+            logger.error("administration is not served", metadata: ["cause": "\(error)"])
         }
     }
 
@@ -108,7 +129,9 @@ package final class OnPremiseDaemon: Daemon {
     // MARK: Running
 
     package var name: String { "connector" }
-    package var allEventLoops: [any EventLoop] { connectors.flatMap(\.allEventLoops) + admin.eventLoops }
+    package var allEventLoops: [any EventLoop] {
+        connectors.flatMap(\.allEventLoops) + admin.eventLoops + (administration.withLock { $0 }?.eventLoops ?? [])
+    }
 
     private func stopConnectors() async {
         await withDiscardingTaskGroup { tasks in
@@ -195,6 +218,7 @@ package final class OnPremiseDaemon: Daemon {
             audit.record(.configurationChanged, "Configuration of log, audit or admin changed [by \(cause)]")
         }
         await apply(process, old)
+        await administration.withLock { $0 }?.apply(files.administration)
         logger.info("configuration reloaded", metadata: ["by": "\(cause)"])
         return AdminMessage.Reload(isApplied: true, findings: files.warnings.digest)
     }
@@ -287,18 +311,53 @@ extension OnPremiseDaemon {
                 do { return .metrics(try await metrics()) } catch { return .error(.internalServerError, "\(error)") }
             },
             .post("/reload") { [self] request in .json(await reload(Self.reason(request.body))) },
-            .below(ConfigurationAPI.root) { [self] request in await configurationAPI.answer(request, scheme: "http") },
+            .below(ConfigurationAPI.root) { [self] request in await answer(request, APICall.socketCaller) },
+            .get("/users") { [self] _ in await userAdmin { $0.list() } },
+            .post("/users/add") { [self] request in await userAdmin { $0.add(request.body) } },
+            .post("/users/remove") { [self] request in await userAdmin { $0.remove(request.body) } },
+            .post("/users/code") { [self] request in await userAdmin { $0.code(request.body) } },
             .post("/rotate") { [self] _ in await rotate() },
             .post("/check") { [self] request in await check(request.body) },
             .put("/log-level") { [self] request in AdminLevel.set(request.body, audit, logger) },
         ])
     }
 
-    private var configurationAPI: ConfigurationAPI {
-        ConfigurationAPI(
+    private var apiHost: APIHost {
+        APIHost(
             connectors: { [self] in await status().connectors },
-            reload: { [self] cause in await reload(cause) }
+            reload: { [self] cause in await reload(cause) },
+            settle: { [self] file in
+                await connectors.first { $0.configuration.file == file }?.settle(upTo: .seconds(10))
+            },
+            figures: { [self] in await figures() },
+            slowest: { [self] file in
+                await connectors.first { $0.configuration.file == file }?.slowestRequests() ?? []
+            },
+            administration: administration.withLock { $0 },
+            audit: audit,
+            startedAt: startedAt
         )
+    }
+
+    private func figures() async -> [ConnectorMetricsPart] {
+        var parts: [ConnectorMetricsPart] = []
+        for connector in connectors { if let part = try? await ConnectorMetricsPart(connector) { parts.append(part) } }
+        return parts
+    }
+
+    /// What somebody may ask who is known.
+    private func answer(_ request: HTTPRequest, _ caller: AdminCaller) async -> HTTPResponse {
+        let call = APICall(request, caller, apiHost)
+        if request.path.hasPrefix(ConfigurationAPI.root) { return await ConfigurationAPI.answer(call) }
+        if request.path.hasPrefix(MonitoringAPI.root) { return await MonitoringAPI.answer(call) }
+        return APIFailure.notFound("there is no \(LogText.escaped(request.path.utf8))").response
+    }
+
+    private func userAdmin(_ body: (UserAdmin) -> HTTPResponse) async -> HTTPResponse {
+        guard let administration = administration.withLock({ $0 }) else {
+            return .error(.serviceUnavailable, "administration is not served; the log says why")
+        }
+        return body(UserAdmin(administration: administration, audit: audit))
     }
 
     /// As the one who asks names himself; the socket lets nobody in but those who may do everything.

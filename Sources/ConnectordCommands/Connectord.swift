@@ -34,7 +34,7 @@ package struct Connectord: AsyncParsableCommand {
                 name: "Operation",
                 subcommands: [
                     StatusCommand.self, CheckCommand.self, DoctorCommand.self, ReloadCommand.self, RotateCommand.self,
-                    LogLevelCommand.self, AuditCommand.self,
+                    LogLevelCommand.self, AuditCommand.self, AdministratorsCommand.self,
                 ]
             ),
             CommandGroup(

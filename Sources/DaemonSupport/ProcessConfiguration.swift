@@ -25,12 +25,19 @@ package struct ProcessConfiguration: Sendable, Equatable {
     package init() {}
 
     /// Reads what both sides' files have in common: log, admin, audit, tracing.
-    package static func read(_ section: inout Section, _ findings: Findings, socket: String) -> ProcessConfiguration {
+    ///
+    /// - Parameter further: reads those keys of `admin` that one side has alone.
+    package static func read(
+        _ section: inout Section,
+        _ findings: Findings,
+        socket: String,
+        admin further: (inout Section) -> Void = { _ in }
+    ) -> ProcessConfiguration {
         var process = ProcessConfiguration()
         process.adminSocket = socket
         if let node = section.value("log") { process.readLog(Section(node, "log", findings)) }
         if let node = section.value("audit") { process.readAudit(Section(node, "audit", findings)) }
-        if let node = section.value("admin") { process.readAdmin(Section(node, "admin", findings), findings) }
+        if let node = section.value("admin") { process.readAdmin(Section(node, "admin", findings), findings, further) }
         if let node = section.value("tracing") {
             var section = Section(node, "tracing", findings)
             process.isGiven = true
@@ -76,7 +83,11 @@ package struct ProcessConfiguration: Sendable, Equatable {
         section.finish()
     }
 
-    private mutating func readAdmin(_ section: consuming Section, _ findings: Findings) {
+    private mutating func readAdmin(
+        _ section: consuming Section,
+        _ findings: Findings,
+        _ further: (inout Section) -> Void
+    ) {
         isGiven = true
         if let path = section.string("socket") {
             adminSocket = path
@@ -94,6 +105,7 @@ package struct ProcessConfiguration: Sendable, Equatable {
                 )
             }
         }
+        further(&section)
         section.finish()
     }
 }

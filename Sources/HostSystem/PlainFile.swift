@@ -8,6 +8,12 @@ package enum PlainFile {
         return unsafe lstat(path, &status) == 0
     }
 
+    /// Removes a file, if it is there.
+    package static func remove(_ path: String) throws(FileError) {
+        guard unsafe unlink(path) != 0, errno != ENOENT else { return }
+        throw FileError("remove", path)
+    }
+
     /// The bytes of a file that others may read as well.
     package static func read(_ path: String, maxBytes: Int) throws(FileError) -> [UInt8] {
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)

@@ -18,6 +18,10 @@ package enum AuditCategory: String, Sendable, CaseIterable {
     case certificateIssued = "CERTIFICATE_ISSUED"
     case certificateRevoked = "CERTIFICATE_REVOKED"
     case logLevelChanged = "LOG_LEVEL_CHANGED"
+    /// Of somebody who administers.
+    case login = "LOGIN"
+    case loginRefused = "LOGIN_REFUSED"
+    case userChanged = "USER_CHANGED"
     case tokenIssued = "TOKEN_ISSUED"
     case tokenRefused = "TOKEN_REFUSED"
     case tokenKeysRotated = "TOKEN_KEYS_ROTATED"

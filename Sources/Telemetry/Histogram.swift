@@ -7,8 +7,26 @@ package struct Histogram: Sendable, Equatable {
         "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10", "30", "+Inf",
     ]
 
-    /// Not cumulative.
-    package private(set) var counts = [Int](repeating: 0, count: 15)
+    /// Lower bounds in milliseconds of the buckets in which SAP's product tells how long calls took (SAP Help, "Monitoring
+    /// APIs").
+    package static let callBounds = [
+        0, 10, 20, 30, 40, 50, 75, 100, 125, 150, 200, 300, 400, 500, 750, 1000, 1250, 1500, 2000, 2500, 3000, 4000,
+    ]
+
+    /// Upper bounds in nanoseconds of what is counted: all that either view needs. The last has none.
+    private static let bounds: [Int64] = [
+        1, 2.5, 5, 10, 20, 25, 30, 40, 50, 75, 100, 125, 150, 200, 250, 300, 400, 500, 750, 1000, 1250, 1500, 2000,
+        2500,
+        3000, 4000, 5000, 10_000, 30_000,
+    ].map { Int64($0 * 1_000_000) }
+
+    /// For each of `bounds`, the bucket of `labels`.
+    private static let labelBuckets = bounds.map { bound in
+        labels.dropLast().firstIndex { (Double($0) ?? 0) * 1_000_000_000 >= Double(bound) } ?? labels.count - 1
+    }
+
+    /// Each with those up to its bound in `bounds`, and those above the one before.
+    private var fine = [Int](repeating: 0, count: 30)
     package private(set) var count = 0
     /// Nanoseconds.
     package private(set) var sum: Int64 = 0
@@ -17,31 +35,54 @@ package struct Histogram: Sendable, Equatable {
 
     /// Counts a time.
     package mutating func record(_ nanoseconds: Int64) {
-        let bucket = Self.bucket(nanoseconds)
-        counts[bucket] += 1
+        fine[Self.bucket(nanoseconds)] += 1
         count += 1
         sum += nanoseconds
     }
 
-    /// A table would be looked up on every request; these are a few comparisons.
+    /// A table would be looked up on every request; for most, these are a few comparisons.
     @inline(__always)
     private static func bucket(_ nanoseconds: Int64) -> Int {
         if nanoseconds <= 1_000_000 { return 0 }
         if nanoseconds <= 25_000_000 {
-            return nanoseconds <= 2_500_000 ? 1 : nanoseconds <= 5_000_000 ? 2 : nanoseconds <= 10_000_000 ? 3 : 4
+            if nanoseconds <= 5_000_000 { return nanoseconds <= 2_500_000 ? 1 : 2 }
+            return nanoseconds <= 10_000_000 ? 3 : nanoseconds <= 20_000_000 ? 4 : 5
         }
-        if nanoseconds <= 500_000_000 {
-            return nanoseconds <= 50_000_000 ? 5 : nanoseconds <= 100_000_000 ? 6 : nanoseconds <= 250_000_000 ? 7 : 8
+        return slowBucket(nanoseconds)
+    }
+
+    private static func slowBucket(_ nanoseconds: Int64) -> Int {
+        var (low, high) = (6, bounds.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if nanoseconds <= bounds[middle] { high = middle } else { low = middle + 1 }
         }
-        if nanoseconds <= 5_000_000_000 {
-            return nanoseconds <= 1_000_000_000 ? 9 : nanoseconds <= 2_500_000_000 ? 10 : 11
+        return low
+    }
+
+    /// For `labels`; not cumulative.
+    package var counts: [Int] {
+        var counts = [Int](repeating: 0, count: Self.labels.count)
+        for (index, count) in fine.enumerated() {
+            counts[index < Self.labelBuckets.count ? Self.labelBuckets[index] : counts.count - 1] += count
         }
-        return nanoseconds <= 10_000_000_000 ? 12 : nanoseconds <= 30_000_000_000 ? 13 : 14
+        return counts
+    }
+
+    /// For `callBounds`; not cumulative.
+    package var calls: [Int] {
+        var calls = [Int](repeating: 0, count: Self.callBounds.count)
+        for (index, count) in fine.enumerated() {
+            // What is counted up to a bound began at the one before.
+            let begin = index == 0 ? 0 : Int(Self.bounds[index - 1] / 1_000_000)
+            calls[(Self.callBounds.lastIndex { $0 <= begin } ?? 0)] += count
+        }
+        return calls
     }
 
     /// Adds what another one has counted.
     package mutating func add(_ other: Histogram) {
-        for index in counts.indices { counts[index] += other.counts[index] }
+        for index in fine.indices { fine[index] += other.fine[index] }
         count += other.count
         sum += other.sum
     }

@@ -38,35 +38,6 @@ struct CockpitTests {
         #expect(!access.knows("Bearer pass:word"))
     }
 
-    @Test("A session is known by its cookie alone, among others, and ends with its lifetime")
-    func sessions() throws {
-        let sessions = CockpitSessions()
-        let start = ContinuousClock.now
-        let field = try sessions.open(isTLS: true, now: start)
-        #expect(field.hasSuffix("; Path=/; HttpOnly; SameSite=Strict; Secure"))
-        let cookie = String(field.prefix { $0 != ";" })
-        #expect(sessions.isOpen(cookie, now: start))
-        #expect(sessions.isOpen("a=b; \(cookie); c", now: start + .seconds(3600)))
-        #expect(!sessions.isOpen(cookie.dropLast() + "x", now: start))
-        #expect(!sessions.isOpen("\(CockpitSessions.cookie)=", now: start))
-        #expect(!sessions.isOpen(cookie, now: start + .seconds(3600) + CockpitSessions.lifetime + .seconds(1)))
-    }
-
-    @Test("However many wrong passwords wait, the right one gets its turn, and those who hung up cost no time")
-    func turns() async throws {
-        let turns = PasswordTurns(pause: .milliseconds(20))
-        let gone = ClientPresence()
-        gone.leave()
-        await withTaskGroup(of: Bool.self) { group in
-            for _ in 0..<1000 { group.addTask { await turns.attempt(from: "1.2.3.4", gone) { false } } }
-            for _ in 0..<40 { group.addTask { await turns.attempt(from: "1.2.3.4", ClientPresence()) { false } } }
-            group.addTask { await turns.attempt(from: "1.2.3.4", ClientPresence()) { true } }
-            group.addTask { await turns.attempt(from: "5.6.7.8", ClientPresence()) { true } }
-            #expect(await group.reduce(0) { $0 + ($1 ? 1 : 0) } == 2)
-        }
-        #expect(turns.addresses == 0)
-    }
-
     @Test("Changes need the page's token, and no sign of another origin")
     func changes() throws {
         let access = try access()

@@ -31,7 +31,8 @@ struct ConnectorConfigurationTests {
     @Test("The reference configuration loads, and every value it shows as a default is one")
     func reference() throws {
         let file = Repository.root.appending(path: "etc/connector.conf").path
-        let (configuration, _, warnings) = try ConnectorConfigurationReader.load(file)
+        let loaded = try ConnectorConfigurationReader.load(file)
+        let (configuration, warnings) = (loaded.configuration, loaded.warnings)
         #expect(warnings.allSatisfy { $0.message.contains("cannot be read here") })
         #expect(configuration.systems.map(\.virtualAddress) == ["internalhost:3333"])
         #expect(configuration.systems[0].resources.map(\.path) == ["/hello", "/api/"])
@@ -66,7 +67,7 @@ struct ConnectorConfigurationTests {
     @Test("The file of the design loads as it stands")
     func design() throws {
         let file = Repository.root.appending(path: "Tests/ConfigFiles/valid/design.conf").path
-        let (configuration, _, _) = try ConnectorConfigurationReader.load(file)
+        let configuration = try ConnectorConfigurationReader.load(file).configuration
         #expect(configuration.subaccount == "3b7e1e5a-8d0c-4b5e-9a51-0c2f6e1d7a10")
         #expect(configuration.tunnel.connections == 2)
         #expect(configuration.check.interval == .seconds(30))

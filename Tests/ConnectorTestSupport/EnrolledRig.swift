@@ -66,7 +66,7 @@ package final class EnrolmentRig {
               trusted-ca: tls/service-ca.pem
             \(extra)
             check: {interval: "off"}
-            admin: {socket: connector.sock}
+            admin: {socket: connector.sock, listen: "127.0.0.1:0"}
             audit: {directory: audit}
             systems:
             \(systems)

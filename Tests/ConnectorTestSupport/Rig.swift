@@ -206,7 +206,7 @@ package final class Rig {
               private-key: connector.key
               trusted-ca: ca.pem
             \(extra.contains("check:") ? "" : "check: {interval: \"off\"}")
-            \(extra.contains("admin:") ? "" : "admin: {socket: connector.sock}")
+            \(extra.contains("admin:") ? "" : "admin: {socket: connector.sock, listen: \"off\"}")
             \(extra)
             systems:
             \(systems)

@@ -5,74 +5,20 @@ import Testing
 /// SAP's configuration API, call by call as its clients make them, against the built program.
 @Suite(.serialized)
 struct ConfigurationAPITests {
-    /// A connector with one subaccount, asked on its admin socket.
-    private final class Asked {
-        let rig: Rig
-        let backend = TestServer.http { _, _ in TestServer.ok("here") }
-        static let subaccount = "/api/v1/configuration/subaccounts/cf.example.com/test"
-
-        init() throws {
-            rig = try Rig()
-            try rig.startConnector(
-                systems: Rig.system(port: backend.port) + "  # the last line\n",
-                extra: "region-host: cf.example.com\naudit: {directory: audit}"
-            )
-        }
-
-        func stop() {
-            rig.stop()
-            backend.stop()
-        }
-
-        struct Answer {
-            var status: Int
-            var head: String
-            var body: String
-            var json: NSDictionary {
-                (try? JSONSerialization.jsonObject(with: Data(body.utf8)) as? NSDictionary) ?? [:]
-            }
-            var list: [NSDictionary] {
-                (try? JSONSerialization.jsonObject(with: Data(body.utf8)) as? [NSDictionary]) ?? []
-            }
-        }
-
-        func ask(_ method: String, _ path: String, _ body: String? = nil, type: String = "application/json") throws
-            -> Answer
-        {
-            var arguments = [
-                "-s", "-i", "--path-as-is", "--unix-socket", "connector.sock", "-X", method,
-                "http://scc.test:8443\(path)",
-            ]
-            if let body { arguments += ["-H", "Content-Type: \(type)", "--data-binary", body] }
-            let output = try Rig.run(URL(filePath: "/usr/bin/curl"), arguments, rig.folder).output
-            let parts = output.components(separatedBy: "\r\n\r\n")
-            let status = Int(parts[0].split(separator: " ").dropFirst().first ?? "") ?? 0
-            return Answer(
-                status: status,
-                head: parts[0].lowercased(),
-                body: parts.dropFirst().joined(separator: "\r\n\r\n")
-            )
-        }
-
-        func file() throws -> String {
-            try String(contentsOf: rig.folder.appending(path: "connector0.conf"), encoding: .utf8)
-        }
-    }
-
     private static let mapping = #"""
         {"authenticationMode":"NONE","backendType":"abapSys","hostInHeader":"VIRTUAL","localHost":"127.0.0.1","localPort":"PORT","protocol":"HTTP","virtualHost":"v","virtualPort":"900"}
         """#
 
     @Test("A mapping and a resource are made, read, changed and removed, and requests follow at once")
     func lifeOfAMapping() throws {
-        let asked = try Asked()
+        let asked = try AskedConnector()
         defer { asked.stop() }
         let before = try asked.file()
-        let mappings = Asked.subaccount + "/systemMappings"
+        let mappings = AskedConnector.subaccount + "/systemMappings"
         let body = Self.mapping.replacing("PORT", with: "\(asked.backend.port)")
         let created = try asked.ask("POST", mappings, body)
         #expect(created.status == 201 && created.body.isEmpty, "\(created)")
-        #expect(created.head.contains("location: http://scc.test:8443\(mappings)/v:900".lowercased()))
+        #expect(created.head.contains("location: https://scc.test:8443\(mappings)/v:900".lowercased()))
         #expect(created.head.contains("content-length: 0") && !created.head.contains("\ncontent-type"))
         let read = try asked.ask("GET", "\(mappings)/v:900").json
         #expect(read["virtualPort"] as? String == "900" && read["localPort"] as? String == "\(asked.backend.port)")
@@ -123,7 +69,7 @@ struct ConfigurationAPITests {
 
     @Test("Version, connector and subaccounts are told as clients expect them")
     func reads() throws {
-        let asked = try Asked()
+        let asked = try AskedConnector()
         defer { asked.stop() }
         let version = try asked.ask("GET", "/api/v1/connector/version")
         #expect(
@@ -139,7 +85,7 @@ struct ConfigurationAPITests {
         #expect(try asked.ask("GET", "/api/v1/configuration/connector/haRole").body == "\"master\"\n")
         let list = try asked.ask("GET", "/api/v1/configuration/subaccounts").list
         #expect(list.count == 1 && list[0]["regionHost"] as? String == "cf.example.com" && list[0]["tunnel"] == nil)
-        let one = try asked.ask("GET", Asked.subaccount)
+        let one = try asked.ask("GET", AskedConnector.subaccount)
         let tunnel = one.json["tunnel"] as? NSDictionary
         #expect(
             tunnel?["state"] as? String == "Connected"
@@ -155,7 +101,7 @@ struct ConfigurationAPITests {
 
     @Test("Proxy and trust store of the connector are read and changed, and end as they began")
     func connectorWide() throws {
-        let asked = try Asked()
+        let asked = try AskedConnector()
         defer { asked.stop() }
         let before = try asked.file()
         let proxy = "/api/v1/configuration/connector/proxy"
@@ -181,10 +127,10 @@ struct ConfigurationAPITests {
 
     @Test("Bad input gets the error form and changes nothing")
     func badInput() throws {
-        let asked = try Asked()
+        let asked = try AskedConnector()
         defer { asked.stop() }
         let before = try asked.file()
-        let mappings = Asked.subaccount + "/systemMappings"
+        let mappings = AskedConnector.subaccount + "/systemMappings"
         let good = Self.mapping.replacing("PORT", with: "1")
         let cases: [(method: String, path: String, body: String?, status: Int, text: String)] = [
             ("POST", mappings, "{", 400, "not JSON"), ("POST", mappings, "[]", 400, "must be an object"),
@@ -213,7 +159,7 @@ struct ConfigurationAPITests {
             ("GET", mappings + "//resources", nil, 404, "no such path"),
             ("GET", mappings + "/%zz", nil, 404, "no such path"),
             ("PATCH", mappings, "{}", 405, "only GET, POST, DELETE"),
-            ("GET", Asked.subaccount + "/domainMappings", nil, 400, "has no domainMappings yet"),
+            ("GET", AskedConnector.subaccount + "/domainMappings", nil, 400, "has no domainMappings yet"),
             ("GET", "/api/v1/configuration/connector/onPremises/subjectPatternRules", nil, 400, "yet"),
             ("PUT", "/api/v1/configuration/connector/proxy", #"{"host":"h"}"#, 400, "port is missing"),
             (

@@ -47,8 +47,10 @@ final class ConnectorLoop {
     private(set) var isTracing: Bool
     var requestIDs = RequestIDGenerator()
     var recent = RecentForwards()
+    /// Since the start, or since somebody has begun anew.
+    var slowest = SlowestForwards()
     /// Connections to internal hosts, those being opened included.
-    var connectionCount = 0
+    private(set) var connectionCount = 0
     var pinned = PinnedConnections<UpstreamConnection>()
     /// To TCP systems.
     var connections: [ObjectIdentifier: ForwardedConnection] = [:]
@@ -107,6 +109,19 @@ final class ConnectorLoop {
 
     // MARK: Connections to internal hosts
 
+    /// - Returns: where it is counted, until it ends.
+    func connectionOpens(to system: SystemMapping) -> SystemMetrics {
+        connectionCount += 1
+        let metrics = entry(system).metrics
+        metrics.connections += 1
+        return metrics
+    }
+
+    func connectionEnded(_ metrics: SystemMetrics) {
+        connectionCount -= 1
+        metrics.connections -= 1
+    }
+
     /// - Returns: whether there was room, and the system is still exposed.
     func keep(_ connection: UpstreamConnection) -> Bool {
         guard let entry = entries[ObjectIdentifier(connection.system)], connection.tls === backendTLS else {
@@ -145,7 +160,11 @@ final class ConnectorLoop {
     }
 
     /// A copy of all counts.
-    var snapshot: [SystemMetrics.Snapshot] { (metrics.values + [unknown]).map(\.snapshot) }
+    var snapshot: [SystemMetrics.Snapshot] {
+        var idle: [String: Int] = [:]
+        for entry in entries.values { idle[entry.system.virtualAddress, default: 0] += entry.idle.count }
+        return (metrics.values + [unknown]).map { $0.snapshot(idle: idle[$0.virtualHost] ?? 0) }
+    }
 
     /// Connections to internal hosts: unused ones.
     var idleCount: Int { entries.values.reduce(0) { $0 + $1.idle.count } }

@@ -93,7 +93,7 @@ final class ForwardedConnection: StreamReceiver {
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         let limit = loop.configuration.connect
         let system = permit.system
-        loop.connectionCount += 1
+        let metrics = NIOLoopBound(loop.connectionOpens(to: system), eventLoop: eventLoop)
         isConnecting = true
         HostConnection.open(
             host: system.internalHost,
@@ -108,10 +108,10 @@ final class ForwardedConnection: StreamReceiver {
             if connection.isDone { connection.tunnel.givePlaceBack() }
             switch result {
             case .success(let channel):
-                channel.closeFuture.whenComplete { _ in bound.value.loop.connectionCount -= 1 }
+                channel.closeFuture.whenComplete { _ in bound.value.loop.connectionEnded(metrics.value) }
                 connection.connected(channel, permit, limit)
             case .failure(let error):
-                connection.loop.connectionCount -= 1
+                connection.loop.connectionEnded(metrics.value)
                 connection.refuse(BackendRefusal.connect(error, system))
             }
         }

@@ -20,6 +20,7 @@ extension ForwardedRequest {
         metrics.counts.answered(status)
         metrics.counts.requestBytes += requestBytes
         metrics.counts.responseBytes += responseBytes
+        if usagePlace >= 0 { metrics.used(usagePlace, requestBytes, responseBytes, at: started) }
         if loop.accessLog {
             logAccess(status, level: .info, refused)
         } else if LogLevelSwitch.level <= .debug {
@@ -30,6 +31,7 @@ extension ForwardedRequest {
 
     private func remember(_ status: Int, _ refusal: Refusal?, _ refused: Logger.Metadata?) {
         let took = (NIODeadline.now() - started).nanoseconds
+        if took > loop.slowest.threshold, let permit { loop.slowest.add(slow(permit, took)) }
         loop.recent.add { entry in
             (entry.id, entry.method, entry.permit) = (requestID, method, permit)
             (entry.started, entry.took, entry.status) = (started, took, status)
@@ -38,6 +40,18 @@ extension ForwardedRequest {
             entry.report = refusal.map { report($0) }
             entry.target = refusal == nil ? "" : Self.target(refused)
         }
+    }
+
+    private func slow(_ permit: Permit, _ took: Int64) -> SlowestForwards.Entry {
+        SlowestForwards.Entry(
+            system: permit.system,
+            path: permit.target.path,
+            took: took,
+            connectTime: connectTime,
+            backendTime: backendTime,
+            requestBytes: requestBytes,
+            responseBytes: responseBytes
+        )
     }
 
     private func report(_ refusal: Refusal) -> RefusalReport {

@@ -34,6 +34,8 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
 
     // What is counted, in nanoseconds and bytes.
     var metrics: SystemMetrics
+    /// Of the resource that has admitted it, in `metrics.usage`; negative for none.
+    private(set) var usagePlace = -1
     var started: NIODeadline = .uptimeNanoseconds(0)
     private var connectStarted: NIODeadline = .uptimeNanoseconds(0)
     private var sent: NIODeadline = .uptimeNanoseconds(0)
@@ -84,6 +86,7 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
             self.permit = permit
             let entry = loop.entry(permit.system)
             metrics = entry.metrics
+            usagePlace = entry.places[permit.resourceIndex]
             if loop.audit.recordsAllowed { auditAllowed(permit) }
             let mustBeFresh = !(isEnd && method.isIdempotent)
             let connection =

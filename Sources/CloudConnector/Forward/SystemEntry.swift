@@ -10,6 +10,25 @@ final class SystemMetrics {
         var counts: RequestCounts
         var connect: Histogram
         var backend: Histogram
+        /// To the internal host: all of them, and those without a request.
+        var connections: Int
+        var idle: Int
+        var usage: [ResourceUsage.Snapshot]
+
+        mutating func add(usage other: Snapshot) {
+            connections += other.connections
+            idle += other.idle
+            for one in other.usage {
+                guard let place = usage.firstIndex(where: { $0.path == one.path && $0.access == one.access }) else {
+                    usage.append(one)
+                    continue
+                }
+                usage[place].calls += one.calls
+                usage[place].requestBytes += one.requestBytes
+                usage[place].responseBytes += one.responseBytes
+                usage[place].age = [usage[place].age, one.age].compactMap { $0 }.min()
+            }
+        }
     }
 
     let virtualHost: String
@@ -21,7 +40,77 @@ final class SystemMetrics {
 
     init(_ virtualHost: String) { self.virtualHost = virtualHost }
 
-    var snapshot: Snapshot { Snapshot(virtualHost: virtualHost, counts: counts, connect: connect, backend: backend) }
+    var connections = 0
+    /// By resource; those of earlier configurations as well, until there are too many.
+    private(set) var usage: [ResourceUsage] = []
+    static let usageLimit = 4096
+
+    /// The place in `usage` of a resource; the last one is shared by those beyond the limit.
+    func place(of resource: Resource) -> Int {
+        if let place = usage.firstIndex(where: { $0.path == resource.path && $0.access == resource.access }) {
+            return place
+        }
+        guard usage.count < Self.usageLimit else { return Self.usageLimit - 1 }
+        usage.append(ResourceUsage(path: resource.path, access: resource.access))
+        return usage.count - 1
+    }
+
+    @inline(__always)
+    func used(_ place: Int, _ requestBytes: Int, _ responseBytes: Int, at time: NIODeadline) {
+        usage[place].calls += 1
+        usage[place].requestBytes += requestBytes
+        usage[place].responseBytes += responseBytes
+        usage[place].last = time
+    }
+
+    func snapshot(idle: Int) -> Snapshot {
+        let now = NIODeadline.now()
+        return Snapshot(
+            virtualHost: virtualHost,
+            counts: counts,
+            connect: connect,
+            backend: backend,
+            connections: connections,
+            idle: idle,
+            usage: usage.map { $0.snapshot(now) }
+        )
+    }
+}
+
+/// What was asked of one resource.
+struct ResourceUsage {
+    struct Snapshot: Sendable {
+        var path: String
+        var access: Resource.Access
+        var calls: Int
+        var requestBytes: Int
+        var responseBytes: Int
+        /// Seconds ago; nil for never.
+        var age: Int?
+    }
+
+    let path: String
+    let access: Resource.Access
+    var calls = 0
+    var requestBytes = 0
+    var responseBytes = 0
+    var last = NIODeadline.uptimeNanoseconds(0)
+
+    init(path: String, access: Resource.Access) {
+        self.path = path
+        self.access = access
+    }
+
+    func snapshot(_ now: NIODeadline) -> Snapshot {
+        Snapshot(
+            path: path,
+            access: access,
+            calls: calls,
+            requestBytes: requestBytes,
+            responseBytes: responseBytes,
+            age: calls == 0 ? nil : Int((now - last).nanoseconds / 1_000_000_000)
+        )
+    }
 }
 
 /// What one event loop keeps for one system mapping of the policy in force.
@@ -29,9 +118,12 @@ final class SystemEntry {
     let system: SystemMapping
     let metrics: SystemMetrics
     var idle = IdleConnections<UpstreamConnection>()
+    /// For each resource, its place among the metrics' `usage`.
+    let places: [Int]
 
     init(_ system: SystemMapping, _ metrics: SystemMetrics) {
         self.system = system
         self.metrics = metrics
+        places = system.resources.map { metrics.place(of: $0) }
     }
 }

@@ -73,9 +73,8 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, P
             UpstreamConnection(permit, loop: loop, ready: promise),
             eventLoop: eventLoop
         )
-        loop.connectionCount += 1
-        let count = NIOLoopBound(loop, eventLoop: eventLoop)
         let system = permit.system
+        let count = NIOLoopBound((loop: loop, metrics: loop.connectionOpens(to: system)), eventLoop: eventLoop)
         let limit = loop.configuration.connect
         HostConnection.open(
             host: system.internalHost,
@@ -87,7 +86,7 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, P
         .whenComplete { result in
             switch result {
             case .success(let channel):
-                channel.closeFuture.whenComplete { _ in count.value.connectionCount -= 1 }
+                channel.closeFuture.whenComplete { _ in count.value.loop.connectionEnded(count.value.metrics) }
                 do {
                     // Not before: attempts at several addresses are several channels, and only one is this.
                     try connection.value.addHandlers(to: channel, limit)
@@ -96,7 +95,7 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, P
                     channel.close(promise: nil)
                 }
             case .failure(let error):
-                count.value.connectionCount -= 1
+                count.value.loop.connectionEnded(count.value.metrics)
                 connection.value.fail(error)
             }
         }

@@ -35,6 +35,8 @@ package struct DialerConfiguration: Sendable, Equatable {
 
     package var host: String
     package var port: Int
+    /// Whether tunnels are wanted at all.
+    var isActive = true
     /// Tunnels to each address of the service.
     var connections: Int
     package var proxy: Proxy?

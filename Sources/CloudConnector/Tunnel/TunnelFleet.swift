@@ -46,6 +46,7 @@ final class TunnelFleet: Sendable {
 
     /// Runs until its task is cancelled and the last tunnel has ended.
     func run() async {
+        guard configuration.isActive else { return }
         await withDiscardingTaskGroup { group in
             var backoff = configuration.backoff
             while !Task.isCancelled {

@@ -6,6 +6,7 @@ internal import HostSystem
 package import Logging
 internal import NIOHTTP1
 internal import Networking
+internal import PageAccess
 internal import TextFormats
 internal import Tokens
 
@@ -16,7 +17,10 @@ package final class Cockpit: HTTPRouter {
     private let admin: DestinationAdmin
     private let logger: Logger
     private let turns = PasswordTurns()
-    private let sessions = CockpitSessions()
+    private let sessions = PageSessions<Void>(
+        cookie: "connectord-cockpit",
+        .init(idle: .seconds(12 * 3600), life: .seconds(7 * 24 * 3600), count: 64)
+    )
 
     package init(_ access: CockpitAccess, _ service: ConnectivityService, _ api: DestinationAPI, _ logger: Logger) {
         self.access = access
@@ -27,19 +31,19 @@ package final class Cockpit: HTTPRouter {
 
     func answer(_ request: HTTPRequest) async -> HTTPResponse {
         guard access.isNamed(request) else {
-            return Self.hardened(
+            return PageOrigin.hardened(
                 .text(.misdirectedRequest, "This page is not served under this name; see cockpit.host-names.\n")
             )
         }
         guard let login = await login(request) else {
             var response = HTTPResponse.text(.unauthorized, "The cockpit needs its password.\n")
             response.headers = ["www-authenticate": "Basic realm=\"cockpit\", charset=\"UTF-8\""]
-            return Self.hardened(response)
+            return PageOrigin.hardened(response)
         }
         guard access.isOwnChange(request) else {
-            return Self.hardened(.text(.forbidden, "Changes are taken from the cockpit's own page only.\n"))
+            return PageOrigin.hardened(.text(.forbidden, "Changes are taken from the cockpit's own page only.\n"))
         }
-        var response = Self.hardened(await routes.answer(request))
+        var response = PageOrigin.hardened(await routes.answer(request))
         if case .new(let cookie) = login { response.headers.add(name: "set-cookie", value: cookie) }
         return response
     }
@@ -52,7 +56,7 @@ package final class Cockpit: HTTPRouter {
     /// - Returns: nil without the password.
     private func login(_ request: HTTPRequest) async -> Login? {
         guard access.password != nil else { return .notNeeded }
-        if request.headers["cookie"].contains(where: { sessions.isOpen($0) }) { return .known }
+        if sessions.session(request.headers["cookie"]) != nil { return .known }
         guard let authorization = request.headers.first(name: "authorization") else { return nil }
         let isRight = await turns.attempt(from: request.remote, request.client) { access.knows(authorization) }
         guard isRight else {
@@ -60,20 +64,7 @@ package final class Cockpit: HTTPRouter {
             return nil
         }
         let isTLS = request.headers.first(name: "x-forwarded-proto") == "https"
-        return (try? sessions.open(isTLS: isTLS)).map { .new(cookie: $0) } ?? .notNeeded
-    }
-
-    /// Nothing from outside is loaded, and no other page may frame this one.
-    private static func hardened(_ response: HTTPResponse) -> HTTPResponse {
-        var response = response
-        response.headers.add(
-            name: "content-security-policy",
-            value: "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
-                + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-        )
-        response.headers.add(name: "referrer-policy", value: "no-referrer")
-        response.headers.add(name: "cross-origin-resource-policy", value: "same-origin")
-        return response
+        return (try? sessions.open((), isTLS: isTLS)).map { .new(cookie: $0.cookie) } ?? .notNeeded
     }
 
     private var routes: HTTPRoutes {

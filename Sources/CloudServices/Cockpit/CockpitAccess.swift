@@ -2,6 +2,7 @@ internal import Cryptography
 internal import JSON
 internal import NIOHTTP1
 internal import Networking
+internal import PageAccess
 internal import TextFormats
 
 /// Who may use the cockpit: whoever reaches it on loopback under one of its names, or knows the password; and changes only from
@@ -27,15 +28,7 @@ package struct CockpitAccess: Sendable {
     /// Whether the request changes nothing, or comes from the page itself.
     func isOwnChange(_ request: HTTPRequest) -> Bool {
         if request.method == "GET" || request.method == "HEAD" { return true }
-        return Self.isSame(changeToken, request.headers.first(name: "x-csrf-token") ?? "") && isOwnOrigin(request)
-    }
-
-    /// Browsers say from where a change comes; what says nothing has the token all the same.
-    private func isOwnOrigin(_ request: HTTPRequest) -> Bool {
-        if let site = request.headers.first(name: "sec-fetch-site"), site != "same-origin" { return false }
-        guard let origin = request.headers.first(name: "origin") else { return true }
-        let host = request.headers.first(name: "host") ?? ""
-        return origin == "http://\(host)" || origin == "https://\(host)"
+        return PageOrigin.hasToken(request, changeToken) && PageOrigin.isOwn(request)
     }
 
     /// Whether a value of `Authorization` has the password: Basic, with any user name.
@@ -45,9 +38,5 @@ package struct CockpitAccess: Sendable {
             let colon = bytes.firstIndex(of: UInt8(ascii: ":"))
         else { return false }
         return ConstantTime.isEqual(Array(password.utf8), Array(bytes[(colon + 1)...]))
-    }
-
-    private static func isSame(_ one: String, _ other: String) -> Bool {
-        ConstantTime.isEqual(Array(one.utf8), Array(other.utf8))
     }
 }

@@ -133,6 +133,20 @@ package struct ConfigurationStore {
         LineDifference.text(try history.read(number), try file.read())
     }
 
+    /// Takes the file away, and keeps what it held.
+    package func retire() throws {
+        try file.exclusively { () throws(FileError) in
+            let kept = try history.keep(try file.read())
+            do throws(FileError) {
+                try PlainFile.remove(file.path)
+            } catch {
+                history.forget(kept)
+                throw error
+            }
+            history.trim()
+        }
+    }
+
     /// Sets the file back to an earlier version. What it has now becomes the latest of the earlier ones.
     package func restore(_ number: Int, isRehearsed: Bool = false) throws -> Outcome {
         let wanted = try history.read(number)

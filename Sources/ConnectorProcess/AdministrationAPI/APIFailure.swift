@@ -1,5 +1,7 @@
+internal import AdminAccess
 internal import ConfigurationEditing
 internal import ConfigurationReading
+internal import Cryptography
 internal import HostSystem
 internal import JSON
 internal import NIOHTTP1
@@ -15,6 +17,14 @@ enum APIFailure: Error {
     case notAllowed([String])
     case mediaType
     case failed(String)
+    case forbidden(String)
+    /// Was there once (SAP Help: recovery subaccounts, since 2.16).
+    case gone(String)
+
+    /// What SAP's product has, and this one has not.
+    static func unsupported(_ path: [String]) -> APIFailure {
+        .invalid("this connector has no \(LogText.escaped(path.joined(separator: "/").utf8)) yet")
+    }
 
     private struct Body: Encodable {
         var type: String
@@ -28,6 +38,8 @@ enum APIFailure: Error {
         case .conflict(let text): Self.response(.conflict, "ILLEGAL_STATE", text)
         case .mediaType:
             Self.response(.unsupportedMediaType, "INVALID_REQUEST", "Content-Type must be application/json")
+        case .forbidden(let text): Self.response(.forbidden, "FORBIDDEN_REQUEST", text)
+        case .gone(let text): Self.response(.gone, "INVALID_REQUEST", text)
         case .failed(let text): Self.response(.internalServerError, "RUNTIME_FAILURE", text)
         case .notAllowed(let methods):
             Self.response(
@@ -62,6 +74,12 @@ enum APIFailure: Error {
             case .missing, .otherAccess: self = .notFound("\(error)")
             case .exists, .ambiguous: self = .conflict("\(error)")
             }
+        case let error as AdminUsers.UserError:
+            switch error {
+            case .invalid, .missing: self = .invalid("\(error)")
+            case .exists, .lastAdministrator: self = .conflict("\(error)")
+            }
+        case let error as TLSError: self = .invalid("\(error)")
         case let error as YAMLEditError: self = .conflict("\(error)")
         default: self = .failed("\(error)")
         }
@@ -120,6 +138,27 @@ struct APIBody {
         case let other?: throw .invalid("\(name) must be true or false, not \(other.kind)")
         }
     }
+
+    /// An array of objects with two texts each; none where it is not there.
+    mutating func pairs(_ name: String, _ first: String, _ second: String) throws(APIFailure) -> [(String, String)] {
+        known.insert(name)
+        switch members[name] {
+        case nil, .null: return []
+        case .array(let items):
+            var pairs: [(String, String)] = []
+            for item in items {
+                guard let one = item[first]?.string, let other = item[second]?.string else {
+                    throw .invalid("each of \(name) must be {\"\(first)\": …, \"\(second)\": …}")
+                }
+                pairs.append((one, other))
+            }
+            return pairs
+        case let other?: throw .invalid("\(name) must be an array, not \(other.kind)")
+        }
+    }
+
+    /// Whether a member is there, whatever it is.
+    func has(_ name: String) -> Bool { members[name] != nil }
 
     var isEmpty: Bool { members.isEmpty }
 

@@ -1,7 +1,6 @@
-internal import AdminProtocol
 internal import ConfigurationEditing
-internal import ConfigurationReading
 internal import Cryptography
+internal import JSON
 internal import NIOHTTP1
 internal import Networking
 internal import TextFormats
@@ -9,37 +8,36 @@ internal import TextFormats
 /// What the API says about the connector as a whole, which is what its main file says: `connector` and what is below it.
 struct ConnectorEndpoint {
     let file: String
-    let reload: @Sendable (String) async -> AdminMessage.Reload
+    let call: APICall
 
     /// - Parameter rest: of the path, behind `connector`; `onPremise` and `onPremises` are the same.
-    func answer(_ request: HTTPRequest, _ method: String, _ rest: [String]) async throws -> HTTPResponse {
+    func answer(_ rest: [String]) async throws -> HTTPResponse {
         let store = try ConfigurationStore(file)
-        switch rest {
-        case []:
-            try ConfigurationAPI.allow(["GET", "PUT"], method)
-            if method == "PUT" { try await describe(store, request) }
+        switch rest.first {
+        case nil:
+            try call.allow("GET", "PUT")
+            if call.method == "PUT" { try await describe(store) }
             return .json(ConnectorDocument(description: try store.value["description"]?.scalar ?? ""))
-        case ["haRole"]:
-            try ConfigurationAPI.allow(["GET"], method)
-            return .json("master")
-        case ["proxy"]:
-            try ConfigurationAPI.allow(["GET", "PUT", "DELETE"], method)
-            if method == "GET" { return .json(ProxyDocument(try store.value["tunnel"]?["http-proxy"] ?? .nothing)) }
-            try await setProxy(store, method == "PUT" ? request : nil)
-            return .empty
-        case ["onPremise", "truststore"], ["onPremises", "truststore"]:
-            try ConfigurationAPI.allow(["GET", "PATCH"], method)
-            if method == "GET" { return .json(TrustStoreDocument(try store.value["backend-trust"] ?? .nothing)) }
-            try await setTrust(store, request)
-            return .empty
-        default:
-            let path = (["connector"] + rest).joined(separator: "/")
-            throw APIFailure.invalid("this connector has no \(LogText.escaped(path.utf8)) yet")
+        case "haRole" where rest.count == 1: return try role()
+        case "ha": return try pair(Array(rest.dropFirst()))
+        case "proxy" where rest.count == 1: return try await ProxyEndpoint(store: store, call: call).answer()
+        case "authentication":
+            return try await AuthenticationEndpoint(call: call).answer(Array(rest.dropFirst()))
+        case "ui" where rest == ["ui", "uiCertificate"]: return try await CertificateEndpoint(call: call).answer()
+        case "ui" where rest == ["ui", "cipherSuites"]:
+            try call.allow("GET")
+            return try Self.cipherSuites()
+        case "onPremise" where rest.dropFirst().first == "truststore",
+            "onPremises" where rest.dropFirst().first == "truststore":
+            return try await TrustStoreEndpoint(store: store, call: call).answer(Array(rest.dropFirst(2)))
+        case "logAndTrace" where rest.count == 1: return try await LogEndpoint(store: store, call: call).answer()
+        case "auditLog" where rest.count == 1: return try LogEndpoint(store: store, call: call).audit()
+        default: throw APIFailure.unsupported(["connector"] + rest)
         }
     }
 
-    private func change(_ store: ConfigurationStore, _ what: String, _ change: YAMLChange) async throws {
-        try await ConfigurationAPI.takeEffect(try store.change { try $0.apply(change) }, what, reload)
+    static func cipherSuites() throws -> HTTPResponse {
+        .json(try TLSContext(TLSConfiguration(role: .server, minimumVersion: .tls12)).cipherSuites)
     }
 
     // MARK: Description
@@ -49,101 +47,40 @@ struct ConnectorEndpoint {
         var description: String
     }
 
-    private func describe(_ store: ConfigurationStore, _ request: HTTPRequest) async throws {
-        var body = try APIBody(request)
+    private func describe(_ store: ConfigurationStore) async throws {
+        var body = try APIBody(call.request)
         guard let description = try body.text("description") else {
             throw APIFailure.invalid("description must be a text")
         }
         try body.finish()
-        try await change(store, "change description", .set([.key("description")], .text(description)))
+        try await call.change(store, "change description", .set([.key("description")], .text(description)))
     }
 
-    // MARK: Proxy
+    // MARK: High availability
 
-    /// SAP Help, "Proxy Settings": the port is sent as a number or a text and comes back as a text.
-    private struct ProxyDocument: Encodable {
-        var host: String?
-        var port: String?
-        var user: String?
-        var password: String?
-
-        init(_ value: YAMLValue) {
-            guard let parsed = (value.scalar ?? value["address"]?.scalar).flatMap({ HostPort.parse($0) }) else {
-                return
-            }
-            (host, port) = (parsed.host, parsed.port.map { String($0) })
-            user = value["user"]?.scalar
-            if user != nil { password = "***" }
+    /// A JSON text alone; there is one connector, and it is the master.
+    private func role() throws -> HTTPResponse {
+        try call.allow("GET", "POST")
+        guard call.method == "POST" else { return .json("master") }
+        switch try? JSONLines.decode(String.self, call.request.body) {
+        case "master": throw APIFailure.conflict("the role is master already")
+        case "shadow": throw APIFailure.conflict("there is no connected shadow that could take the role of master")
+        default: throw APIFailure.invalid("the body must be \"master\" or \"shadow\"")
         }
     }
 
-    /// - Parameter request: nil for none any more; so says an empty object, too.
-    private func setProxy(_ store: ConfigurationStore, _ request: HTTPRequest?) async throws {
-        var address = ""
-        if let request {
-            var body = try APIBody(request)
-            if !body.isEmpty {
-                address = "\(HostPort.bracketed(try body.required("host"))):\(try body.required("port"))"
-            }
-            for name in ["user", "password"] {
-                try body.refuse(
-                    name,
-                    "a password belongs in a file of its own: set tunnel.http-proxy in the connector's file"
-                )
-            }
-            try body.finish()
-        }
-        if address.isEmpty, ProxyDocument(try store.value["tunnel"]?["http-proxy"] ?? .nothing).host == nil { return }
-        try await change(store, "change proxy", .set([.key("tunnel"), .key("http-proxy")], .text(address)))
+    private struct PairConfiguration: Encodable {
+        var haEnabled = false
+        var haPort = 0
+        var allowedShadowHost = ""
     }
 
-    // MARK: Trust store
-
-    /// SAP Help, "Trust Store (Back-End Certificates)"; the list is called as it is on the wire.
-    private struct TrustStoreDocument: Encodable {
-        struct Certificate: Encodable {
-            var alias: String
-            var subjectDN: String
-            var issuer: String
-            var notAfterTimeStamp: Int
+    private func pair(_ rest: [String]) throws -> HTTPResponse {
+        switch rest {
+        case ["master", "config"] where call.method == "GET": return .json(PairConfiguration())
+        case ["master", "state"] where call.method == "GET": return .json(["state": "ALONE", "shadowHost": ""])
+        case _ where rest.first == "shadow": throw APIFailure.forbidden("this instance is a master")
+        default: throw APIFailure.unsupported(["connector", "ha"] + rest)
         }
-
-        var trustAllBackends: Bool
-        var trustedBackends: [Certificate] = []
-
-        init(_ value: YAMLValue) {
-            trustAllBackends = value.flag("trust-all", false)
-            for (index, file) in (value["certificates"]?.items ?? []).compactMap(\.scalar).enumerated() {
-                // One that cannot be read now is named by check-config; it trusts nobody.
-                for (number, details) in ((try? CertificateDetails.all(.file(Credential.path(file)))) ?? [])
-                    .enumerated()
-                {
-                    trustedBackends.append(
-                        Certificate(
-                            alias: "trustedbackend.\(index + 1).\(number + 1)",
-                            subjectDN: details.subject,
-                            issuer: details.issuer,
-                            notAfterTimeStamp: details.notAfter * 1000
-                        )
-                    )
-                }
-            }
-        }
-    }
-
-    private func setTrust(_ store: ConfigurationStore, _ request: HTTPRequest) async throws {
-        var body = try APIBody(request)
-        guard let trustsAll = try body.flag("trustAllBackends") else {
-            throw APIFailure.invalid("trustAllBackends is missing")
-        }
-        try body.finish()
-        guard TrustStoreDocument(try store.value["backend-trust"] ?? .nothing).trustAllBackends != trustsAll else {
-            return
-        }
-        try await change(
-            store,
-            "trust all back ends: \(trustsAll)",
-            .set([.key("backend-trust"), .key("trust-all")], .word("\(trustsAll)"))
-        )
     }
 }

@@ -8,38 +8,36 @@ internal import TextFormats
 /// `systemMappings` of a subaccount and their `resources`.
 struct MappingsEndpoint {
     let subaccount: APISubaccount
-    let base: String
-    let reload: @Sendable (String) async -> AdminMessage.Reload
+    let call: APICall
 
-    private var path: String { SubaccountDocument.path(subaccount, base) + "/systemMappings" }
+    private var path: String { SubaccountDocument.path(subaccount, call.base) + "/systemMappings" }
 
     /// - Parameter rest: of the path, behind `systemMappings`: nothing, a mapping, its `resources`, one of them.
-    func answer(_ request: HTTPRequest, _ method: String, _ rest: [String]) async throws -> HTTPResponse {
+    func answer(_ rest: [String]) async throws -> HTTPResponse {
         let store = try ConfigurationStore(subaccount.status.file, main: subaccount.main)
         switch rest.count {
         case 0:
-            try ConfigurationAPI.allow(["GET", "POST", "DELETE"], method)
-            return try await all(store, request, method)
+            try call.allow("GET", "POST", "DELETE")
+            return try await all(store)
         case 1:
-            try ConfigurationAPI.allow(["GET", "PUT", "DELETE"], method)
-            return try await one(rest[0], store, request, method)
+            try call.allow("GET", "PUT", "DELETE")
+            return try await one(rest[0], store)
         case 2:
-            try ConfigurationAPI.allow(["GET", "POST", "DELETE"], method)
-            return try await resources(rest[0], store, request, method)
+            try call.allow("GET", "POST", "DELETE")
+            return try await resources(rest[0], store)
         default:
-            try ConfigurationAPI.allow(["GET", "PUT", "DELETE"], method)
-            return try await resource(rest[0], rest[2], store, request, method)
+            try call.allow("GET", "PUT", "DELETE")
+            return try await resource(rest[0], rest[2], store)
         }
     }
 
     // MARK: Mappings
 
-    private func all(_ store: ConfigurationStore, _ request: HTTPRequest, _ method: String) async throws -> HTTPResponse
-    {
-        switch method {
+    private func all(_ store: ConfigurationStore) async throws -> HTTPResponse {
+        switch call.method {
         case "GET": return .json((try store.value["systems"]?.items ?? []).map(document))
         case "POST":
-            var body = try APIBody(request)
+            var body = try APIBody(call.request)
             let keys = try MappingDocument.changes(&body)
             let entries = keys.compactMap { change in change.value.map { YAMLValue.Entry(change.key, $0) } }
             let created = YAMLValue.Entry("created", .text(WallClock.timestamp()))
@@ -51,19 +49,19 @@ struct MappingsEndpoint {
                 let hosts = (text.value["systems"]?.items ?? []).compactMap { $0["virtual-host"]?.scalar }
                 for host in hosts { try AdministrationCommand.removeSystem(host).apply(to: &text) }
             }
-            try await ConfigurationAPI.takeEffect(outcome, "DELETE systemMappings", reload)
+            try await call.takeEffect(outcome, "remove all systems")
             return .empty
         }
     }
 
-    private func one(_ host: String, _ store: ConfigurationStore, _ request: HTTPRequest, _ method: String) async throws
+    private func one(_ host: String, _ store: ConfigurationStore) async throws
         -> HTTPResponse
     {
         let system = try mapping(host, store)
-        switch method {
+        switch call.method {
         case "GET": return .json(document(system))
         case "PUT":
-            var body = try APIBody(request)
+            var body = try APIBody(call.request)
             try await change(store, .changeSystem(host, try MappingDocument.changes(&body)))
         default: try await change(store, .removeSystem(host))
         }
@@ -89,14 +87,14 @@ struct MappingsEndpoint {
 
     // MARK: Resources
 
-    private func resources(_ host: String, _ store: ConfigurationStore, _ request: HTTPRequest, _ method: String)
+    private func resources(_ host: String, _ store: ConfigurationStore)
         async throws -> HTTPResponse
     {
         let system = try mapping(host, store)
-        switch method {
+        switch call.method {
         case "GET": return .json((system["resources"]?.items ?? []).map { ResourceDocument($0) })
         case "POST":
-            var body = try APIBody(request)
+            var body = try APIBody(call.request)
             let id = try body.required("id")
             let keys = try ResourceDocument.changes(&body).compactMap { change in
                 change.value.map { YAMLValue.Entry(change.key, $0) }
@@ -116,15 +114,13 @@ struct MappingsEndpoint {
     private func resource(
         _ host: String,
         _ name: String,
-        _ store: ConfigurationStore,
-        _ request: HTTPRequest,
-        _ method: String
+        _ store: ConfigurationStore
     ) async throws -> HTTPResponse {
         let system = try mapping(host, store)
         guard let id = ResourceDocument.decode(name), Self.has(id, system) else {
             throw APIFailure.notFound("Resource with value '\(LogText.escaped(name.utf8))' does not exist")
         }
-        switch method {
+        switch call.method {
         case "GET":
             let found = system["resources"]?.items.first { $0["path"]?.scalar == id } ?? .nothing
             var document = ResourceDocument(found)
@@ -133,7 +129,7 @@ struct MappingsEndpoint {
             ]
             return .json(document)
         case "PUT":
-            var body = try APIBody(request)
+            var body = try APIBody(call.request)
             try await change(store, .changeResource(system: host, .init(id), try ResourceDocument.changes(&body)))
         default: try await change(store, .removeResource(system: host, .init(id)))
         }
@@ -147,8 +143,7 @@ struct MappingsEndpoint {
     // MARK: Pieces
 
     private func change(_ store: ConfigurationStore, _ command: AdministrationCommand) async throws {
-        let outcome = try store.change(command.apply)
-        try await ConfigurationAPI.takeEffect(outcome, command.summary, reload)
+        try await call.takeEffect(try store.change(command.apply), command.summary)
     }
 
     private static func segment(_ host: String) -> String { PercentText.encode(host).replacing("%3A", with: ":") }

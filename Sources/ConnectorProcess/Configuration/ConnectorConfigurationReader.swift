@@ -1,4 +1,5 @@
 internal import AccessPolicy
+package import AdminAccess
 internal import AvailabilityCheck
 package import CloudConnector
 package import ConfigurationReading
@@ -15,6 +16,7 @@ package struct ConnectorConfigurationReader {
     private let findings: Findings
     private var configuration = ConnectorConfiguration()
     private var process = ProcessConfiguration()
+    private var administration = AdministrationSettings()
 
     private init(file: String) {
         self.file = file
@@ -28,16 +30,29 @@ package struct ConnectorConfigurationReader {
     }
 
     /// - Parameter changed: what the file is to contain; nil for what it does.
-    /// - Returns: also what the file says for the process as a whole.
     package static func load(
         _ file: String,
         _ changed: [UInt8]? = nil
-    ) throws(ConfigurationError) -> (ConnectorConfiguration, ProcessConfiguration, warnings: [Finding]) {
+    ) throws(ConfigurationError) -> Loaded {
         let bytes: [UInt8]
         if let changed { bytes = changed } else { bytes = try ConfigurationFile.bytes(file) }
         let reader = parse(bytes, file)
         guard !reader.findings.hasErrors else { throw ConfigurationError(findings: reader.findings.sorted) }
-        return (reader.configuration, reader.process, reader.findings.sorted)
+        return Loaded(
+            configuration: reader.configuration,
+            process: reader.process,
+            administration: reader.administration,
+            warnings: reader.findings.sorted
+        )
+    }
+
+    /// What a file says, once it can be used.
+    package struct Loaded {
+        package var configuration: ConnectorConfiguration
+        /// What it says for the process as a whole.
+        package var process: ProcessConfiguration
+        package var administration: AdministrationSettings
+        package var warnings: [Finding]
     }
 
     private static func parse(_ bytes: [UInt8], _ file: String) -> ConnectorConfigurationReader {
@@ -62,6 +77,8 @@ package struct ConnectorConfigurationReader {
         configuration.locationID = section.string("location-id") ?? ""
         checkIdentifier(configuration.locationID, section, "location-id", limit: 128)
         configuration.description = section.string("description") ?? ""
+        // For clients of the configuration API.
+        _ = section.string("display-name")
         configuration.eventLoops = section.integer("event-loops", 2, in: 1...64)
         let connections = configuration.forwarding.maxConnections
         configuration.forwarding.maxConnections = section.integer(
@@ -82,7 +99,10 @@ package struct ConnectorConfigurationReader {
         readBackendTrust(section.value("backend-trust"))
         if let times = section.value("times") { readTimes(times) }
         if let responses = section.value("responses") { readResponses(responses) }
-        process = ProcessConfiguration.read(&section, findings, socket: "/run/connector/admin.sock")
+        administration.folder = AdministrationReader.usualFolder(file)
+        process = ProcessConfiguration.read(&section, findings, socket: "/run/connector/admin.sock") { admin in
+            AdministrationReader.read(&admin, findings, &administration)
+        }
         section.finish()
         configuration.file = file
         let tunnel = configuration.tunnel
@@ -105,6 +125,14 @@ package struct ConnectorConfigurationReader {
             let address = section.address("service", fallbackPort: 443)
         {
             (configuration.tunnel.serviceHost, configuration.tunnel.servicePort) = (address.host, address.port)
+        }
+        configuration.tunnel.isActive = section.flag("active", true)
+        if !configuration.tunnel.isActive {
+            findings.warning(
+                section.place("active"),
+                "tunnel.active",
+                "the connector does not dial, so nothing is reachable"
+            )
         }
         configuration.tunnel.connections = section.integer("connections", 2, in: 1...64)
         for (name, path) in [

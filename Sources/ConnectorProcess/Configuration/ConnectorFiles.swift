@@ -1,3 +1,4 @@
+package import AdminAccess
 package import CloudConnector
 package import ConfigurationReading
 package import DaemonSupport
@@ -9,6 +10,7 @@ package struct ConnectorFiles {
     package var connectors: [ConnectorConfiguration] = []
     /// From the main file; no other may say any of it.
     package var process = ProcessConfiguration()
+    package var administration = AdministrationSettings()
     package var warnings: [Finding] = []
 
     /// Reads the main file and those of `connector.d` beside it.
@@ -21,12 +23,12 @@ package struct ConnectorFiles {
         var files = ConnectorFiles()
         for file in [file] + ConfigurationFolder.files(beside: file) {
             do throws(ConfigurationError) {
-                let (configuration, process, warnings) = try ConnectorConfigurationReader.load(
+                let loaded = try ConnectorConfigurationReader.load(
                     file,
                     changed.first { $0.file == file }?.bytes
                 )
-                files.warnings += warnings
-                files.add(configuration, process)
+                files.warnings += loaded.warnings
+                files.add(loaded)
             } catch {
                 files.warnings += error.findings
             }
@@ -37,15 +39,15 @@ package struct ConnectorFiles {
         return files
     }
 
-    private mutating func add(_ configuration: ConnectorConfiguration, _ process: ProcessConfiguration) {
-        var configuration = configuration
+    private mutating func add(_ loaded: ConnectorConfigurationReader.Loaded) {
+        var configuration = loaded.configuration
         if let main = connectors.first {
-            if process.isGiven {
+            if loaded.process.isGiven {
                 let message = "log, audit and admin are the whole process's; say them in \(main.file)"
                 refuse(configuration, key: "", message)
             }
         } else {
-            self.process = process
+            (process, administration) = (loaded.process, loaded.administration)
         }
         if let twin = connectors.first(where: { $0.identity == configuration.identity }) {
             let message = "is for the same subaccount and location ID as \(twin.file)"

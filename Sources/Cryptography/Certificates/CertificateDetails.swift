@@ -8,11 +8,16 @@ package struct CertificateDetails: Sendable, Equatable {
     /// One line, as in "CN = connector".
     package var subject: String
     package var issuer: String
+    /// As in "CN=connector,O=Example" (RFC 2253), with `EMAIL` for addresses, as SAP's product writes names.
+    package var subjectDN: String
+    package var issuerDN: String
     /// Seconds since 1970.
     package var notBefore: Int
     package var notAfter: Int
     /// The DNS names and IP addresses among the subject alternative names, in order.
     package var names: [String]
+    /// The mail addresses among them, in order.
+    package var mailAddresses: [String]
     /// The URIs among the subject alternative names, in order; a connector's identity is one of them.
     package var uris: [String]
     /// SHA-256 of the DER form, hexadecimal, lower case.
@@ -29,6 +34,31 @@ package struct CertificateDetails: Sendable, Equatable {
         self = first
     }
 
+    /// The first certificate of a PEM source in DER (RFC 5280).
+    package static func der(_ source: PEMSource) throws(TLSError) -> [UInt8] {
+        let certificates = try unsafe source.certificates()
+        defer { unsafe certificates.forEach { unsafe X509_free($0) } }
+        guard let first = unsafe certificates.first else {
+            throw TLSError(.configuration, "\(source.name) holds no certificate")
+        }
+        let count = unsafe i2d_X509(first, nil)
+        var bytes = [UInt8](repeating: 0, count: Int(max(count, 0)))
+        unsafe bytes.withUnsafeMutableBufferPointer { buffer in
+            var position = buffer.baseAddress
+            _ = unsafe i2d_X509(first, &position)
+        }
+        return bytes
+    }
+
+    /// Each certificate of a PEM source as PEM, in order.
+    package static func separate(_ source: PEMSource) throws(TLSError) -> [String] {
+        let certificates = try unsafe source.certificates()
+        defer { unsafe certificates.forEach { unsafe X509_free($0) } }
+        return unsafe certificates.map { certificate in
+            unsafe MemoryBIO.text { unsafe PEM_write_bio_X509($0, certificate) }
+        }
+    }
+
     /// All certificates of a PEM source, in order.
     package static func all(_ source: PEMSource) throws(TLSError) -> [CertificateDetails] {
         let certificates = try unsafe source.certificates()
@@ -40,10 +70,13 @@ package struct CertificateDetails: Sendable, Equatable {
         serial = unsafe Self.serial(certificate)
         subject = unsafe Self.name(X509_get_subject_name(certificate))
         issuer = unsafe Self.name(X509_get_issuer_name(certificate))
+        subjectDN = unsafe Self.distinguishedName(X509_get_subject_name(certificate))
+        issuerDN = unsafe Self.distinguishedName(X509_get_issuer_name(certificate))
         notBefore = unsafe Self.seconds(X509_get0_notBefore(certificate))
         notAfter = unsafe Self.seconds(X509_get0_notAfter(certificate))
         uris = unsafe Self.alternatives(certificate, [GEN_URI])
         names = unsafe Self.alternatives(certificate, [GEN_DNS, GEN_IPADD])
+        mailAddresses = unsafe Self.alternatives(certificate, [GEN_EMAIL])
         fingerprint = unsafe Self.fingerprint(certificate)
     }
 
@@ -60,6 +93,17 @@ package struct CertificateDetails: Sendable, Equatable {
         defer { unsafe BIO_free(bio) }
         unsafe COpenSSL_X509_NAME_print_oneline(bio, name)
         return unsafe MemoryBIO.text(bio)
+    }
+
+    private static func distinguishedName(_ name: OpaquePointer?) -> String {
+        let bio = unsafe BIO_new(BIO_s_mem())
+        defer { unsafe BIO_free(bio) }
+        unsafe COpenSSL_X509_NAME_print_rfc2253(bio, name)
+        let text = unsafe MemoryBIO.text(bio)
+        // A comma before a type is never part of a value: there it is escaped.
+        let mail = "emailAddress="
+        return (text.hasPrefix(mail) ? "EMAIL=" + text.dropFirst(mail.count) : text)
+            .replacing("," + mail, with: ",EMAIL=")
     }
 
     private static func seconds(_ time: UnsafePointer<ASN1_TIME>?) -> Int {

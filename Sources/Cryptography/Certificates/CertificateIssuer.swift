@@ -62,7 +62,7 @@ internal import COpenSSL
         guard let key = unsafe COpenSSL_EVP_EC_gen_p256() else { throw Self.failure() }
         unsafe self.key = unsafe key
         let certificate = try unsafe Self.make(
-            commonName: commonName,
+            subject: [("CN", commonName)],
             seconds: days * 86400,
             key: key,
             issuer: nil,
@@ -137,7 +137,7 @@ internal import COpenSSL
             extensions += [(NID_ext_key_usage, "clientAuth"), (NID_subject_alt_name, "URI:\(identity.uri)")]
         }
         let certificate = try unsafe Self.make(
-            commonName: commonName,
+            subject: [("CN", commonName)],
             seconds: seconds,
             key: key,
             issuer: self.certificate,
@@ -148,15 +148,16 @@ internal import COpenSSL
         return unsafe Self.pem(certificate: certificate)
     }
 
-    private static func isAddress(_ name: String) -> Bool {
+    static func isAddress(_ name: String) -> Bool {
         let address = unsafe a2i_IPADDRESS(name)
         unsafe ASN1_OCTET_STRING_free(address)
         ERR_clear_error()
         return unsafe address != nil
     }
 
-    private static func make(
-        commonName: String,
+    /// - Parameter subject: types as OpenSSL has them, with their values, in the order of the certificate.
+    static func make(
+        subject: [(type: String, value: String)],
         seconds: Int,
         key: OpaquePointer,
         issuer: OpaquePointer?,
@@ -178,9 +179,9 @@ internal import COpenSSL
         unsafe X509_gmtime_adj(X509_getm_notAfter(certificate), seconds)
         unsafe X509_set_pubkey(certificate, key)
         let name = unsafe X509_get_subject_name(certificate)
-        let isNamed = unsafe X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_UTF8, commonName, -1, -1, 0)
+        let isNamed = unsafe fill(name, subject)
         unsafe X509_set_issuer_name(certificate, X509_get_subject_name(issuer ?? certificate))
-        var isComplete = isNamed == 1
+        var isComplete = isNamed
         for (nid, value) in extensions + [(NID_subject_key_identifier, "hash")] {
             var context = unsafe X509V3_CTX()
             unsafe COpenSSL_X509V3_set_ctx(&context, issuer ?? certificate, certificate)
@@ -198,11 +199,17 @@ internal import COpenSSL
         return unsafe certificate
     }
 
-    private static func failure() -> TLSError {
+    static func fill(_ name: OpaquePointer?, _ subject: [(type: String, value: String)]) -> Bool {
+        subject.allSatisfy { part in
+            unsafe X509_NAME_add_entry_by_txt(name, part.type, MBSTRING_UTF8, part.value, -1, -1, 0) == 1
+        }
+    }
+
+    static func failure() -> TLSError {
         TLSError(.configuration, "cannot make a certificate: \(TLSError.takeQueue().text)")
     }
 
-    private static func pem(certificate: OpaquePointer) -> String {
+    static func pem(certificate: OpaquePointer) -> String {
         unsafe MemoryBIO.text { unsafe PEM_write_bio_X509($0, certificate) }
     }
 

@@ -38,15 +38,16 @@ package enum SecureRandom {
         unsafe self.key = unsafe key
     }
 
-    /// Makes a new one of 2048 bits.
-    package static func rsa() throws(TLSError) -> SigningKey {
-        guard let key = unsafe COpenSSL_EVP_RSA_gen_2048() else {
+    /// Makes a new one for RSA; 4096 bits take a second or two.
+    package static func rsa(bits: Int = 2048) throws(TLSError) -> SigningKey {
+        guard let key = unsafe COpenSSL_EVP_RSA_gen(bits) else {
             throw TLSError(.configuration, "cannot make a key: \(TLSError.takeQueue().text)")
         }
         return unsafe SigningKey(key)
     }
 
-    private init(_ key: OpaquePointer) { unsafe self.key = unsafe key }
+    /// Takes over a key.
+    init(_ key: OpaquePointer) { unsafe self.key = unsafe key }
 
     /// Reads one from PEM.
     package init(_ source: PEMSource) throws(TLSError) {

@@ -4,12 +4,15 @@ internal import COpenSSL
 package enum PEMSource: Sendable, Equatable {
     case file(String)
     case pem(String)
+    /// PEM or DER, as it was sent.
+    case bytes([UInt8])
 
     /// For messages.
     var name: String {
         switch self {
         case .file(let path): path
         case .pem: "the PEM text"
+        case .bytes: "what was sent"
         }
     }
 
@@ -21,6 +24,9 @@ package enum PEMSource: Sendable, Equatable {
         case .pem(let text):
             unsafe bio = unsafe BIO_new(BIO_s_mem())
             unsafe text.withCString { _ = unsafe BIO_write(bio, $0, Int32(text.utf8.count)) }
+        case .bytes(let bytes):
+            unsafe bio = unsafe BIO_new(BIO_s_mem())
+            _ = unsafe BIO_write(bio, bytes, Int32(bytes.count))
         }
         guard let bio = unsafe bio else {
             throw TLSError(.configuration, "cannot read \(name): \(TLSError.takeQueue().text)")

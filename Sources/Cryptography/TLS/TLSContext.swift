@@ -64,6 +64,15 @@ internal import COpenSSL
         }
     }
 
+    /// Those that can be agreed on, most preferred first, as IANA names them.
+    package var cipherSuites: [String] {
+        guard let list = unsafe SSL_CTX_get_ciphers(context) else { return [] }
+        return unsafe (0..<COpenSSL_SSL_CIPHER_count(list)).compactMap { index in
+            unsafe COpenSSL_SSL_CIPHER_get(list, index).flatMap { unsafe SSL_CIPHER_standard_name($0) }
+                .map { unsafe String(cString: $0) }
+        }
+    }
+
     // MARK: Identity
 
     private func loadIdentity() throws(TLSError) {

@@ -17,6 +17,11 @@ package struct HTTPServerLimits: Sendable {
     var bodyBytes = 1 << 20
     /// Bytes of all bodies that are being received, of which one address gets three quarters.
     var allBodyBytes = 16 << 20
+
+    package init() {}
+
+    /// - Parameter bodyBytes: of one request's body.
+    package init(bodyBytes: Int) { self.bodyBytes = bodyBytes }
 }
 
 /// One connection of an HTTP server that is not on the request path of the tunnel: whole requests in, whole answers out.

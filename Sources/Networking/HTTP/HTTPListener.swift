@@ -1,3 +1,4 @@
+package import Cryptography
 internal import Glibc
 internal import HostSystem
 package import NIOCore
@@ -38,12 +39,16 @@ package final class HTTPListener: Sendable {
     /// - Parameters:
     ///   - setting: the key that names the address.
     ///   - maxConnections: at once; more wait unaccepted, and one address gets three quarters of them.
+    ///   - tls: for HTTPS; asked for each connection, so a new certificate counts from the next one on.
+    ///   - limits: what one connection may take.
     package static func bind(
         _ address: HostPort,
         as setting: String,
-        maxConnections: Int
+        maxConnections: Int,
+        tls: (@Sendable () -> TLSContext)? = nil,
+        limits: HTTPServerLimits = HTTPServerLimits()
     ) async throws -> HTTPListener {
-        try await bind(maxConnections) { bootstrap in
+        try await bind(maxConnections, tls: tls, limits: limits) { bootstrap in
             try await bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
                 .bind(to: address, as: setting)
         }
@@ -79,11 +84,13 @@ package final class HTTPListener: Sendable {
     private static func bind(
         _ maxConnections: Int,
         path: String? = nil,
+        tls: (@Sendable () -> TLSContext)? = nil,
+        limits: HTTPServerLimits = HTTPServerLimits(),
         _ bind: (ServerBootstrap) async throws -> any Channel
     ) async throws -> HTTPListener {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let routes = Routes()
-        let bodies = BodyBudget()
+        let bodies = BodyBudget(limits)
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.maxMessagesPerRead, value: 1)
             .serverChannelOption(.autoRead, value: false)
@@ -96,6 +103,10 @@ package final class HTTPListener: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard let router = routes.router.withLock({ $0 }) else { return }
+                    if let tls {
+                        let handler = TLSHandler(tls(), serverName: nil, peer: "a browser or program")
+                        try channel.pipeline.syncOperations.addHandler(handler)
+                    }
                     try HTTPConnection.configure(channel, router, bodies)
                 }
             }

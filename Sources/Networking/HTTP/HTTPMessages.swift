@@ -11,11 +11,24 @@ package struct HTTPRequest: Sendable {
     /// After the question mark, as it came.
     package var query = ""
     package var headers = HTTPHeaders()
-    package var body: [UInt8]
+    package var body: [UInt8] = []
     /// IP address of the client; empty for a socket in the file system.
     package var remote = ""
     /// Whether anybody still waits for the answer.
     package var client = ClientPresence()
+
+    package init(
+        method: String,
+        path: String,
+        query: String = "",
+        headers: HTTPHeaders = [:],
+        body: [UInt8] = [],
+        remote: String = "",
+        client: ClientPresence = ClientPresence()
+    ) {
+        (self.method, self.path, self.query) = (method, path, query)
+        (self.headers, self.body, self.remote, self.client) = (headers, body, remote, client)
+    }
 
     /// Of the `Host` field, in lower case, without a port.
     package var host: String {
@@ -28,6 +41,9 @@ package struct HTTPRequest: Sendable {
 /// Tells those who work on an answer that its client has hung up.
 package final class ClientPresence: Sendable {
     private let gone = Atomic<Bool>(false)
+
+    package init() {}
+
     package var isGone: Bool { gone.load(ordering: .relaxed) }
     func leave() { gone.store(true, ordering: .relaxed) }
 }

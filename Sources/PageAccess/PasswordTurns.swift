@@ -1,20 +1,18 @@
-internal import Cryptography
-internal import Networking
+package import Networking
 internal import Synchronization
-internal import TextFormats
 
 /// Paces guesses without locking anybody out.
 ///
 /// An attempt waits for its turn instead of being turned away, so the right password is always looked at. An address has a
 /// few attempts under way at a time; a wrong one stays under way for a second, whatever becomes of its connection. A
 /// listener has few connections, so a turn comes within seconds, and guesses come to a handful a second.
-final class PasswordTurns: Sendable {
+package final class PasswordTurns: Sendable {
     /// Attempts of one address under way at a time, wrong ones of the last second included.
     static let width = 8
     /// Attempts of one address that wait, beyond which those are dropped whose clients have gone. A listener has fewer
     /// connections.
     private static let waitingLimit = 256
-    static let pause = Duration.seconds(1)
+    package static let pause = Duration.seconds(1)
 
     private struct Queue {
         var underWay = 0
@@ -31,7 +29,7 @@ final class PasswordTurns: Sendable {
     private let queues = Mutex<[String: Queue]>([:])
     private let pause: Duration
 
-    init(pause: Duration = PasswordTurns.pause) { self.pause = pause }
+    package init(pause: Duration = PasswordTurns.pause) { self.pause = pause }
 
     /// Waits until it is the caller's turn.
     ///
@@ -68,54 +66,18 @@ final class PasswordTurns: Sendable {
     /// Looks at an attempt when its turn has come. A wrong one takes a second to be told.
     ///
     /// - Returns: what `isRight` said.
-    func attempt(from address: String, _ client: ClientPresence, _ isRight: () -> Bool) async -> Bool {
+    package func attempt(
+        from address: String,
+        _ client: ClientPresence,
+        _ isRight: () async -> Bool
+    ) async -> Bool {
         guard await wait(address, client) else { return false }
         defer { done(address) }
-        if isRight() { return true }
+        if await isRight() { return true }
         // Waits out of the sight of the task's end, so a client that hangs up is no faster.
         try? await Task.sleep(for: pause)
         return false
     }
 
-    var addresses: Int { queues.withLock { $0.count } }
-}
-
-/// Browsers that have shown the password, each with a cookie nobody can guess. They are not paced.
-final class CockpitSessions: Sendable {
-    static let limit = 64
-    /// Without a request.
-    static let lifetime = Duration.seconds(12 * 3600)
-    static let cookie = "connectord-cockpit"
-
-    private let sessions = Mutex<[[UInt8]: ContinuousClock.Instant]>([:])
-
-    /// - Returns: the value of a `Set-Cookie` field.
-    func open(isTLS: Bool, now: ContinuousClock.Instant = .now) throws -> String {
-        let secret = Hexadecimal.text(try SecureRandom.bytes(32))
-        sessions.withLock { sessions in
-            sessions = sessions.filter { $0.value > now - Self.lifetime }
-            if sessions.count >= Self.limit, let oldest = sessions.min(by: { $0.value < $1.value }) {
-                sessions[oldest.key] = nil
-            }
-            sessions[SHA256.digest(secret.utf8)] = now
-        }
-        return "\(Self.cookie)=\(secret); Path=/; HttpOnly; SameSite=Strict" + (isTLS ? "; Secure" : "")
-    }
-
-    /// - Parameter field: of `Cookie`.
-    func isOpen(_ field: String, now: ContinuousClock.Instant = .now) -> Bool {
-        for pair in field.split(separator: ";") {
-            let parts = pair.drop { $0 == " " }.split(separator: "=", maxSplits: 1)
-            guard parts.count == 2, parts[0] == Self.cookie else { continue }
-            // Looked up by a digest, which says nothing about how near a guess was.
-            let key = SHA256.digest(parts[1].utf8)
-            let isOpen = sessions.withLock { sessions in
-                guard let last = sessions[key], last > now - Self.lifetime else { return false }
-                sessions[key] = now
-                return true
-            }
-            if isOpen { return true }
-        }
-        return false
-    }
+    package var addresses: Int { queues.withLock { $0.count } }
 }

@@ -1,0 +1,111 @@
+internal import AdminAccess
+internal import AdminProtocol
+internal import CloudConnector
+internal import ConfigurationEditing
+internal import ConfigurationReading
+internal import HostSystem
+internal import NIOHTTP1
+internal import Networking
+internal import Telemetry
+internal import TextFormats
+
+/// A request to the API, with who makes it and what it can have done.
+struct APICall: Sendable {
+    let request: HTTPRequest
+    /// GET for HEAD as well.
+    let method: String
+    let caller: AdminCaller
+    /// What links begin with: scheme and authority.
+    let base: String
+    let host: APIHost
+
+    /// Whoever reaches the admin socket, which lets in nobody but those who may do everything anyway.
+    static let socketCaller = AdminCaller(name: "admin socket", role: .administrator, address: "")
+
+    init(_ request: HTTPRequest, _ caller: AdminCaller, _ host: APIHost) {
+        self.request = request
+        method = request.method == "HEAD" ? "GET" : request.method
+        self.caller = caller
+        self.host = host
+        base = (caller.address.isEmpty ? "http" : "https") + "://" + Self.authority(request)
+    }
+
+    /// As the client has named this connector; what is no name makes no links.
+    private static func authority(_ request: HTTPRequest) -> String {
+        let text = request.headers.first(name: "host") ?? ""
+        guard let parsed = HostPort.parse(text), HostPort.isHostName(parsed.host) || parsed.host.contains(":") else {
+            return "localhost"
+        }
+        return text
+    }
+
+    /// The connectors of this process, as the API has them.
+    func subaccounts() async throws -> [APISubaccount] {
+        let all = await host.connectors()
+        return try all.map { status in
+            let region = try ConfigurationStore(status.file).value["region-host"]?.scalar ?? ""
+            return APISubaccount(
+                region: region.isEmpty ? String(status.service.prefix { $0 != ":" }) : region,
+                main: all[0].file,
+                status: status
+            )
+        }
+    }
+
+    func allow(_ methods: String...) throws(APIFailure) {
+        guard methods.contains(method) else { throw .notAllowed(methods) }
+    }
+
+    /// For log and audit log.
+    func cause(_ what: String) -> String {
+        "\(LogText.escaped(caller.description.utf8)) with the configuration API: \(what)"
+    }
+
+    /// Makes a change in a file, and has it taken into effect.
+    ///
+    /// - Parameter what: in a few words.
+    func change(_ store: ConfigurationStore, _ what: String, _ body: (inout YAMLText) throws -> Void) async throws {
+        try await takeEffect(try store.change(body), what)
+    }
+
+    func change(_ store: ConfigurationStore, _ what: String, _ change: YAMLChange) async throws {
+        try await self.change(store, what) { try $0.apply(change) }
+    }
+
+    /// Has a change taken into effect that is in the file already.
+    func takeEffect(_ outcome: ConfigurationStore.Outcome, _ what: String) async throws(APIFailure) {
+        guard outcome.before != outcome.after else { return }
+        try await reload(what)
+    }
+
+    func reload(_ what: String) async throws(APIFailure) {
+        let result = await host.reload(cause(what))
+        guard result.isApplied else {
+            throw .failed(
+                "the file is changed, but the connector keeps its old configuration: \(result.findings.first ?? "")"
+            )
+        }
+    }
+
+    /// Records what is not in a file that a reload looks at.
+    func record(_ what: String) { host.audit.record(.configurationChanged, "\(what) [by \(cause("\(method)"))]") }
+}
+
+/// What the API asks of the process it runs in.
+struct APIHost: Sendable {
+    /// The connectors' files and states, the main one first.
+    let connectors: @Sendable () async -> [ConnectorStatus.Connector]
+    /// Has the files read again.
+    let reload: @Sendable (_ cause: String) async -> AdminMessage.Reload
+    /// Waits until a connector with this file has the tunnels it is to have, but not for long.
+    let settle: @Sendable (_ file: String) async -> Void
+    /// Of the connectors, for the monitoring API.
+    let figures: @Sendable () async -> [ConnectorMetricsPart]
+    /// Of the connector with this file.
+    let slowest: @Sendable (_ file: String) async -> [SlowRequest]
+    /// Nil where nobody administers over HTTPS.
+    let administration: Administration?
+    let audit: AuditLog
+    /// Seconds since 1970.
+    let startedAt: Int
+}

@@ -1,0 +1,105 @@
+internal import Cryptography
+internal import NIOHTTP1
+internal import Networking
+
+/// A certificate on the wire (SAP Help, "Authentication and UI Settings").
+struct CertificateDocument: Encodable {
+    struct Alternative: Encodable {
+        var type: String
+        var value: String
+    }
+
+    var subjectDN: String
+    var issuer: String
+    /// Milliseconds since 1970.
+    var notBeforeTimeStamp: Int
+    var notAfterTimeStamp: Int
+    var serialNumber: String
+    var subjectAltNames: [Alternative]?
+
+    init(_ details: CertificateDetails) {
+        (subjectDN, issuer) = (details.subjectDN, details.issuerDN)
+        (notBeforeTimeStamp, notAfterTimeStamp) = (details.notBefore * 1000, details.notAfter * 1000)
+        serialNumber = Self.serial(details.serial)
+        let names = details.names.map { name in
+            let isAddress = name.contains(":") || name.allSatisfy { $0 == "." || $0.isNumber }
+            return Alternative(type: isAddress ? "IP" : "DNS", value: name)
+        }
+        let all =
+            names + details.mailAddresses.map { Alternative(type: "RFC822", value: $0) }
+            + details.uris.map { Alternative(type: "URI", value: $0) }
+        if !all.isEmpty { subjectAltNames = all }
+    }
+
+    /// Pairs of hexadecimal digits from the left, as the product cuts them; the last may have one.
+    static func serial(_ text: String) -> String {
+        let digits = Array(text.lowercased().drop { $0 == "0" })
+        return stride(from: 0, to: digits.count, by: 2).map { String(digits[$0..<min($0 + 2, digits.count)]) }
+            .joined(separator: ":")
+    }
+}
+
+/// `ui/uiCertificate`: with which the page and the API are served.
+struct CertificateEndpoint {
+    let call: APICall
+
+    func answer() async throws -> HTTPResponse {
+        try call.allow("GET", "POST", "PATCH", "PUT")
+        guard let certificate = call.host.administration?.certificate else {
+            throw APIFailure.failed("administration is not served; the log says why")
+        }
+        switch call.method {
+        case "GET":
+            guard let details = certificate.details else {
+                throw APIFailure.notFound("there is no UI certificate file")
+            }
+            return .json(CertificateDocument(details))
+        case "POST": return try await make(certificate)
+        case "PATCH":
+            guard let form = MultipartForm(call.request), let chain = form["signedCertificate"].first else {
+                throw APIFailure.invalid("the body must be multipart/form-data with a file signedCertificate")
+            }
+            try certificate.take(chain: String(decoding: chain, as: UTF8.self))
+            call.record("UI certificate replaced by one that an authority has signed")
+            return .created
+        default:
+            guard let form = MultipartForm(call.request), let file = form["pkcs12"].first,
+                let password = form["password"].first
+            else {
+                throw APIFailure.invalid("the body must be multipart/form-data with a file pkcs12, and its password")
+            }
+            try certificate.put(try OwnCertificate.pkcs12(file, password: String(decoding: password, as: UTF8.self)))
+            call.record("UI certificate replaced by one of a PKCS #12 file")
+            return .empty
+        }
+    }
+
+    private func make(_ certificate: PageCertificate) async throws -> HTTPResponse {
+        var body = try APIBody(call.request)
+        let type = try body.required("type")
+        var wanted = OwnCertificate.Wanted(subject: try body.required("subjectDN"))
+        wanted.keySize = 4096
+        if let size = try body.text("keySize") {
+            guard ["2048", "4096"].contains(size) else { throw APIFailure.invalid("keySize must be 2048 or 4096") }
+            wanted.keySize = Int(size)
+        }
+        wanted.alternatives = try body.pairs("subjectAltNames", "type", "value")
+        try body.finish()
+        switch type {
+        case "selfsigned":
+            try certificate.put(try OwnCertificate.selfSigned(wanted, days: PageCertificate.days))
+            call.record("UI certificate replaced by a self-signed one")
+            return .created
+        case "csr":
+            let request = try certificate.makeRequest(wanted)
+            call.record("certificate request for the UI made")
+            return HTTPResponse(status: .ok, contentType: "application/x-pem-file", body: Array(request.utf8))
+        default: throw APIFailure.invalid("type must be selfsigned or csr")
+        }
+    }
+}
+
+extension HTTPResponse {
+    /// Made, with nothing more to say.
+    static var created: HTTPResponse { HTTPResponse(status: .created, contentType: "", body: []) }
+}
