@@ -144,7 +144,9 @@ let package = Package(
         room(
             "ConnectorProcess",
             "\(ground) CloudConnector AvailabilityCheck DaemonSupport AdminAccess AccessPolicy TunnelCore Cryptography ControlProtocol AdminProtocol "
-                + "Telemetry Networking ConfigurationReading ConfigurationEditing YAMLDocument NIOCore NIOPosix NIOHTTP1 Logging"
+                + "Telemetry Networking ConfigurationReading ConfigurationEditing YAMLDocument NIOCore NIOPosix NIOHTTP1 Logging",
+            resources: ["html", "css", "js"].map { .embedInCode("AdministrationPage/page/page.\($0)") }
+                + [.embedInCode("AdministrationPage/page/view.js"), .embedInCode("AdministrationPage/page/change.js")]
         ),
         room(
             "CloudProcess",

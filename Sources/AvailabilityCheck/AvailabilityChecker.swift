@@ -93,6 +93,11 @@ package final class AvailabilityChecker: Sendable {
         wakeup.wake()
     }
 
+    /// How internal hosts are looked at; nil before the first configuration.
+    var settings: (TLSContext, TimeAmount)? {
+        state.withLock { state in state.tls.map { ($0, state.configuration.timeout) } }
+    }
+
     /// What is known of a system's internal host now; nothing is asked for.
     package func availability(of system: SystemMapping) -> Availability {
         state.withLock { $0.entries[AvailabilityTarget(system)]?.availability ?? Availability() }

@@ -21,16 +21,27 @@ enum AvailabilityProbe {
         case closed
     }
 
+    /// What a look has come to.
+    enum Stage: Sendable {
+        case connected
+        case secured(TLSEstablished)
+        case answered(status: Int)
+    }
+
+    /// Called on the event loop.
+    typealias Observer = @Sendable (Stage) -> Void
+
     /// - Returns: how long it took.
     static func run(
         _ target: AvailabilityTarget,
         tls: TLSContext,
         timeout: TimeAmount,
-        on eventLoop: any EventLoop
+        on eventLoop: any EventLoop,
+        observer: @escaping Observer = { _ in }
     ) async -> Availability {
         let start = NIODeadline.now()
         do {
-            try await connect(target, tls, timeout, eventLoop)
+            try await connect(target, tls, timeout, eventLoop, observer)
             let took = Double((NIODeadline.now() - start).nanoseconds / 1000) / 1000
             return Availability(state: .reachable, checkedAt: WallClock.seconds(), milliseconds: took)
         } catch {
@@ -43,7 +54,8 @@ enum AvailabilityProbe {
         _ target: AvailabilityTarget,
         _ tls: TLSContext,
         _ timeout: TimeAmount,
-        _ eventLoop: any EventLoop
+        _ eventLoop: any EventLoop,
+        _ observer: @escaping Observer
     ) async throws {
         let promise = eventLoop.makePromise(of: Void.self)
         let progress = NIOLoopBoundBox.makeBoxSendingValue(false, eventLoop: eventLoop)
@@ -57,7 +69,12 @@ enum AvailabilityProbe {
             .connectTimeout(timeout)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(ConnectionNote { progress.value = $0 })
+                    try channel.pipeline.syncOperations.addHandler(
+                        ConnectionNote {
+                            progress.value = $0
+                            observer(.connected)
+                        }
+                    )
                     if target.isTLS {
                         try channel.pipeline.syncOperations.addHandler(
                             TLSHandler(
@@ -68,7 +85,7 @@ enum AvailabilityProbe {
                             )
                         )
                     }
-                    try channel.pipeline.syncOperations.addHandler(ProbeHandler(target, promise))
+                    try channel.pipeline.syncOperations.addHandler(ProbeHandler(target, promise, observer))
                 }
             }
             .connect(host: target.host, port: target.port)
@@ -100,10 +117,12 @@ enum AvailabilityProbe {
         private let promise: EventLoopPromise<Void>
         private var parser = HTTP1HeadParser(.response, limits: HTTP1Limits())
         private var received = ByteBuffer()
+        private let observer: Observer
 
-        init(_ target: AvailabilityTarget, _ promise: EventLoopPromise<Void>) {
+        init(_ target: AvailabilityTarget, _ promise: EventLoopPromise<Void>, _ observer: @escaping Observer) {
             self.target = target
             self.promise = promise
+            self.observer = observer
         }
 
         func channelActive(context: ChannelHandlerContext) {
@@ -111,7 +130,9 @@ enum AvailabilityProbe {
         }
 
         func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-            if event is TLSEstablished { connected(context) }
+            guard let tls = event as? TLSEstablished else { return }
+            observer(.secured(tls))
+            connected(context)
         }
 
         private func connected(_ context: ChannelHandlerContext) {
@@ -130,7 +151,9 @@ enum AvailabilityProbe {
                 let isComplete = try unsafe received.withUnsafeReadableBytes { (bytes) throws(HTTP1Error) in
                     try unsafe parser.parse(bytes)
                 }
-                if isComplete { promise.succeed() }
+                guard isComplete else { return }
+                observer(.answered(status: Int(parser.status)))
+                promise.succeed()
             } catch {
                 promise.fail(ProbeError.notHTTP(error.rawValue))
             }

@@ -1,6 +1,7 @@
 internal import Dispatch
 internal import Glibc
 internal import HostSystem
+internal import JSON
 package import Logging
 internal import Synchronization
 
@@ -74,6 +75,29 @@ package final class AuditLog: Sendable {
         logger = Logger(label: "audit") { _ in SwiftLogNoOpLogHandler() }
         isOn = false
         writer = Mutex(nil)
+    }
+
+    /// A record as a page shows it.
+    package struct Line: Codable, Sendable {
+        package var time: String
+        package var type: String
+        package var text: String
+    }
+
+    /// The last records of the newest files, the latest first, without the chain's own; none where they cannot be read.
+    package func latest(_ count: Int) -> [Line] {
+        guard isOn else { return [] }
+        var lines: [Line] = []
+        for file in AuditFiles.list(configuration.directory).reversed() where lines.count < count {
+            let records = ((try? AuditFiles.lines("\(configuration.directory)/\(file)")) ?? []).suffix(4 * count)
+                .reversed()
+            for line in records {
+                guard lines.count < count, let record = try? JSONLines.decode(AuditRecord.self, line) else { continue }
+                let isOfChain = [AuditCategory.seal, .fileStarted].contains { $0.rawValue == record.type }
+                if !isOfChain { lines.append(Line(time: record.time, type: record.type, text: record.text)) }
+            }
+        }
+        return lines
     }
 
     package var recordsAllowed: Bool { isOn && configuration.level == .all }

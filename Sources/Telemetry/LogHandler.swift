@@ -57,6 +57,7 @@ package struct ConnectorLogHandler: LogHandler {
         var all = metadata
         if let more = event.metadata { all.merge(more) { $1 } }
         let pairs = all.sorted { $0.key < $1.key }.map { ($0.key, $0.value.description) }
+        RecentLog.shared.add(event.level, event.message.description, pairs)
         if let journal, journal.send(label, event.level, event.message.description, pairs) { return }
         var line = format == .json ? json(event, pairs) : text(event, pairs)
         // One write(2), so that lines of several threads and processes do not mix.

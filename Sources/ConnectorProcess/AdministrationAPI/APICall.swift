@@ -22,6 +22,11 @@ struct APICall: Sendable {
     /// Whoever reaches the admin socket, which lets in nobody but those who may do everything anyway.
     static let socketCaller = AdminCaller(name: "admin socket", role: .administrator, address: "")
 
+    /// Refuses what cannot be shown without being done.
+    func refuseRehearsal() throws(APIFailure) {
+        if isRehearsal { throw .invalid("dry-run is for changes of the file alone") }
+    }
+
     init(_ request: HTTPRequest, _ caller: AdminCaller, _ host: APIHost) {
         self.request = request
         method = request.method == "HEAD" ? "GET" : request.method
@@ -61,11 +66,28 @@ struct APICall: Sendable {
         "\(LogText.escaped(caller.description.utf8)) with the configuration API: \(what)"
     }
 
+    /// Whether a change is only to be shown (`?dry-run=true`, which SAP's product does not have).
+    var isRehearsal: Bool { FormData([], query: request.query)?["dry-run"] == "true" }
+
     /// Makes a change in a file, and has it taken into effect.
     ///
     /// - Parameter what: in a few words.
+    /// - Throws: `Rehearsal` where the change is only to be shown.
     func change(_ store: ConfigurationStore, _ what: String, _ body: (inout YAMLText) throws -> Void) async throws {
-        try await takeEffect(try store.change(body), what)
+        let outcome = try store.change(isRehearsed: isRehearsal, body)
+        if isRehearsal { throw Rehearsal(outcome) }
+        try await takeEffect(outcome, what)
+    }
+
+    /// What a change would do to the file; ends the call as an answer of its own.
+    struct Rehearsal: Error, Encodable {
+        var difference: [String]
+        var warnings: [String]
+
+        init(_ outcome: ConfigurationStore.Outcome) {
+            difference = outcome.difference
+            warnings = outcome.warnings.map { "\($0.key): \($0.message)" }
+        }
     }
 
     func change(_ store: ConfigurationStore, _ what: String, _ change: YAMLChange) async throws {
@@ -95,6 +117,8 @@ struct APICall: Sendable {
 struct APIHost: Sendable {
     /// The connectors' files and states, the main one first.
     let connectors: @Sendable () async -> [ConnectorStatus.Connector]
+    /// What became of the files when they were last read.
+    let configuration: @Sendable () async -> ConfigurationState
     /// Has the files read again.
     let reload: @Sendable (_ cause: String) async -> AdminMessage.Reload
     /// Waits until a connector with this file has the tunnels it is to have, but not for long.

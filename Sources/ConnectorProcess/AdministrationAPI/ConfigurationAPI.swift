@@ -13,7 +13,11 @@ enum ConfigurationAPI {
         do {
             let path = try segments(call.request.path)
             try APIPermissions.check(call, path)
+            let isOfFile = path.contains("systemMappings") || ["connector", "proxy", "logAndTrace"].contains(path.last)
+            if !isOfFile { try call.refuseRehearsal() }
             return try await answer(call, path)
+        } catch let rehearsal as APICall.Rehearsal {
+            return .json(rehearsal)
         } catch {
             return APIFailure(error).response
         }

@@ -45,11 +45,10 @@ struct MappingsEndpoint {
             let host = entries[0].value.scalar ?? ""
             return Self.created("\(path)/\(Self.segment(host))")
         default:
-            let outcome = try store.change { text in
+            try await call.change(store, "remove all systems") { text in
                 let hosts = (text.value["systems"]?.items ?? []).compactMap { $0["virtual-host"]?.scalar }
                 for host in hosts { try AdministrationCommand.removeSystem(host).apply(to: &text) }
             }
-            try await call.takeEffect(outcome, "remove all systems")
             return .empty
         }
     }
@@ -143,7 +142,7 @@ struct MappingsEndpoint {
     // MARK: Pieces
 
     private func change(_ store: ConfigurationStore, _ command: AdministrationCommand) async throws {
-        try await call.takeEffect(try store.change(command.apply), command.summary)
+        try await call.change(store, command.summary, command.apply)
     }
 
     private static func segment(_ host: String) -> String { PercentText.encode(host).replacing("%3A", with: ":") }

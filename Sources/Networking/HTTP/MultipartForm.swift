@@ -25,7 +25,7 @@ package struct MultipartForm: Sendable {
             guard body[position...].starts(with: [0x0D, 0x0A]), parts.count < Self.maxParts else { return nil }
             position += 2
             guard let headEnd = Self.find(Array("\r\n\r\n".utf8), in: body, from: max(position - 2, 0)),
-                let end = Self.find([0x0D, 0x0A] + mark, in: body, from: headEnd + 2),
+                let end = Self.find([0x0D, 0x0A] + mark, in: body, from: headEnd + 4),
                 let name = Self.name(String(decoding: body[position..<max(headEnd, position)], as: UTF8.self))
             else { return nil }
             parts.append(Part(name: name, content: Array(body[min(headEnd + 4, end)..<end])))
