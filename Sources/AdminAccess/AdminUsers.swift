@@ -60,14 +60,25 @@ package final class AdminUsers: Sendable {
     /// - Parameter folder: where the file lies; it is made with the first user.
     package init(folder: String) throws(FileError) {
         path = "\(folder)/users.json"
-        var users: [User] = []
-        if let bytes = try PrivateFile.read(path) {
-            guard let file = try? JSONLines.decode(File.self, bytes) else {
-                throw FileError("\(path) is damaged: put back a copy, or remove it and set a password again")
-            }
-            users = file.users
+        state = Mutex(State(users: try Self.read(path)))
+    }
+
+    private static func read(_ path: String) throws(FileError) -> [User] {
+        guard let bytes = try PrivateFile.read(path) else { return [] }
+        guard let file = try? JSONLines.decode(File.self, bytes) else {
+            throw FileError("\(path) is damaged: put back a copy, or remove it and set a password again")
         }
-        state = Mutex(State(users: users))
+        return file.users
+    }
+
+    /// Takes what the file says now.
+    package func read() throws(FileError) {
+        let users = try Self.read(path)
+        state.withLock { state in
+            state.users = users
+            state.codes = [:]
+            state.generation += 1
+        }
     }
 
     package var all: [User] { state.withLock { $0.users } }

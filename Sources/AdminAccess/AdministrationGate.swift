@@ -241,6 +241,11 @@ package final class AdministrationGate: HTTPRouter {
         programs.close { $0.name == name }
     }
 
+    package func endAllSessions() {
+        pages.close { _ in true }
+        programs.close { _ in true }
+    }
+
     private struct SessionDocument: Encodable {
         var user: String
         var role: AdminRole

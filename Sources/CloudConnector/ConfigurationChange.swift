@@ -1,4 +1,5 @@
 internal import AccessPolicy
+internal import TextFormats
 
 /// What a reload changes, in words for the audit log.
 package enum ConfigurationChange {
@@ -24,6 +25,13 @@ package enum ConfigurationChange {
         }
         if old.tunnelFilesDigest != new.tunnelFilesDigest { changes.append("Certificate of the tunnel changed") }
         if old.dialer != new.dialer { changes.append("Configuration of the tunnel to \(new.dialer.service) changed") }
+        let texts = [
+            ("Description", old.description, new.description), ("Display name", old.displayName, new.displayName),
+            ("Region host", old.regionHost, new.regionHost),
+        ]
+        for (name, before, after) in texts where before != after {
+            changes.append("\(name) changed from {\(LogText.escaped(before.utf8))} to {\(LogText.escaped(after.utf8))}")
+        }
         if old.forwarding != new.forwarding || old.check != new.check || old.drain != new.drain {
             changes.append("Configuration of times and checks changed")
         }

@@ -29,6 +29,8 @@ package struct ConnectorConfiguration: Sendable {
     package var regionHost = ""
     package var locationID = ""
     package var description = ""
+    /// For clients of the configuration API.
+    package var displayName = ""
     package var eventLoops = 1
     package var tunnel = Tunnel()
     package var systems: [SystemMapping] = []

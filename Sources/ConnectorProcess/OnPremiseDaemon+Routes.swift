@@ -5,10 +5,7 @@ internal import AvailabilityCheck
 internal import CloudConnector
 internal import ConfigurationReading
 internal import ControlProtocol
-internal import Cryptography
 internal import DaemonSupport
-internal import Glibc
-internal import HostSystem
 internal import JSON
 internal import Logging
 internal import NIOCore

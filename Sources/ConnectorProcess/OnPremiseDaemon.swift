@@ -1,18 +1,12 @@
-internal import AccessPolicy
 internal import AdminAccess
 package import AdminProtocol
-internal import AvailabilityCheck
 internal import CloudConnector
 internal import ConfigurationReading
 internal import ControlProtocol
-internal import Cryptography
 package import DaemonSupport
-internal import Glibc
 package import HostSystem
-internal import JSON
 package import Logging
 package import NIOCore
-internal import NIOHTTP1
 internal import Networking
 internal import Synchronization
 internal import Telemetry
@@ -219,7 +213,12 @@ package final class OnPremiseDaemon: Daemon {
             audit.record(.configurationChanged, "Configuration of log, audit or admin changed [by \(cause)]")
         }
         await apply(process, old)
-        await administration.withLock { $0 }?.apply(files.administration)
+        if let administration = administration.withLock({ $0 }) {
+            if files.administration != administration.settings {
+                audit.record(.configurationChanged, "Configuration of page and API changed [by \(cause)]")
+            }
+            await administration.apply(files.administration)
+        }
         logger.info("configuration reloaded", metadata: ["by": "\(cause)"])
         return AdminMessage.Reload(isApplied: true, findings: files.warnings.digest)
     }

@@ -133,6 +133,20 @@ package struct ConfigurationStore {
         LineDifference.text(try history.read(number), try file.read())
     }
 
+    /// Gives the file other contents, whatever it says now, and keeps what it held. They have been looked at already.
+    package func put(_ bytes: [UInt8]) throws {
+        try file.exclusively { () throws(FileError) in
+            for _ in 0..<Self.attempts {
+                let before = try file.read()
+                guard before != bytes else { return }
+                let kept = try history.keep(before)
+                if try file.replace(before, with: bytes) { return history.trim() }
+                history.forget(kept)
+            }
+            throw FileError("\(name) is being changed by somebody else all the time; nothing was written: try again")
+        }
+    }
+
     /// Takes the file away, and keeps what it held.
     package func retire() throws {
         try file.exclusively { () throws(FileError) in

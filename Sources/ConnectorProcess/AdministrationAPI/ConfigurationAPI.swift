@@ -45,6 +45,7 @@ enum ConfigurationAPI {
         case ["configuration", "availableCipherSuites"]:
             try call.allow("GET")
             return try ConnectorEndpoint.cipherSuites()
+        case ["configuration", "backup"]: return try await BackupEndpoint(call: call).answer()
         case _ where path.starts(with: ["configuration", "connector"]):
             guard let main = await call.host.connectors().first else {
                 throw APIFailure.failed("no connector is configured")

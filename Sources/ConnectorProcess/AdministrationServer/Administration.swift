@@ -98,5 +98,12 @@ final class Administration: Sendable {
 
     func endSessions(of name: String) { gate.endSessions(of: name) }
 
+    /// Their file is another one now.
+    func usersRestored() throws {
+        try users.read()
+        certificate.read()
+        gate.endAllSessions()
+    }
+
     func stop() async { await listener.stop() }
 }

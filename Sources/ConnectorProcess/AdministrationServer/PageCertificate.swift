@@ -48,6 +48,13 @@ final class PageCertificate: Sendable {
         }
     }
 
+    /// Takes what its files say now, if they can be used.
+    func read() {
+        guard let context = try? Self.context(.file(certificateFile), .file(keyFile)) else { return }
+        state.withLock { $0.context = context }
+        plan()
+    }
+
     private static func context(_ chain: PEMSource, _ key: PEMSource) throws(TLSError) -> TLSContext {
         var configuration = TLSConfiguration(
             role: .server,

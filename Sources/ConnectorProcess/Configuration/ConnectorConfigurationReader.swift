@@ -77,8 +77,7 @@ package struct ConnectorConfigurationReader {
         configuration.locationID = section.string("location-id") ?? ""
         checkIdentifier(configuration.locationID, section, "location-id", limit: 128)
         configuration.description = section.string("description") ?? ""
-        // For clients of the configuration API.
-        _ = section.string("display-name")
+        configuration.displayName = section.string("display-name") ?? ""
         configuration.eventLoops = section.integer("event-loops", 2, in: 1...64)
         let connections = configuration.forwarding.maxConnections
         configuration.forwarding.maxConnections = section.integer(

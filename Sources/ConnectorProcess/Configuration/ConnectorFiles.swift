@@ -67,10 +67,14 @@ package struct ConnectorFiles {
 
 /// The folder for further subaccounts.
 enum ConfigurationFolder {
+    static func path(beside file: String) -> String {
+        let folder = file.split(separator: "/", omittingEmptySubsequences: false).dropLast().map(String.init)
+        return (folder + ["connector.d"]).joined(separator: "/")
+    }
+
     /// The `*.conf` files in `connector.d` beside `file`, in alphabetical order.
     static func files(beside file: String) -> [String] {
-        let folder = file.split(separator: "/", omittingEmptySubsequences: false).dropLast().map(String.init)
-        let path = (folder + ["connector.d"]).joined(separator: "/")
+        let path = path(beside: file)
         return Folder.names(path).filter { $0.hasSuffix(".conf") }.sorted().map { "\(path)/\($0)" }
     }
 }

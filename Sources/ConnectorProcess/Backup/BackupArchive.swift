@@ -1,0 +1,148 @@
+internal import ConfigurationEditing
+internal import ConfigurationReading
+internal import Cryptography
+internal import HostSystem
+internal import JSON
+internal import TextFormats
+internal import YAMLDocument
+
+/// All that a connector is made of, in a ZIP archive: its files as they are, and secrets under a password.
+struct BackupArchive {
+    /// What is in it, and where it belongs.
+    struct Manifest: Codable {
+        struct Item: Codable {
+            /// In the archive.
+            var name: String
+            /// On the machine; of configuration files, the name in `connector.d`, empty for the main one.
+            var path: String
+            var kind: Kind
+        }
+
+        enum Kind: String, Codable { case configuration, file, secret }
+
+        var product: String
+        var version: String
+        var created: String
+        var items: [Item]
+        /// What the service gets from systemd, and is not in here.
+        var omitted: [String]
+    }
+
+    struct BackupError: Error, CustomStringConvertible { var description: String }
+
+    private static let manifestName = "backup.json"
+    static let product = "open-cloud-connector"
+
+    // MARK: Making
+
+    /// - Parameter folder: of users, of the page's certificate, and of what came through the API.
+    static func make(main: String, folder: String, password: String, version: String) throws -> [UInt8] {
+        var archive = ZipArchive()
+        var manifest = Manifest(
+            product: product,
+            version: version,
+            created: WallClock.timestamp(),
+            items: [],
+            omitted: []
+        )
+        let key = try SecretBox.Key(password: password)
+        var seen: Set<String> = []
+        func add(_ path: String, _ kind: Manifest.Kind, _ place: String, _ bytes: [UInt8]) throws {
+            guard seen.insert("\(kind) \(place)").inserted else { return }
+            let number = manifest.items.count + 1
+            let name =
+                kind == .configuration ? (place.isEmpty ? "connector.conf" : "connector.d/\(place)") : "files/\(number)"
+            let content = kind == .secret ? try SecretBox.seal(bytes, key) : bytes
+            archive.entries.append(.init(name, content))
+            manifest.items.append(.init(name: name, path: place, kind: kind))
+        }
+        for file in [main] + ConfigurationFolder.files(beside: main) {
+            let bytes = try PlainFile.read(file, maxBytes: YAMLReader.sizeLimit)
+            try add(file, .configuration, file == main ? "" : String(file.split(separator: "/").last ?? ""), bytes)
+            for (path, isSecret) in named(try YAMLText(bytes).value) {
+                if path.hasPrefix("credential:") {
+                    manifest.omitted.append(path)
+                } else if let content = try? PlainFile.read(path, maxBytes: PrivateFile.maxBytes) {
+                    try add(path, isSecret ? .secret : .file, path, content)
+                }
+            }
+        }
+        for (name, kind) in [("users.json", Manifest.Kind.secret), ("page.pem", .file), ("page.key", .secret)] {
+            guard let content = try? PlainFile.read("\(folder)/\(name)", maxBytes: PrivateFile.maxBytes) else {
+                continue
+            }
+            try add(name, kind, "admin:\(name)", content)
+        }
+        archive.entries.insert(.init(manifestName, JSONLines.encode(manifest)), at: 0)
+        return archive.bytes
+    }
+
+    /// The files that a configuration names, and which of them are secrets.
+    private static func named(_ value: YAMLValue) -> [(path: String, isSecret: Bool)] {
+        let tunnel = value["tunnel"]
+        var files: [(String, Bool)] = []
+        for (key, isSecret) in [("certificate", false), ("private-key", true), ("trusted-ca", false)] {
+            if let path = tunnel?[key]?.scalar { files.append((path, isSecret)) }
+        }
+        if let path = tunnel?["http-proxy"]?["password-file"]?.scalar { files.append((path, true)) }
+        files += (value["backend-trust"]?["certificates"]?.items ?? []).compactMap(\.scalar).map { ($0, false) }
+        return files.filter { !$0.0.isEmpty }
+    }
+
+    // MARK: Reading
+
+    /// Configuration files by their names in `connector.d`; empty for the main one.
+    private(set) var configurations: [(name: String, bytes: [UInt8])] = []
+    /// Other files by their paths.
+    private(set) var files: [(path: String, bytes: [UInt8], isSecret: Bool)] = []
+    private(set) var omitted: [String] = []
+
+    /// - Throws: where anything in it cannot be read, so that nothing is restored by halves.
+    init(reading bytes: [UInt8], password: String) throws {
+        let archive = try ZipArchive(reading: bytes)
+        guard let text = archive[Self.manifestName], let manifest = try? JSONLines.decode(Manifest.self, text),
+            manifest.product == Self.product
+        else { throw BackupError(description: "this is not a backup of this connector") }
+        var keys: [[UInt8]: SecretBox.Key] = [:]
+        for item in manifest.items {
+            guard let content = archive[item.name] else {
+                throw BackupError(description: "\(item.name) is missing in the backup")
+            }
+            switch item.kind {
+            case .configuration:
+                guard item.path.isEmpty || Self.isFileName(item.path) else {
+                    throw BackupError(
+                        description: "\(LogText.escaped(item.path.utf8)) is not the name of a configuration file"
+                    )
+                }
+                configurations.append((item.path, content))
+            case .file: files.append((item.path, content, false))
+            case .secret:
+                guard let opened = try SecretBox.open(content, password: password, known: &keys) else {
+                    throw BackupError(description: "the password does not open the backup")
+                }
+                files.append((item.path, opened, true))
+            }
+        }
+        guard configurations.first?.name == "" else {
+            throw BackupError(description: "the backup has no connector.conf")
+        }
+        omitted = manifest.omitted
+        try checkPlaces()
+    }
+
+    private static func isFileName(_ name: String) -> Bool {
+        name.hasSuffix(".conf") && !name.contains("/") && !name.hasPrefix(".")
+    }
+
+    /// A backup may put back what its own configuration names, and nothing else.
+    private func checkPlaces() throws {
+        var allowed = Set(["users.json", "page.pem", "page.key"].map { "admin:\($0)" })
+        for (_, bytes) in configurations { allowed.formUnion(Self.named(try YAMLText(bytes).value).map(\.path)) }
+        guard let stray = files.first(where: { !allowed.contains($0.path) }) else { return }
+        throw BackupError(
+            description:
+                "the backup has a file for \(LogText.escaped(stray.path.utf8)), which its configuration does not name"
+        )
+    }
+}
