@@ -47,6 +47,8 @@ timeout 60 bash -c '
 '
 echo "== the cockpit in Chromium"
 timeout 300 dev/test-cockpit.sh
+echo "== the administrators' page in Chromium"
+timeout 400 dev/test-page.sh
 echo "== suites and software of others"
 timeout 600 dev/test-suites.sh "$CONNECTORD"
 echo "real clients find what they expect"

@@ -57,7 +57,7 @@ cp "${debs[1]}" "$cloud"
 echo "-- install the connector alone"
 inside dpkg -i /tmp/connector.deb >/dev/null
 expect "the program" "$(mode /usr/bin/connectord-connector)" "755 root:root"
-expect "connector.conf" "$(mode /etc/connector/connector.conf)" "640 root:connector"
+expect "connector.conf" "$(mode /etc/connector/connector.conf)" "640 connector:connector"
 expect "the folder for credentials" "$(mode /etc/connector/credentials)" "700 root:root"
 expect "the folder for keys" "$(mode /var/lib/connector/tls)" "750 connector:connector"
 inside connectord check-config /etc/connector/connector.conf >/dev/null || fail "the file that comes along is not valid"
@@ -88,7 +88,7 @@ inside dpkg -i --force-confold /tmp/connector2.deb /tmp/cloud2.deb >/dev/null
 for file in connector/connector.conf connector-cloud/cloud.conf; do
     grep -q "# edited" "$machine/etc/$file" || fail "the upgrade lost $file"
 done
-expect "connector.conf" "$(mode /etc/connector/connector.conf)" "640 root:connector"
+expect "connector.conf" "$(mode /etc/connector/connector.conf)" "640 connector:connector"
 
 echo "-- either goes without the other; remove keeps the configuration, purge leaves nothing"
 inside dpkg -r open-cloud-connector-cloud >/dev/null

@@ -79,7 +79,15 @@ grep -q "^Seccomp:.2" <<<"$status" || fail "Seccomp"
 grep -q "^CapEff:.0000000000000000" <<<"$status" || fail "capabilities"
 listening=$(inside sh -c 'cat /proc/net/tcp | awk "\$4 == \"0A\" { print \$2 }" | sort' | tr '\n' ' ')
 echo "-- listens only on loopback: $listening"
-[ "$listening" = "0100007F:4E23 0100007F:4E24 0100007F:4E70 0100007F:4E71 0100007F:4FDB " ] || fail "listens elsewhere"
+[ "$listening" = "0100007F:20FB 0100007F:4E23 0100007F:4E24 0100007F:4E70 0100007F:4E71 0100007F:4FDB " ] || fail "listens elsewhere"
+
+echo "-- page and API are there, and change the file as the service's user"
+inside connectord admin password 2>/dev/null | grep -q -- - || fail "no code"
+[ "$(inside stat -c '%a %U' /var/lib/connector/admin/users.json)" = "600 connector" ] || fail "users"
+inside sh -c "printf 'PUT /api/v1/configuration/connector HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 28\r\n\r\n{\"description\":\"by systemd\"}' | perl -MIO::Socket::UNIX -e '\$s = IO::Socket::UNIX->new(\"/run/connector/admin.sock\"); print \$s <STDIN>; print <\$s>'" \
+    | grep -q "200 OK" || fail "a change through the API"
+inside grep -q "^description: by systemd" /etc/connector/connector.conf || fail "the file was not changed"
+[ "$(inside stat -c '%a %U' /etc/connector/connector.conf)" = "640 connector" ] || fail "mode of the file"
 
 echo "-- reload: a good file takes effect, a bad one changes nothing and says so"
 inside sed -i 's/virtual-host: internalhost:3333/virtual-host: otherhost:3333/' /etc/connector/connector.conf

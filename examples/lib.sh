@@ -68,7 +68,7 @@ tunnel:
   trusted-ca: $work/$name/service-ca.pem
 systems:
 $3
-admin: {socket: $work/$name.sock}
+admin: {socket: $work/$name.sock, ${administration:-listen: "off"}}
 CONF
     mkdir -p "$work/$name"
     token=$(cloud enrol create --subaccount 3b7e1e5a-8d0c-4b5e-9a51-0c2f6e1d7a10 --location-id "$location" 2>/dev/null | head -1)

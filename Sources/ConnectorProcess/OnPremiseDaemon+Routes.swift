@@ -39,6 +39,7 @@ extension OnPremiseDaemon {
 
     private var apiHost: APIHost {
         APIHost(
+            main: file,
             connectors: { [self] in await status().connectors },
             configuration: { [self] in state.withLock { $0.configuration } },
             reload: { [self] cause in await reload(cause) },

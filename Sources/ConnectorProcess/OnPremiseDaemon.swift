@@ -14,7 +14,7 @@ internal import TextFormats
 
 /// `connectord run` as a process: the connectors of all configuration files, the admin socket, reload and end.
 package final class OnPremiseDaemon: Daemon {
-    private let file: String
+    let file: String
     let logger: Logger
     let audit: AuditLog
     private let notifier: SystemdNotifier

@@ -151,6 +151,45 @@ struct AdministrationAPITests {
         #expect(renewed.hasSuffix(" 200"), "\(renewed)")
     }
 
+    @Test("A file that says only how it is administered is set up from the page, and keeps what it said")
+    func setUp() throws {
+        let rig = try EnrolmentRig()
+        defer { rig.stop() }
+        let file = rig.folder.appending(path: "connector.conf")
+        let first = "# ours\nadmin: {socket: connector.sock, listen: \"127.0.0.1:0\"}  # kept\n"
+        try first.write(to: file, atomically: true, encoding: .utf8)
+        #expect(try rig.run("check-config", "connector.conf").output.contains("set it up on the page"))
+        let connector = try LoggedProcess(["run", "--config", "connector.conf"], folder: rig.folder)
+        defer { connector.stop(SIGKILL) }
+        let port = try AskedConnector.port(connector)
+        let code = try AskedConnector.firstLine(rig.run("admin", "password", "--socket", "connector.sock").output)
+        func ask(_ method: String, _ path: String, _ body: String?, login: String = AskedConnector.password) throws
+            -> String
+        {
+            var arguments = [
+                "-s", "-k", "-w", " %{http_code}", "-u", "Administrator:\(login)", "-X", method,
+                "https://127.0.0.1:\(port)\(path)",
+            ]
+            if let body { arguments += ["-H", "Content-Type: application/json", "-d", body] }
+            return try Rig.run(URL(filePath: "/usr/bin/curl"), arguments, rig.folder).output
+        }
+        let set = #"{"oldPassword":"\#(code)","newPassword":"\#(AskedConnector.password)"}"#
+        #expect(try ask("PUT", AskedConnector.authentication, set, login: code).hasSuffix(" 204"))
+        #expect(try ask("GET", "/api/page/state", nil).contains(#""connectors":[]"#))
+        let added = try ask(
+            "POST",
+            "/api/v1/configuration/subaccounts",
+            #"{"authenticationData":"\#(try rig.token())"}"#
+        )
+        #expect(added.hasSuffix(" 201") && added.contains(#""state":"Connected""#), "\(added)")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        #expect(
+            text.hasPrefix(first) && text.contains("subaccount: test") && text.contains("service: localhost:"),
+            "\(text)"
+        )
+        #expect(try rig.run("status", "--config", "connector.conf").output.contains("Connected"))
+    }
+
     @Test("A backup holds everything, opens with its password only, and makes another machine the same")
     func backup() throws {
         let asked = try AskedConnector()

@@ -51,7 +51,7 @@ struct APICall: Sendable {
             let region = try ConfigurationStore(status.file).value["region-host"]?.scalar ?? ""
             return APISubaccount(
                 region: region.isEmpty ? String(status.service.prefix { $0 != ":" }) : region,
-                main: all[0].file,
+                main: host.main,
                 status: status
             )
         }
@@ -115,6 +115,8 @@ struct APICall: Sendable {
 
 /// What the API asks of the process it runs in.
 struct APIHost: Sendable {
+    /// The main file.
+    let main: String
     /// The connectors' files and states, the main one first.
     let connectors: @Sendable () async -> [ConnectorStatus.Connector]
     /// What became of the files when they were last read.

@@ -13,7 +13,8 @@ struct BackupEndpoint {
 
     func answer() async throws -> HTTPResponse {
         try call.allow("POST", "PUT")
-        guard let administration = call.host.administration, let main = await call.host.connectors().first?.file else {
+        let main = call.host.main
+        guard let administration = call.host.administration else {
             throw APIFailure.failed("administration is not served; the log says why")
         }
         if call.method == "POST" {

@@ -1,4 +1,3 @@
-internal import AdminProtocol
 internal import ControlProtocol
 internal import NIOHTTP1
 internal import Networking
@@ -47,10 +46,7 @@ enum ConfigurationAPI {
             return try ConnectorEndpoint.cipherSuites()
         case ["configuration", "backup"]: return try await BackupEndpoint(call: call).answer()
         case _ where path.starts(with: ["configuration", "connector"]):
-            guard let main = await call.host.connectors().first else {
-                throw APIFailure.failed("no connector is configured")
-            }
-            return try await ConnectorEndpoint(file: main.file, call: call).answer(Array(path.dropFirst(2)))
+            return try await ConnectorEndpoint(file: call.host.main, call: call).answer(Array(path.dropFirst(2)))
         case _ where path.starts(with: ["configuration", "subaccounts"]):
             return try await SubaccountsEndpoint(call: call).answer(Array(path.dropFirst(2)))
         default: throw APIFailure.unsupported(path)

@@ -45,7 +45,7 @@ struct NewSubaccount {
             throw APIFailure.invalid("the token is for location ID \"\(LogText.escaped(token.locationID.utf8))\"")
         }
         let all = try await call.subaccounts()
-        guard let main = all.first?.main, let folder = call.host.administration?.settings.folder else {
+        guard let folder = call.host.administration?.settings.folder else {
             throw APIFailure.failed("administration is not served, so there is no folder for certificates")
         }
         guard
@@ -53,13 +53,18 @@ struct NewSubaccount {
                 $0.status.subaccount == token.subaccount && $0.status.locationID == token.locationID
             })
         else { throw APIFailure.conflict("subaccount \(LogText.escaped(token.subaccount.utf8)) exists already") }
-        let plan = SubaccountPlan(token, main: main, folder: folder)
+        let plan = SubaccountPlan(token, main: call.host.main, folder: folder)
         var entries: [YAMLValue.Entry] = [.init("subaccount", .text(token.subaccount))]
         if !region.isEmpty { entries.append(.init("region-host", .text(region))) }
         if !token.locationID.isEmpty { entries.append(.init("location-id", .text(token.locationID))) }
         if !name.isEmpty { entries.append(.init("display-name", .text(name))) }
         if !description.isEmpty { entries.append(.init("description", .text(description))) }
-        try await begin(plan, token, plan.text(entries, renews: renews))
+        // A main file that says nothing but how it is administered becomes the first connector's.
+        if all.isEmpty, try ConfigurationStore(call.host.main).value["subaccount"] == nil {
+            try await setUp(plan, token, plan.entries(entries, renews: renews))
+        } else {
+            try await begin(plan, token, plan.text(entries, renews: renews))
+        }
         guard
             let made = try await call.subaccounts().first(where: {
                 $0.status.subaccount == token.subaccount && $0.status.locationID == token.locationID
@@ -68,6 +73,19 @@ struct NewSubaccount {
         var response = HTTPResponse.json(SubaccountDocument(made, call.base, isWhole: true), .created)
         response.headers.add(name: "location", value: SubaccountDocument.path(made, call.base))
         return response
+    }
+
+    private func setUp(_ plan: SubaccountPlan, _ token: EnrolmentToken, _ entries: [YAMLValue.Entry]) async throws {
+        let configuration = try ConnectorConfigurationReader.load(call.host.main, SubaccountPlan.text(entries))
+            .configuration
+        try await enrol(token, configuration)
+        try await call.change(
+            ConfigurationStore(call.host.main),
+            "set up subaccount \(LogText.escaped(token.subaccount.utf8))"
+        ) {
+            for entry in entries { try $0.apply(.set([.key(entry.key)], entry.value)) }
+        }
+        await call.host.settle(call.host.main)
     }
 
     private func begin(_ plan: SubaccountPlan, _ token: EnrolmentToken, _ text: [UInt8]) async throws {
@@ -124,7 +142,8 @@ struct SubaccountPlan {
         certificates = "\(folder)/tls-\(name)"
     }
 
-    func text(_ entries: [YAMLValue.Entry], renews: Bool) -> [UInt8] {
+    /// With the tunnel.
+    func entries(_ entries: [YAMLValue.Entry], renews: Bool) -> [YAMLValue.Entry] {
         var tunnel: [YAMLValue.Entry] = [
             .init("service", .text(token.service)),
             .init("certificate", .text("\(certificates)/connector.pem")),
@@ -132,9 +151,16 @@ struct SubaccountPlan {
             .init("trusted-ca", .text("\(certificates)/service-ca.pem")),
         ]
         if !renews { tunnel.append(.init("renew", .word("false"))) }
-        let lines =
-            ["# A subaccount that was added through the configuration API; edit it as any other file."]
-            + (entries + [.init("tunnel", .mapping(tunnel))]).flatMap { YAMLWriter.entry($0.key, $0.value, indent: 0) }
+        return entries + [.init("tunnel", .mapping(tunnel))]
+    }
+
+    func text(_ entries: [YAMLValue.Entry], renews: Bool) -> [UInt8] {
+        let note = "# A subaccount that was added through the configuration API; edit it as any other file.\n"
+        return Array(note.utf8) + Self.text(self.entries(entries, renews: renews))
+    }
+
+    static func text(_ entries: [YAMLValue.Entry]) -> [UInt8] {
+        let lines = entries.flatMap { YAMLWriter.entry($0.key, $0.value, indent: 0) }
         return Array((lines.joined(separator: "\n") + "\n").utf8)
     }
 }

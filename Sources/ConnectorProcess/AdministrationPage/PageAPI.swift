@@ -103,15 +103,20 @@ struct PageAPI: Sendable {
 
     private func history(_ call: APICall) async throws -> [Version] {
         var all: [Version] = []
-        for connector in await host.connectors() {
-            let store = try ConfigurationStore(connector.file)
+        for file in await editedFiles() {
+            let store = try ConfigurationStore(file)
             for (index, path) in store.versions.enumerated() {
                 let name = path.split(separator: "/").last.map { String($0) } ?? ""
                 let difference = try store.difference(to: index + 1)
-                all.append(Version(file: connector.file, number: index + 1, name: name, difference: difference))
+                all.append(Version(file: file, number: index + 1, name: name, difference: difference))
             }
         }
         return all
+    }
+
+    private func editedFiles() async -> [String] {
+        let files = await host.connectors().map(\.file)
+        return files.contains(host.main) ? files : [host.main] + files
     }
 
     private func restore(_ call: APICall) async throws {
@@ -121,11 +126,10 @@ struct PageAPI: Sendable {
         var body = try APIBody(call.request)
         let (file, name) = (try body.required("file"), try body.required("name"))
         try body.finish()
-        let connectors = await host.connectors()
-        guard let main = connectors.first?.file, connectors.contains(where: { $0.file == file }) else {
+        guard await editedFiles().contains(file) else {
             throw APIFailure.notFound("no connector has the file \(LogText.escaped(file.utf8))")
         }
-        let store = try ConfigurationStore(file, main: main)
+        let store = try ConfigurationStore(file, main: host.main)
         // By its name: numbers move when somebody else changes the file meanwhile.
         guard let index = store.versions.firstIndex(where: { $0.hasSuffix("/" + name) }) else {
             throw APIFailure.notFound("that version is not kept any more")

@@ -17,6 +17,7 @@ package struct ConnectorConfigurationReader {
     private var configuration = ConnectorConfiguration()
     private var process = ProcessConfiguration()
     private var administration = AdministrationSettings()
+    private var isToBeSetUp = false
 
     private init(file: String) {
         self.file = file
@@ -42,6 +43,7 @@ package struct ConnectorConfigurationReader {
             configuration: reader.configuration,
             process: reader.process,
             administration: reader.administration,
+            isToBeSetUp: reader.isToBeSetUp,
             warnings: reader.findings.sorted
         )
     }
@@ -52,6 +54,8 @@ package struct ConnectorConfigurationReader {
         /// What it says for the process as a whole.
         package var process: ProcessConfiguration
         package var administration: AdministrationSettings
+        /// There is no connector yet.
+        package var isToBeSetUp: Bool
         package var warnings: [Finding]
     }
 
@@ -67,6 +71,17 @@ package struct ConnectorConfigurationReader {
                 section.place(key),
                 key,
                 "this is a file of the cloud side (cloud.conf); `connectord cloud` takes it, and check-config with --cloud"
+            )
+        }
+        // With nothing but how it is administered, everything else is still to come from the page.
+        isToBeSetUp = section.has("admin") && !["subaccount", "tunnel", "systems"].contains { section.has($0) }
+        if isToBeSetUp {
+            readProcess(&section)
+            section.finish()
+            return findings.warning(
+                section.node,
+                "",
+                "says no subaccount and no tunnel yet; set it up on the page, with a token"
             )
         }
         if let subaccount = section.required("subaccount", "the name or ID of the subaccount this connector serves") {
@@ -98,14 +113,18 @@ package struct ConnectorConfigurationReader {
         readBackendTrust(section.value("backend-trust"))
         if let times = section.value("times") { readTimes(times) }
         if let responses = section.value("responses") { readResponses(responses) }
-        administration.folder = AdministrationReader.usualFolder(file)
-        process = ProcessConfiguration.read(&section, findings, socket: "/run/connector/admin.sock") { admin in
-            AdministrationReader.read(&admin, findings, &administration)
-        }
+        readProcess(&section)
         section.finish()
         configuration.file = file
         let tunnel = configuration.tunnel
         configuration.tunnelFilesDigest = FileDigest.of([tunnel.certificate, tunnel.privateKey, tunnel.trustedCA])
+    }
+
+    private mutating func readProcess(_ section: inout Section) {
+        administration.folder = AdministrationReader.usualFolder(file)
+        process = ProcessConfiguration.read(&section, findings, socket: "/run/connector/admin.sock") { admin in
+            AdministrationReader.read(&admin, findings, &administration)
+        }
     }
 
     private func checkIdentifier(_ text: String, _ section: Section, _ name: String, limit: Int) {

@@ -12,23 +12,22 @@ package struct ConnectorFiles {
     package var process = ProcessConfiguration()
     package var administration = AdministrationSettings()
     package var warnings: [Finding] = []
-
     /// Reads the main file and those of `connector.d` beside it.
     ///
     /// - Parameter changed: what some of them are to contain.
     package static func load(
-        _ file: String,
+        _ main: String,
         with changed: [(file: String, bytes: [UInt8])] = []
     ) throws(ConfigurationError) -> ConnectorFiles {
         var files = ConnectorFiles()
-        for file in [file] + ConfigurationFolder.files(beside: file) {
+        for file in [main] + ConfigurationFolder.files(beside: main) {
             do throws(ConfigurationError) {
                 let loaded = try ConnectorConfigurationReader.load(
                     file,
                     changed.first { $0.file == file }?.bytes
                 )
                 files.warnings += loaded.warnings
-                files.add(loaded)
+                files.add(loaded, file, main)
             } catch {
                 files.warnings += error.findings
             }
@@ -39,29 +38,25 @@ package struct ConnectorFiles {
         return files
     }
 
-    private mutating func add(_ loaded: ConnectorConfigurationReader.Loaded) {
+    private mutating func add(_ loaded: ConnectorConfigurationReader.Loaded, _ file: String, _ main: String) {
         var configuration = loaded.configuration
-        if let main = connectors.first {
-            if loaded.process.isGiven {
-                let message = "log, audit and admin are the whole process's; say them in \(main.file)"
-                refuse(configuration, key: "", message)
-            }
-        } else {
+        if file == main {
             (process, administration) = (loaded.process, loaded.administration)
+        } else if loaded.process.isGiven {
+            refuse(file, key: "", "log, audit and admin are the whole process's; say them in \(main)")
         }
+        guard !loaded.isToBeSetUp else { return }
         if let twin = connectors.first(where: { $0.identity == configuration.identity }) {
             let message = "is for the same subaccount and location ID as \(twin.file)"
-            refuse(configuration, key: "subaccount", message)
+            refuse(file, key: "subaccount", message)
         }
         configuration.accessLog = self.process.accessLog
         configuration.isTracing = !self.process.traceFile.isEmpty
         connectors.append(configuration)
     }
 
-    private mutating func refuse(_ configuration: ConnectorConfiguration, key: String, _ message: String) {
-        warnings.append(
-            Finding(severity: .error, file: configuration.file, line: 1, column: 1, key: key, message: message)
-        )
+    private mutating func refuse(_ file: String, key: String, _ message: String) {
+        warnings.append(Finding(severity: .error, file: file, line: 1, column: 1, key: key, message: message))
     }
 }
 

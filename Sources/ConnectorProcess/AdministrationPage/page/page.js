@@ -81,14 +81,22 @@ function showWho() {
 export function show(isForced = false) {
   const text = JSON.stringify([page.state, page.session?.user, page.filter, page.log, page.audit, page.history, [...page.results]]);
   if (!isForced && text === shown) return;
-  shown = text;
   if (!page.session) return main.replaceChildren(loginForm(login));
   if (page.session.mustSetPassword) return code ? main.replaceChildren(passwordForm(setPassword)) : leave();
   if (!page.state) return;
+  const fields = [...main.querySelectorAll("input[id], select[id]")];
+  // What somebody is about to send is theirs: a file or a password cannot be put back.
+  if (!isForced && fields.some((field) => ["file", "password"].includes(field.type) && field.value)) return;
+  const typed = new Map(fields.filter((field) => field.type !== "file").map((field) => [field.id, field.value]));
   const focus = document.activeElement?.id;
   const [start, end] = [document.activeElement?.selectionStart, document.activeElement?.selectionEnd];
   const open = new Set([...main.querySelectorAll("details[open]")].map((details) => details.id));
+  shown = text;
   main.replaceChildren(...sections());
+  for (const [id, value] of typed) {
+    const field = document.getElementById(id);
+    if (field && value && field.value !== value) field.value = value;
+  }
   for (const details of main.querySelectorAll("details")) if (open.has(details.id)) details.open = true;
   if (!focus || document.getElementById("dialog").open) return;
   const target = document.getElementById(focus);

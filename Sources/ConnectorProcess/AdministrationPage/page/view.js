@@ -317,7 +317,8 @@ export function sections() {
     mayChange() ? button(`add system ${connector.status.file}`, "Add system mapping", `Add a system mapping to ${connector.displayName}`, () => systemDialog(connector), "main") : "",
   ]);
   return [
-    section("status", "Status", connectors.map(connectorCard), mayChange() ? button("add subaccount", "Add subaccount", "Add a subaccount", () => subaccountDialog()) : ""),
+    section("status", "Status", connectors.length === 0 ? element("article", { class: "card" }, element("h3", null, "Not set up yet"),
+      element("p", null, "Add a subaccount: whoever runs the connectivity service gives you a one-time token, which connectord enrol create prints there.")) : "", connectors.map(connectorCard), mayChange() ? button("add subaccount", "Add subaccount", "Add a subaccount", () => subaccountDialog()) : ""),
     section("systems", "Systems", systems),
     refused(), trial(), requests(), certificates(), history(), audit(), log(), backup(),
   ];

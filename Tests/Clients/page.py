@@ -1,0 +1,191 @@
+"""Uses the administrators' page with a real browser, as a newcomer does, and takes pictures of its states.
+
+    page.py URL CODE FOLDER PROXY-PORT TOKEN
+"""
+
+import pathlib
+import sys
+import urllib.error
+import urllib.request
+
+from selenium import webdriver
+from selenium.common.exceptions import ElementNotInteractableException, NoSuchElementException, StaleElementReferenceException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+url, code, folder, port, token = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3]), sys.argv[4], sys.argv[5]
+PASSWORD = "correct horse battery"
+
+options = webdriver.ChromeOptions()
+for option in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1280,1400", "--force-prefers-reduced-motion"):
+    options.add_argument(option)
+# The certificate is the connector's own. Whatever is loaded from elsewhere fails, and the page must not need it.
+options.add_argument("--ignore-certificate-errors")
+options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost")
+options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+driver = webdriver.Chrome(options=options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
+# What is drawn anew meanwhile is found again.
+wait = WebDriverWait(driver, 30, ignored_exceptions=[ElementNotInteractableException, NoSuchElementException, StaleElementReferenceException])
+
+
+def text(name="main"):
+    return driver.find_element(By.TAG_NAME, name).text
+
+
+def until(*words, place="main"):
+    wait.until(lambda _: all(word in text(place) for word in words), f"{words} never came in:\n{text(place)}")
+
+
+def gone(word, place="main"):
+    wait.until(lambda _: word not in text(place), f"{word} stayed in:\n{text(place)}")
+
+
+def picture(name):
+    driver.save_screenshot(str(folder / f"{name}.png"))
+
+
+def check(what, is_true):
+    print("ok" if is_true else "FAILED", what)
+    if not is_true:
+        raise SystemExit(1)
+
+
+def press_at(selector, words=""):
+    """Presses the first button of a selector whose text begins so, with the keyboard alone."""
+
+    def attempt(_):
+        for button in driver.find_elements(By.CSS_SELECTOR, selector):
+            if button.text.startswith(words):
+                button.send_keys(Keys.ENTER)
+                return True
+        return False
+
+    wait.until(attempt, f"there is no button {selector} {words}")
+
+
+def press(label):
+    press_at(f'[aria-label="{label}"]')
+
+
+def press_text(words, place="dialog"):
+    press_at(f"{place} button", words)
+
+
+def write(name, value):
+    field = driver.find_element(By.ID, name)
+    field.clear()
+    field.send_keys(value)
+
+
+def request(target):
+    """A request of a program in the cloud: its status."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({"http": f"http://127.0.0.1:{port}"}))
+    call = urllib.request.Request(target, headers={"Proxy-Authorization": f"Bearer {token}"})
+    try:
+        with opener.open(call, timeout=20) as response:
+            return response.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+try:
+    driver.get(url)
+    until("Log in", "connectord admin password")
+    write("login-password", "wrong")
+    driver.find_element(By.ID, "login-password").send_keys(Keys.ENTER)
+    until("the name or the password is wrong")
+    picture("login")
+    write("login-password", code)
+    driver.find_element(By.ID, "login-password").send_keys(Keys.ENTER)
+    until("Set a password")
+    write("new-password", "short")
+    write("repeated", "short" + Keys.ENTER)
+    until("shorter than 12 characters")
+    write("new-password", PASSWORD)
+    write("repeated", PASSWORD + Keys.ENTER)
+    until("Connected to 127.0.0.1:20443", "internalhost:3333", "/hello")
+    check("who is logged in is shown", "Administrator" in driver.find_element(By.ID, "user").text)
+
+    press("Check availability of internalhost:3333")
+    until("connected", "answered HEAD / with 404")
+    picture("status")
+
+    check("what is not exposed is refused", request("http://internalhost:3333/a/b") == 403)
+    check("what is exposed is not", request("http://internalhost:3333/hello") == 200)
+    until("GET http://internalhost:3333/a/b", "resource not exposed")
+    press("Show what would allow http://internalhost:3333/a/b")
+    until("/a/b, path only", "/a/ and all sub-paths", place="dialog")
+    picture("proposals")
+    press_text("/a/b, path only")
+    until("+", "path: /a/b", place="dialog")
+    picture("difference")
+    press_text("Add")
+    until("path only")
+    wait.until(lambda _: request("http://internalhost:3333/a/b") == 404)
+    check("one press from a refusal to the rule that allows it", True)
+
+    press("Suspend /a/b of internalhost:3333")
+    until("suspended")
+    wait.until(lambda _: request("http://internalhost:3333/a/b") == 403)
+    press("Remove /a/b of internalhost:3333")
+    until("Remove /a/b", place="dialog")
+    press_text("Remove")
+    gone("Suspend /a/b")
+
+    press("Add a system mapping to 3b7e1e5a-8d0c-4b5e-9a51-0c2f6e1d7a10")
+    write("field-localHost", "127.0.0.1")
+    write("field-localPort", "3333")
+    write("field-virtualHost", "second")
+    write("field-virtualPort", "999999")
+    Select(driver.find_element(By.ID, "field-protocol")).select_by_visible_text("HTTP")
+    until("is not a port", place="dialog")
+    invalid = driver.find_elements(By.CSS_SELECTOR, '[aria-invalid="true"]')
+    check("the finding stands at its field", [field.get_attribute("name") for field in invalid] == ["virtualHost"])
+    write("field-virtualPort", "81")
+    until("+", "virtual-host: second:81", place="dialog")
+    picture("mapping")
+    press_text("Add")
+    until("second:81", "nothing exposed")
+
+    write("try-url", "http://internalhost:3333/Hello")
+    driver.find_element(By.ID, "try-url").send_keys(Keys.ENTER)
+    until("refused", "decision    denied with 403")
+
+    press("History: read")
+    until("before the change of")
+    press_at("#history summary")
+    until("virtual-host: second:81")
+    press_at("#history details[open] button")
+    press_text("Set back")
+    gone("second:81\n→")
+    check("a change is undone", True)
+
+    press("Audit log: read")
+    until("BackendMapping second:81 added", "Administrator from 127.0.0.1")
+    press("Verify the chain")
+    until("whole:")
+    press("Log: read")
+    until("tunnel connected")
+    picture("whole")
+
+    driver.set_window_size(420, 900)
+    narrow = driver.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    check("a narrow window needs no sideways scrolling", narrow)
+    picture("narrow")
+    driver.set_window_size(1280, 1400)
+    bare = "return [...document.querySelectorAll('main table')].filter((table) => !table.caption?.textContent).length"
+    check("each table has a caption", driver.execute_script(bare) == 0)
+    nameless = """
+        return [...document.querySelectorAll("main input, main select")]
+            .filter((field) => !field.getAttribute("aria-label") && !document.querySelector(`label[for="${field.id}"]`)).map((field) => field.id)
+    """
+    check("each field has a name", driver.execute_script(nameless) == [])
+    press_text("Log out", "header")
+    until("Log in")
+    allowed = ("401", "400", "dry-run")
+    problems = [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE" and not any(word in entry["message"] for word in allowed)]
+    check(f"the browser has nothing to complain about: {problems}", not problems)
+finally:
+    picture("last")
+    driver.quit()
