@@ -44,7 +44,10 @@ package final class SystemMapping: Sendable {
     /// Seconds that its answers may take to begin; nil for the limit that all systems have.
     package let responseTimeout: Int?
     package let description: String
+    /// While it learns what it needs, the last one admits everything.
     package let resources: [Resource]
+    /// Until when everything below the host passes; seconds since 1970, nil for a system that does not learn.
+    package let learnsUntil: Int?
     /// The compiled form of `resources`.
     let tree: ResourceTree
     /// "host:port" of the internal host, without the port where it is the scheme's own; for the `Host` header.
@@ -67,8 +70,10 @@ package final class SystemMapping: Sendable {
         responseTimeout: Int? = nil,
         description: String = "",
         portCount: Int = 1,
+        learnsUntil: Int? = nil,
         resources: [Resource]
     ) {
+        self.learnsUntil = learnsUntil
         self.portCount = portCount
         self.virtualHost = virtualHost.lowercased()
         self.virtualPort = virtualPort
@@ -93,7 +98,29 @@ package final class SystemMapping: Sendable {
             && internalPort == other.internalPort && `protocol` == other.`protocol`
             && backEndType == other.backEndType && hostInHeader == other.hostInHeader
             && forwardedHeaders == other.forwardedHeaders && responseTimeout == other.responseTimeout
-            && description == other.description && portCount == other.portCount && resources == other.resources
+            && description == other.description && portCount == other.portCount && learnsUntil == other.learnsUntil
+            && resources == other.resources
+    }
+
+    /// What admits everything while a system learns. It carries no upgrades, which are not asked for by their path alone.
+    package static let learning = Resource(path: "/", access: .pathAndSubPaths)
+
+    /// The same, with its own resources only.
+    package var withoutLearning: SystemMapping {
+        SystemMapping(
+            virtualHost: virtualHost,
+            virtualPort: virtualPort,
+            internalHost: internalHost,
+            internalPort: internalPort,
+            protocol: `protocol`,
+            backEndType: backEndType,
+            hostInHeader: hostInHeader,
+            forwardedHeaders: forwardedHeaders,
+            responseTimeout: responseTimeout,
+            description: description,
+            portCount: portCount,
+            resources: learnsUntil == nil ? resources : resources.dropLast()
+        )
     }
 
     /// "host:port" as configuration, logs and messages show it.

@@ -1,4 +1,5 @@
 internal import AccessPolicy
+internal import HostSystem
 internal import TextFormats
 
 /// What a reload changes, in words for the audit log.
@@ -11,13 +12,21 @@ package enum ConfigurationChange {
         for (name, system) in after.sorted(by: { $0.key < $1.key }) {
             guard let previous = before[name] else {
                 changes.append("BackendMapping \(name) added: \(text(system))")
+                if let until = system.learnsUntil {
+                    changes.append("BackendMapping \(name) LEARNS: everything passes until \(WallClock.text(until))")
+                }
                 continue
             }
             guard !previous.isSame(as: system) else { continue }
+            if let until = system.learnsUntil, until != previous.learnsUntil {
+                changes.append("BackendMapping \(name) LEARNS: everything passes until \(WallClock.text(until))")
+            } else if system.learnsUntil == nil, previous.learnsUntil != nil {
+                changes.append("BackendMapping \(name) learns no more")
+            }
             if text(previous) != text(system) {
                 changes.append("BackendMapping \(name) changed from {\(text(previous))} to {\(text(system))}")
             }
-            changes += resources(name, previous.resources, system.resources)
+            changes += resources(name, previous.withoutLearning.resources, system.withoutLearning.resources)
         }
         for name in before.keys.sorted() where after[name] == nil { changes.append("BackendMapping \(name) removed") }
         if old.backendTLS != new.backendTLS || old.backendTrustDigest != new.backendTrustDigest {

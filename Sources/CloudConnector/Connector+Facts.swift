@@ -91,6 +91,41 @@ extension Connector {
         get async throws { try await loops.map(\.idleCount).reduce(0, +) }
     }
 
+    /// What was asked for in the last hours, the most frequent first.
+    package func askedRequests(hours: Int = 24) async -> [AskedRequest] {
+        var sums: [String: AskedRequest] = [:]
+        for one in ((try? await loops.map { $0.askedPaths(hours: hours) }) ?? []).flatMap({ $0 }) {
+            let key = "\(one.virtualHost) \(one.method) \(one.path)"
+            guard let sum = sums[key] else {
+                sums[key] = one
+                continue
+            }
+            sums[key]!.count = sum.count + one.count
+            sums[key]!.refused = sum.refused + one.refused
+        }
+        return sums.values.sorted { ($1.count, $0.virtualHost, $0.path) < ($0.count, $1.virtualHost, $1.path) }
+    }
+
+    /// Whether some system has learnt long enough.
+    package func hasLearningToEnd(now: Int) -> Bool {
+        configuration.systems.contains { $0.learnsUntil.map { $0 <= now } ?? false }
+    }
+
+    /// Ends the learning of systems whose time is over. Cannot fail: whatever the files say by now, what was open is closed.
+    ///
+    /// - Returns: their virtual hosts.
+    package func endLearning(now: Int) async -> [String] {
+        let configuration = self.configuration
+        let over = configuration.systems.filter { $0.learnsUntil.map { $0 <= now } ?? false }
+        guard !over.isEmpty else { return [] }
+        await apply(
+            systems: configuration.systems.map { system in
+                over.contains { $0 === system } ? system.withoutLearning : system
+            }
+        )
+        return over.map(\.virtualAddress)
+    }
+
     /// Waits until there is a tunnel, where there is to be one, and until none is left otherwise, but not longer than `limit`.
     package func settle(upTo limit: Duration) async {
         _ = await waitForReplacement(upTo: limit)

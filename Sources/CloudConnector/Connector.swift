@@ -143,6 +143,17 @@ package final class Connector: Sendable {
         }
     }
 
+    /// Other systems, with everything else as it is.
+    func apply(systems: [SystemMapping]) async {
+        let change = current.withLock { current in
+            var (configuration, snapshot) = (current.configuration, current.snapshot)
+            configuration.systems = systems
+            snapshot.policy = AccessPolicy(systems: Self.keepingIdentity(systems, snapshot.policy))
+            return PreparedChange(configuration: configuration, snapshot: snapshot, tunnelTLS: nil)
+        }
+        await apply(change)
+    }
+
     /// A mapping that has not changed keeps its object, and with it its connections.
     private static func keepingIdentity(_ systems: [SystemMapping], _ policy: AccessPolicy) -> [SystemMapping] {
         systems.map { system in

@@ -69,10 +69,18 @@ struct ChangeOptions: ParsableArguments {
         }
     }
 
+    /// Where the connector is asked whose file it is.
+    var admin: AdminOptions {
+        get throws {
+            var options = AdminOptions()
+            (options.config, options.cloud, options.socket, options.demo) = (try file.main(), false, nil, file.demo)
+            return options
+        }
+    }
+
     private func takeEffect(_ command: String) async throws {
         let reason = AdminMessage.ReloadReason(by: "\(Self.person) with connectord \(command)")
-        var options = AdminOptions()
-        (options.config, options.cloud, options.socket, options.demo) = (try file.main(), false, nil, file.demo)
+        let options = try admin
         let client: AdminClient
         do { client = try options.client() } catch {
             return print("changed; a connector that runs takes it at its next reload or start (\(error))")

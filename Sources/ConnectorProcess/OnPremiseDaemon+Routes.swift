@@ -27,6 +27,7 @@ extension OnPremiseDaemon {
             },
             .post("/reload") { [self] request in .json(await reload(Self.reason(request.body))) },
             .below(ConfigurationAPI.root) { [self] request in await answer(request, APICall.socketCaller) },
+            .get("/asked") { [self] _ in .json(AskedRequests(requests: await askedRequests())) },
             .get("/users") { [self] _ in await userAdmin { $0.list() } },
             .post("/users/add") { [self] request in await userAdmin { $0.add(request.body) } },
             .post("/users/remove") { [self] request in await userAdmin { $0.remove(request.body) } },
@@ -43,6 +44,9 @@ extension OnPremiseDaemon {
             connectors: { [self] in await status().connectors },
             configuration: { [self] in state.withLock { $0.configuration } },
             reload: { [self] cause in await reload(cause) },
+            asked: { [self] file in
+                await connectors.first { $0.configuration.file == file }?.askedRequests() ?? []
+            },
             settle: { [self] file in
                 await connectors.first { $0.configuration.file == file }?.settle(upTo: .seconds(10))
             },
@@ -121,6 +125,12 @@ extension OnPremiseDaemon {
             return "connectord reload"
         }
         return LogText.escaped(by.utf8.prefix(200))
+    }
+
+    func askedRequests() async -> [AskedRequest] {
+        var all: [AskedRequest] = []
+        for connector in connectors { all += await connector.askedRequests() }
+        return all
     }
 
     private func requests() async -> [RecentRequest] {

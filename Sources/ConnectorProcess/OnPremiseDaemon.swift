@@ -71,10 +71,10 @@ package final class OnPremiseDaemon: Daemon {
                 logger.info("connector stopped")
             }
             audit.record(.serviceStarted, "Connector \(Version.current) started with \(file)")
-            let memory = Task { await watchMemory() }
+            let watch = Task { await daemon.watch() }
             parts.add {
-                memory.cancel()
-                await memory.value
+                watch.cancel()
+                await watch.value
             }
             parts.add { await daemon.admin.stop() }
             parts.add { await daemon.administration.withLock { $0 }?.stop() }
@@ -135,12 +135,26 @@ package final class OnPremiseDaemon: Daemon {
     }
 
     /// Once a second for the whole process, never on an event loop, until the task is cancelled.
-    private static func watchMemory() async {
+    private func watch() async {
         let pause = Wakeup()
-        var watch = MemoryWatch()
+        var memory = MemoryWatch()
         while !Task.isCancelled {
-            watch.look()
+            memory.look()
+            // After whatever reload is under way, which it must not undo.
+            if connectors.contains(where: { $0.hasLearningToEnd(now: WallClock.seconds()) }) {
+                await reloads.run { [self] in await endLearning() }
+            }
             await pause.wait(upTo: .seconds(1))
+        }
+    }
+
+    /// Nobody has to think of it.
+    private func endLearning() async {
+        for connector in connectors {
+            for host in await connector.endLearning(now: WallClock.seconds()) {
+                logger.notice("learning is over", metadata: ["virtual_host": "\(host)"])
+                audit.record(.configurationChanged, "BackendMapping \(host) learns no more: its time is over")
+            }
         }
     }
 

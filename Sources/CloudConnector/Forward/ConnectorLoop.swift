@@ -1,4 +1,5 @@
 package import AccessPolicy
+internal import AdminProtocol
 package import Cryptography
 internal import EpollTransport
 internal import Logging
@@ -49,6 +50,8 @@ final class ConnectorLoop {
     var recent = RecentForwards()
     /// Since the start, or since somebody has begun anew.
     var slowest = SlowestForwards()
+    /// Paths that are kept of all systems.
+    private var askedCount = 0
     /// Connections to internal hosts, those being opened included.
     private(set) var connectionCount = 0
     var pinned = PinnedConnections<UpstreamConnection>()
@@ -157,6 +160,36 @@ final class ConnectorLoop {
     func pin(_ connection: UpstreamConnection) -> String? {
         if connection.pin == nil { connection.pin = pinned.pin(connection, limit: configuration.maxPinned) }
         return connection.pin
+    }
+
+    /// Keeps in mind what was asked for.
+    func asked(
+        _ metrics: SystemMetrics,
+        _ method: RequestMethod,
+        _ path: ArraySlice<UInt8>,
+        at time: NIODeadline,
+        isRefused: Bool
+    ) {
+        let hour = AskedPaths.hour(time)
+        let hasRoom = askedCount < AskedPaths.limit
+        if metrics.asked.record(method, path, at: hour, isRefused: isRefused, hasRoom: hasRoom) { askedCount += 1 }
+    }
+
+    /// What was asked for in the last hours, by virtual host.
+    func askedPaths(hours: Int) -> [AskedRequest] {
+        let hour = AskedPaths.hour(.now())
+        return metrics.values.flatMap { metrics in
+            askedCount -= metrics.asked.trim(at: hour)
+            return metrics.asked.all(at: hour, since: hours).map { entry in
+                AskedRequest(
+                    virtualHost: metrics.virtualHost,
+                    method: entry.method,
+                    path: String(decoding: entry.path, as: UTF8.self),
+                    count: entry.count,
+                    refused: entry.refused
+                )
+            }
+        }
     }
 
     /// A copy of all counts.

@@ -21,6 +21,11 @@ extension ForwardedRequest {
         metrics.counts.requestBytes += requestBytes
         metrics.counts.responseBytes += responseBytes
         if usagePlace >= 0 { metrics.used(usagePlace, requestBytes, responseBytes, at: started) }
+        if let permit {
+            loop.asked(metrics, method, permit.target.path, at: started, isRefused: false)
+        } else if let denied {
+            loop.asked(metrics, method, denied.path, at: started, isRefused: true)
+        }
         if loop.accessLog {
             logAccess(status, level: .info, refused)
         } else if LogLevelSwitch.level <= .debug {

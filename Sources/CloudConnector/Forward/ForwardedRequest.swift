@@ -36,6 +36,8 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
     var metrics: SystemMetrics
     /// Of the resource that has admitted it, in `metrics.usage`; negative for none.
     private(set) var usagePlace = -1
+    /// What no resource has admitted.
+    private(set) var denied: RequestTarget?
     var started: NIODeadline = .uptimeNanoseconds(0)
     private var connectStarted: NIODeadline = .uptimeNanoseconds(0)
     private var sent: NIODeadline = .uptimeNanoseconds(0)
@@ -138,6 +140,7 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
             return permit
         case .denied(let denial, let target, let system):
             metrics = loop.entry(system).metrics
+            denied = target
             throw PolicyRefusal.resource(denial, target, system)
         case .noSystem(let parsed): throw unsafe PolicyRefusal.system(request.authority, parsed, loop.policy)
         case .malformed(let error): throw Refusal(badRequest: error.rawValue)

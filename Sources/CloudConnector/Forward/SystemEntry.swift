@@ -41,6 +41,7 @@ final class SystemMetrics {
     init(_ virtualHost: String) { self.virtualHost = virtualHost }
 
     var connections = 0
+    var asked = AskedPaths()
     /// By resource; those of earlier configurations as well, until there are too many.
     private(set) var usage: [ResourceUsage] = []
     static let usageLimit = 4096

@@ -9,18 +9,18 @@ internal import YAMLDocument
 /// A change is made to what is in the file at that moment; it is refused, and nothing is written, where `check-config` would
 /// refuse the result. What the file had before is kept in its history.
 package struct ConfigurationStore {
-    private let file: EditedFile
+    private let edited: EditedFile
     private let history: FileHistory
     /// As people name it.
-    private let name: String
+    package let path: String
     /// The connector's own file, where `path` is one of `connector.d`: what is changed has to fit to all of them.
     private let main: String
 
     /// - Parameter main: nil where the file is the connector's own.
     package init(_ path: String, main: String? = nil) throws {
-        file = try EditedFile(path, maxBytes: YAMLReader.sizeLimit)
-        history = FileHistory(file)
-        name = path
+        edited = try EditedFile(path, maxBytes: YAMLReader.sizeLimit)
+        history = FileHistory(edited)
+        self.path = path
         self.main = main ?? path
     }
 
@@ -71,11 +71,11 @@ package struct ConfigurationStore {
                 return text.bytes
             } catch let error as YAMLEditError {
                 // What check-config says of the file says more, if it says anything.
-                let (configuration, findings) = ConnectorConfigurationReader.read(before, file: name)
+                let (configuration, findings) = ConnectorConfigurationReader.read(before, file: path)
                 guard configuration != nil else {
                     throw ConfigurationError(findings: findings.filter { $0.severity == .error })
                 }
-                throw FileError("\(name): \(error)")
+                throw FileError("\(path): \(error)")
             }
         }
     }
@@ -83,16 +83,16 @@ package struct ConfigurationStore {
     /// - Parameter contents: what the file is to have, made from what it has; asked again where somebody else has changed it
     ///   meanwhile.
     private func write(isRehearsed: Bool, _ contents: ([UInt8]) throws -> [UInt8]) throws -> Outcome {
-        try file.exclusively { () throws in
+        try edited.exclusively { () throws in
             for _ in 0..<Self.attempts {
-                let before = try file.read()
+                let before = try edited.read()
                 let after = try contents(before)
                 let outcome = try examine(before, after)
                 if isRehearsed || before == after { return outcome }
                 // Kept first: without a place for the old one there is no new one.
                 let kept = try history.keep(before)
                 do throws(FileError) {
-                    if try file.replace(before, with: after) {
+                    if try edited.replace(before, with: after) {
                         history.trim()
                         return outcome
                     }
@@ -102,7 +102,7 @@ package struct ConfigurationStore {
                 }
                 history.forget(kept)
             }
-            throw FileError("\(name) is being changed by somebody else all the time; nothing was written: try again")
+            throw FileError("\(path) is being changed by somebody else all the time; nothing was written: try again")
         }
     }
 
@@ -110,17 +110,17 @@ package struct ConfigurationStore {
     private func examine(_ before: [UInt8], _ after: [UInt8]) throws(ConfigurationError) -> Outcome {
         let files: ConnectorFiles
         do throws(ConfigurationError) {
-            files = try ConnectorFiles.load(main, with: [(name, after)])
+            files = try ConnectorFiles.load(main, with: [(path, after)])
         } catch {
             throw ConfigurationError(findings: error.findings.filter { $0.severity == .error })
         }
-        let known = Set(ConnectorConfigurationReader.read(before, file: name).1.map { "\($0.key) \($0.message)" })
-        let warnings = files.warnings.filter { $0.file == name && !known.contains("\($0.key) \($0.message)") }
+        let known = Set(ConnectorConfigurationReader.read(before, file: path).1.map { "\($0.key) \($0.message)" })
+        let warnings = files.warnings.filter { $0.file == path && !known.contains("\($0.key) \($0.message)") }
         return Outcome(before: before, after: after, warnings: warnings)
     }
 
     /// The file as it is.
-    package func text() throws -> YAMLText { try YAMLText(try file.read()) }
+    package func text() throws -> YAMLText { try YAMLText(try edited.read()) }
     package var value: YAMLValue { get throws { try text().value } }
 
     // MARK: Earlier versions
@@ -130,29 +130,29 @@ package struct ConfigurationStore {
 
     /// What would change if the file were set back to an earlier version, by its number from 1.
     package func difference(to number: Int) throws -> [String] {
-        LineDifference.text(try history.read(number), try file.read())
+        LineDifference.text(try history.read(number), try edited.read())
     }
 
     /// Gives the file other contents, whatever it says now, and keeps what it held. They have been looked at already.
     package func put(_ bytes: [UInt8]) throws {
-        try file.exclusively { () throws(FileError) in
+        try edited.exclusively { () throws(FileError) in
             for _ in 0..<Self.attempts {
-                let before = try file.read()
+                let before = try edited.read()
                 guard before != bytes else { return }
                 let kept = try history.keep(before)
-                if try file.replace(before, with: bytes) { return history.trim() }
+                if try edited.replace(before, with: bytes) { return history.trim() }
                 history.forget(kept)
             }
-            throw FileError("\(name) is being changed by somebody else all the time; nothing was written: try again")
+            throw FileError("\(path) is being changed by somebody else all the time; nothing was written: try again")
         }
     }
 
     /// Takes the file away, and keeps what it held.
     package func retire() throws {
-        try file.exclusively { () throws(FileError) in
-            let kept = try history.keep(try file.read())
+        try edited.exclusively { () throws(FileError) in
+            let kept = try history.keep(try edited.read())
             do throws(FileError) {
-                try PlainFile.remove(file.path)
+                try PlainFile.remove(edited.path)
             } catch {
                 history.forget(kept)
                 throw error

@@ -72,22 +72,32 @@ struct APICall: Sendable {
     /// Makes a change in a file, and has it taken into effect.
     ///
     /// - Parameter what: in a few words.
-    /// - Throws: `Rehearsal` where the change is only to be shown.
+    /// - Throws: `Shown` where the change is only to be shown.
     func change(_ store: ConfigurationStore, _ what: String, _ body: (inout YAMLText) throws -> Void) async throws {
         let outcome = try store.change(isRehearsed: isRehearsal, body)
-        if isRehearsal { throw Rehearsal(outcome) }
+        if isRehearsal { throw Shown(outcome, await rehearse(store, outcome)) }
         try await takeEffect(outcome, what)
     }
 
-    /// What a change would do to the file; ends the call as an answer of its own.
-    struct Rehearsal: Error, Encodable {
+    /// What a change would do to the file, and to the requests of the last hours; ends the call as an answer of its own.
+    struct Shown: Error, Encodable {
         var difference: [String]
         var warnings: [String]
+        /// Nil where nothing can be said.
+        var requests: Rehearsal?
 
-        init(_ outcome: ConfigurationStore.Outcome) {
+        init(_ outcome: ConfigurationStore.Outcome, _ requests: Rehearsal?) {
             difference = outcome.difference
             warnings = outcome.warnings.map { "\($0.key): \($0.message)" }
+            self.requests = requests
         }
+    }
+
+    private func rehearse(_ store: ConfigurationStore, _ outcome: ConfigurationStore.Outcome) async -> Rehearsal? {
+        guard let before = ConnectorConfigurationReader.read(outcome.before, file: store.path).0,
+            let after = ConnectorConfigurationReader.read(outcome.after, file: store.path).0
+        else { return nil }
+        return Rehearsal(await host.asked(store.path), before: before, after: after)
     }
 
     func change(_ store: ConfigurationStore, _ what: String, _ change: YAMLChange) async throws {
@@ -123,6 +133,8 @@ struct APIHost: Sendable {
     let configuration: @Sendable () async -> ConfigurationState
     /// Has the files read again.
     let reload: @Sendable (_ cause: String) async -> AdminMessage.Reload
+    /// Of the connector with this file, in the last hours.
+    let asked: @Sendable (_ file: String) async -> [AskedRequest]
     /// Waits until a connector with this file has the tunnels it is to have, but not for long.
     let settle: @Sendable (_ file: String) async -> Void
     /// Of the connectors, for the monitoring API.

@@ -15,8 +15,8 @@ enum ConfigurationAPI {
             let isOfFile = path.contains("systemMappings") || ["connector", "proxy", "logAndTrace"].contains(path.last)
             if !isOfFile { try call.refuseRehearsal() }
             return try await answer(call, path)
-        } catch let rehearsal as APICall.Rehearsal {
-            return .json(rehearsal)
+        } catch let shown as APICall.Shown {
+            return .json(shown)
         } catch {
             return APIFailure(error).response
         }

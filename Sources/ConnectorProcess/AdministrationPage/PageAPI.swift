@@ -23,6 +23,8 @@ struct PageAPI: Sendable {
                 throw APIFailure.forbidden("the role Monitoring reads /api/monitoring/ only")
             }
             return try await answer(call, String(request.path.dropFirst(Self.root.count)))
+        } catch let shown as APICall.Shown {
+            return .json(shown)
         } catch {
             return APIFailure(error).response
         }
@@ -57,6 +59,17 @@ struct PageAPI: Sendable {
             let (method, url) = (try body.text("method") ?? "GET", try body.required("url"))
             try body.finish()
             return .json(try await actions.explain(method, url))
+        case "learn":
+            try call.allow("POST")
+            try await PageLearning(call: call).set()
+            return .empty
+        case "proposals":
+            try call.allow("POST")
+            return .json(try await PageLearning(call: call).proposals())
+        case "accept":
+            try call.allow("POST")
+            try await PageLearning(call: call).accept()
+            return .empty
         case "history":
             try call.allow("GET")
             return .json(try await history(call))

@@ -21,6 +21,8 @@ struct PageState: Encodable {
     struct System: Encodable {
         var document: MappingDocument
         var address: String
+        /// As the file has it; nil for a system that does not learn.
+        var access: String?
         var availability: Availability?
         var requests: Int
         var refused: Int
@@ -147,6 +149,7 @@ struct PageState: Encodable {
         return System(
             document: MappingDocument(item),
             address: address,
+            access: item["access"]?.scalar,
             availability: availability,
             requests: figures?.requests ?? 0,
             refused: figures?.refused ?? 0,

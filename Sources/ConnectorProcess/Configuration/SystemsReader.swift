@@ -1,6 +1,7 @@
 internal import AccessPolicy
 internal import CloudConnector
 internal import ConfigurationReading
+internal import HostSystem
 internal import NIOCore
 internal import TextFormats
 internal import YAMLDocument
@@ -56,6 +57,8 @@ struct SystemsReader {
         if let preset = section.choice("resource-preset", ResourcePreset.self) {
             reader.add(preset, section.place("resource-preset"))
         }
+        let learnsUntil = readAccess(&section, proto)
+        if learnsUntil != nil { reader.learn(section.place("access")) }
         section.finish()
         guard let virtual, let inner, let proto else { return }
         checkNames(section, virtual.host, inner.host)
@@ -74,12 +77,47 @@ struct SystemsReader {
                 responseTimeout: responseTimeout.map(Int.init),
                 description: description,
                 portCount: virtual.count,
+                learnsUntil: learnsUntil,
                 resources: reader.resources
             )
         )
         places.append(
             ConnectorConfiguration.SystemPlace(file: file, line: node.line, resourceLines: reader.lines)
         )
+    }
+
+    /// Learn mode at most.
+    private static let day = 86400
+
+    /// `access: learn until TIME`.
+    ///
+    /// - Returns: seconds since 1970, while that time is to come.
+    private func readAccess(_ section: inout Section, _ proto: SystemMapping.InternalProtocol?) -> Int? {
+        guard let text = section.string("access") else { return nil }
+        let (place, path, mark) = (section.place("access"), section.path("access"), "learn until ")
+        guard text.hasPrefix(mark), let until = TimestampText.milliseconds(String(text.dropFirst(mark.count))) else {
+            findings.error(
+                place,
+                path,
+                "must be \"learn until \" and a time such as 2026-11-27T18:51:41Z, not \"\(text)\""
+            )
+            return nil
+        }
+        guard proto?.isHTTP ?? true else {
+            findings.error(place, path, "only HTTP and HTTPS systems have paths to learn")
+            return nil
+        }
+        let left = until / 1000 - WallClock.seconds()
+        guard left <= Self.day else {
+            findings.error(place, path, "a system learns for a day at most, and this is \(left / 3600) hours ahead")
+            return nil
+        }
+        if left <= 0 {
+            findings.warning(place, path, "is over: see connectord learn propose, then remove it")
+            return nil
+        }
+        findings.warning(place, path, "EVERYTHING below this host passes until then, and is recorded")
+        return until / 1000
     }
 
     /// The port of a URL that names none.
@@ -235,6 +273,13 @@ struct ResourcesReader {
             lines.append(place.line)
             places.append(place)
         }
+    }
+
+    /// Lets everything pass.
+    mutating func learn(_ place: YAMLNode) {
+        resources.append(SystemMapping.learning)
+        lines.append(place.line)
+        places.append(place)
     }
 
     private mutating func readResource(_ node: YAMLNode, _ key: String) {

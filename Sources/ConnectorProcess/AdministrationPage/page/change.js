@@ -21,6 +21,44 @@ export function confirmDialog(title, text, action, body) {
     element("button", { type: "button", class: "main", onclick: () => { dialog.close(); body(); } }, action)));
 }
 
+/** Requests of the last hours that would be answered otherwise. */
+function rehearsed(requests) {
+  if (!requests || requests.changes.length === 0) return [];
+  const lines = requests.changes.slice(0, 8).map((change) => element("li", null, `${change.method} ${change.path} (${change.count}): ${change.before} → ${change.after}`));
+  return [element("p", { class: "odd" }, `Of the last 24 hours, requests to ${requests.changes.length + requests.omitted} paths would be answered otherwise:`), element("ul", { class: "findings" }, lines)];
+}
+
+export function learnDialog(system) {
+  const hours = element("select", { id: "hours" }, [1, 4, 8, 24].map((count) => element("option", { value: String(count) }, `${count} hour${count === 1 ? "" : "s"}`)));
+  open(element("h2", null, `Learn what ${system.address} needs`),
+    element("p", { class: "bad" }, "Until then everything below this host passes. It is recorded, in the audit log as well, and ends by itself."),
+    element("div", { class: "field" }, element("label", { for: "hours" }, "For"), hours),
+    element("div", { class: "buttons" }, element("button", { type: "button", onclick: () => dialog.close() }, "Cancel"),
+      element("button", { type: "button", class: "main", onclick: () => { dialog.close(); act("learns", () => ask("POST", "/api/page/learn", { virtualHost: system.address, hours: Number(hours.value) })); } }, "Learn")));
+}
+
+/** What was asked for as resources, to be accepted whole or by line. */
+export async function learntDialog(system) {
+  const list = await act("read", () => ask("POST", "/api/page/proposals", { virtualHost: system.address }));
+  if (!list) return;
+  const boxes = list.map((one, index) => element("input", { id: `proposal-${index}`, type: "checkbox", checked: true }));
+  const problem = element("p", { class: "bad", role: "alert" });
+  const accept = async () => {
+    const resources = list.filter((_, index) => boxes[index].checked).map(({ path, access }) => ({ path, access }));
+    try {
+      await ask("POST", "/api/page/accept", { virtualHost: system.address, resources });
+      dialog.close();
+      say("accepted");
+      await load(true);
+    } catch (error) { problem.textContent = error.message; }
+  };
+  open(element("h2", null, `What ${system.address} was asked for`),
+    element("p", { class: "quiet" }, "In the last 24 hours, without what its resources admit already. Accepting ends the learning."),
+    list.length === 0 ? element("p", null, "Nothing.") : element("ul", null, list.map((one, index) => element("li", null, element("label", { for: `proposal-${index}` }, boxes[index], ` ${one.path}, ${one.access === "path-only" ? "path only" : "path and all sub-paths"} `), element("span", { class: "quiet" }, `${one.reason}, ${one.count} requests${one.examples.length > 0 ? `, such as ${one.examples.join(", ")}` : ""}`)))),
+    problem, element("div", { class: "buttons" }, element("button", { type: "button", onclick: () => dialog.close() }, "Cancel"),
+      list.length > 0 ? element("button", { type: "button", class: "main", onclick: accept }, "Accept") : ""));
+}
+
 /** A form whose change is rehearsed while one types. `call` gives method, path and body for the form's values. */
 function changeForm(title, fields, action, call) {
   const outcome = element("div", { class: "result", "aria-live": "polite" });
@@ -56,7 +94,7 @@ function changeForm(title, fields, action, call) {
       const result = await ask(method, `${path}?dry-run=true`, body);
       if (own !== turn) return;
       mark("");
-      outcome.replaceChildren(...result.warnings.map((text) => element("p", { class: "odd" }, text)), result.difference.length > 0 ? differenceOf(result.difference) : element("p", { class: "quiet" }, "Nothing changes."));
+      outcome.replaceChildren(...result.warnings.map((text) => element("p", { class: "odd" }, text)), ...rehearsed(result.requests), result.difference.length > 0 ? differenceOf(result.difference) : element("p", { class: "quiet" }, "Nothing changes."));
     } catch (error) {
       if (own === turn) mark(error.message);
     }

@@ -1,7 +1,7 @@
 // What the page shows: each section from the last state.
 
 import { page, show, load, act, ask, mayChange, mayAdminister, say } from "./page.js";
-import { systemDialog, resourceDialog, confirmDialog, proposalDialog, differenceOf, subaccountDialog } from "./change.js";
+import { systemDialog, resourceDialog, confirmDialog, proposalDialog, differenceOf, subaccountDialog, learnDialog, learntDialog } from "./change.js";
 
 export function element(name, attributes, ...children) {
   const node = document.createElement(name);
@@ -183,8 +183,10 @@ function systemCard(system, connector) {
   const cause = system.availability?.cause;
   return element("article", { class: "card", "aria-label": `System ${system.address}` },
     element("div", { class: "title" }, element("h3", null, system.address), element("span", { class: "quiet" }, `→ ${own.localHost}:${own.localPort}, ${own.protocol}, ${own.backendType}`), availability(system),
-      isHTTP && own.enabledResourcesCount === 0 ? badge("nothing exposed", "odd") : "",
+      system.access ? badge(`LEARNS: everything passes, ${system.access}`, "bad") : isHTTP && own.enabledResourcesCount === 0 ? badge("nothing exposed", "odd") : "",
       button(key, "Check", `Check availability of ${system.address}`, () => check(system, key)),
+      isHTTP && mayChange() ? button(`learn ${key}`, system.access ? "Stop learning" : "Learn…", `${system.access ? "Stop learning" : "Learn"} what ${system.address} needs`, () => (system.access ? act("learns no more", () => ask("POST", "/api/page/learn", { virtualHost: system.address, hours: 0 })) : learnDialog(system))) : "",
+      isHTTP && mayChange() ? button(`propose ${key}`, "Propose resources", `Propose resources for ${system.address}`, () => learntDialog(system)) : "",
       mayChange() ? button(`edit ${key}`, "Edit", `Edit ${system.address}`, () => systemDialog(connector, system)) : "",
       mayChange() ? button(`remove ${key}`, "Remove", `Remove ${system.address}`, () => confirmDialog(`Remove ${system.address}?`, "With its resources; History can bring it back.", "Remove", () => act("removed", () => ask("DELETE", path)))) : ""),
     own.description ? element("p", { class: "quiet" }, own.description) : "", cause ? element("p", { class: "bad" }, cause) : "", findings(system.findings), steps(key),

@@ -1,0 +1,120 @@
+internal import NIOCore
+
+/// What was asked of one system: counts by method and path for each of the last hours, for learning what it needs and for
+/// rehearsing a change. Used on one event loop only.
+struct AskedPaths {
+    /// Hours that are told apart.
+    static let hours = 24
+    /// Bytes of a path; longer ones are not kept.
+    static let pathLimit = 512
+    /// Paths that one event loop keeps of all its systems.
+    static let limit = 10_000
+
+    struct Entry {
+        let method: RequestMethod
+        let path: [UInt8]
+        /// The last hour in which it was asked for, since the machine's start.
+        var hour: Int
+        /// By hour, modulo their number.
+        var counts = [UInt32](repeating: 0, count: AskedPaths.hours)
+        /// Of all of them, those that were refused by the policy.
+        var refused = 0
+    }
+
+    private(set) var entries: [Entry] = []
+    private var places: [UInt64: Int] = [:]
+    /// Requests that were not kept, because there were too many paths or theirs is too long.
+    private(set) var missed = 0
+
+    static func hour(_ time: NIODeadline) -> Int { Int(time.uptimeNanoseconds / 3_600_000_000_000) }
+
+    /// - Parameter room: of the loop for one more path.
+    /// - Returns: whether a path was added.
+    mutating func record(
+        _ method: RequestMethod,
+        _ path: ArraySlice<UInt8>,
+        at hour: Int,
+        isRefused: Bool,
+        hasRoom: Bool
+    ) -> Bool {
+        var key = Self.hash(method.code, path)
+        while let place = places[key] {
+            if entries[place].method.code == method.code, entries[place].path.elementsEqual(path) {
+                count(place, hour, isRefused)
+                return false
+            }
+            key &+= 1
+        }
+        guard hasRoom, path.count <= Self.pathLimit else {
+            missed += 1
+            return false
+        }
+        places[key] = entries.count
+        entries.append(Entry(method: method, path: Array(path), hour: hour))
+        count(entries.count - 1, hour, isRefused)
+        return true
+    }
+
+    private mutating func count(_ place: Int, _ hour: Int, _ isRefused: Bool) {
+        let last = entries[place].hour
+        if hour > last {
+            // What lies between was quiet.
+            for quiet in (last + 1)...max(last + 1, hour) where quiet > hour - Self.hours {
+                entries[place].counts[quiet % Self.hours] = 0
+            }
+            entries[place].hour = hour
+        }
+        entries[place].counts[hour % Self.hours] &+= 1
+        if isRefused { entries[place].refused += 1 }
+    }
+
+    /// Lets go of what nobody has asked for in all of the hours.
+    ///
+    /// - Returns: how many paths went.
+    mutating func trim(at hour: Int) -> Int {
+        let kept = entries.filter { $0.hour > hour - Self.hours }
+        let gone = entries.count - kept.count
+        guard gone > 0 else { return 0 }
+        entries = kept
+        places = [:]
+        for (place, entry) in entries.enumerated() {
+            var key = Self.hash(entry.method.code, entry.path[...])
+            while places[key] != nil { key &+= 1 }
+            places[key] = place
+        }
+        return gone
+    }
+
+    /// FNV-1a: short, and nothing depends on its being hard to guess, since paths are bounded in number.
+    private static func hash(_ method: UInt64, _ path: ArraySlice<UInt8>) -> UInt64 {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325 ^ method
+        for byte in path { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
+        return hash
+    }
+
+    /// - Parameter since: hours back.
+    func all(at hour: Int, since: Int) -> [(method: String, path: [UInt8], count: Int, refused: Int)] {
+        entries.compactMap { entry in
+            let count = (max(hour - since + 1, entry.hour - Self.hours + 1)...hour).reduce(0) { sum, at in
+                at > entry.hour ? sum : sum + Int(entry.counts[((at % Self.hours) + Self.hours) % Self.hours])
+            }
+            return count == 0 ? nil : (entry.method.description, entry.path, count, entry.refused)
+        }
+    }
+}
+
+extension RequestMethod {
+    /// Tells methods apart; others than the common ones by what they are called.
+    fileprivate var code: UInt64 {
+        switch self {
+        case .get: 1
+        case .head: 2
+        case .post: 3
+        case .put: 4
+        case .patch: 5
+        case .delete: 6
+        case .options: 7
+        case .other(let name): name.reduce(1 << 40) { ($0 << 5) ^ UInt64($1) }
+        }
+    }
+}

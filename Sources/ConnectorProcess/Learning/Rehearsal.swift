@@ -1,0 +1,106 @@
+internal import AccessPolicy
+package import AdminProtocol
+internal import CloudConnector
+package import ConfigurationReading
+internal import TextFormats
+
+/// Which of the requests that were made would be answered otherwise under another configuration.
+package struct Rehearsal: Codable, Sendable, Equatable {
+    package struct Change: Codable, Sendable, Equatable {
+        package var virtualHost: String
+        package var method: String
+        /// Escaped.
+        package var path: String
+        package var count: Int
+        package var before: String
+        package var after: String
+    }
+
+    package static let limit = 50
+
+    /// Requests that were looked at, as many as were made.
+    package private(set) var requests = 0
+    /// The most frequent first.
+    package private(set) var changes: [Change] = []
+    /// Further ones that are not listed.
+    package private(set) var omitted = 0
+
+    init(_ asked: [AskedRequest], before: ConnectorConfiguration, after: ConnectorConfiguration) {
+        let (old, new) = (AccessPolicy(systems: before.systems), AccessPolicy(systems: after.systems))
+        for one in asked.sorted(by: { $0.count > $1.count }) {
+            requests += one.count
+            let (was, will) = (Self.answer(one, old), Self.answer(one, new))
+            guard was != will else { continue }
+            guard changes.count < Self.limit else {
+                omitted += 1
+                continue
+            }
+            changes.append(
+                Change(
+                    virtualHost: one.virtualHost,
+                    method: one.method,
+                    path: LogText.escaped(one.path.utf8),
+                    count: one.count,
+                    before: was,
+                    after: will
+                )
+            )
+        }
+    }
+
+    /// What the forwarder would say, and where the request would go.
+    private static func answer(_ asked: AskedRequest, _ policy: AccessPolicy) -> String {
+        switch ForwardingDecision.make(
+            policy,
+            authority: asked.virtualHost,
+            path: asked.path,
+            isOptions: asked.method == "OPTIONS",
+            isUpgrade: false
+        ) {
+        case .permitted(let permit): "allowed, to \(permit.system.internalAddress)"
+        case .denied(let denial, _, _): "refused: \(denial.reason)"
+        case .noSystem: "refused: system not exposed"
+        case .malformed(let error): "refused: \(error.rawValue)"
+        }
+    }
+}
+
+extension ConnectorProgram {
+    /// - Parameters:
+    ///   - file: a configuration that is to come.
+    ///   - current: the one that is there.
+    /// - Throws: `ConfigurationError` where either cannot be used.
+    package static func rehearse(
+        _ file: String,
+        against current: String,
+        _ asked: [AskedRequest]
+    ) throws(ConfigurationError) -> Rehearsal {
+        let new = try ConnectorConfigurationReader.load(file).configuration
+        let old = try ConnectorConfigurationReader.load(current).configuration
+        return Rehearsal(asked, before: old, after: new)
+    }
+
+    /// What would admit, in the file as it is, what was asked of its systems.
+    package static func propose(
+        _ file: String,
+        host: String?,
+        _ asked: [AskedRequest]
+    ) throws(ConfigurationError) -> [(virtualHost: String, proposals: [ResourceProposal])] {
+        let configuration = try ConnectorConfigurationReader.load(file).configuration
+        return proposals(configuration, host: host, asked)
+    }
+
+    static func proposals(
+        _ configuration: ConnectorConfiguration,
+        host: String?,
+        _ asked: [AskedRequest]
+    ) -> [(virtualHost: String, proposals: [ResourceProposal])] {
+        configuration.systems.compactMap { system in
+            guard system.protocol.isHTTP, host == nil || host?.lowercased() == system.virtualAddress else { return nil }
+            let own = asked.filter { $0.virtualHost == system.virtualAddress }
+            let paths = Dictionary(own.map { ($0.path, $0.count) }, uniquingKeysWith: +)
+            let proposals = ResourceProposal.make(paths, beside: system.withoutLearning.resources)
+            return proposals.isEmpty ? nil : (system.virtualAddress, proposals)
+        }
+    }
+}
