@@ -3,11 +3,14 @@
 /// A request lives its life on the snapshot it began with. What is not exposed does not exist: no mapping, no access.
 package final class AccessPolicy: Sendable {
     package let systems: [SystemMapping]
+    /// In the order in which they are looked at.
+    package let cookieDomains: [CookieDomain]
     private let table: SystemTable
 
     /// - Parameter systems: virtual host and port must be unique; of duplicates the first one counts.
-    package init(systems: [SystemMapping]) {
+    package init(systems: [SystemMapping], cookieDomains: [CookieDomain] = []) {
         self.systems = systems
+        self.cookieDomains = cookieDomains
         self.table = SystemTable(systems)
     }
 
@@ -51,5 +54,17 @@ package final class AccessPolicy: Sendable {
     /// The first system with this internal host on any port; for cookie domains, which have none.
     package func system(internalHost: String) -> SystemMapping? {
         table.findInternal(internalHost.lowercased()).map { systems[$0] }
+    }
+}
+
+/// A domain of cookies inside, and what programs see in its place (SAP Cloud Connector, "Configure Domain Mappings for Cookies").
+package struct CookieDomain: Sendable, Equatable {
+    /// In lower case, without a dot in front.
+    package var internalDomain: String
+    package var virtualDomain: String
+
+    package init(internalDomain: String, virtualDomain: String) {
+        self.internalDomain = internalDomain.lowercased()
+        self.virtualDomain = virtualDomain
     }
 }

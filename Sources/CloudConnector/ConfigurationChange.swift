@@ -41,6 +41,12 @@ package enum ConfigurationChange {
         for (name, before, after) in texts where before != after {
             changes.append("\(name) changed from {\(LogText.escaped(before.utf8))} to {\(LogText.escaped(after.utf8))}")
         }
+        for domain in old.cookieDomains where !new.cookieDomains.contains(domain) {
+            changes.append("CookieDomain \(domain.internalDomain) -> \(domain.virtualDomain) removed")
+        }
+        for domain in new.cookieDomains where !old.cookieDomains.contains(domain) {
+            changes.append("CookieDomain \(domain.internalDomain) -> \(domain.virtualDomain) added")
+        }
         if old.forwarding != new.forwarding || old.check != new.check || old.drain != new.drain {
             changes.append("Configuration of times and checks changed")
         }

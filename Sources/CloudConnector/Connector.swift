@@ -46,7 +46,7 @@ package final class Connector: Sendable {
     package init(_ configuration: ConnectorConfiguration, audit: AuditLog = .off, logger: Logger) async throws {
         try configuration.checkTunnelFiles()
         let snapshot = ForwardingSnapshot(
-            policy: AccessPolicy(systems: configuration.systems),
+            policy: AccessPolicy(systems: configuration.systems, cookieDomains: configuration.cookieDomains),
             backendTLS: try TLSContext(configuration.backendTLS),
             configuration: configuration.cappedForwarding,
             accessLog: configuration.accessLog,
@@ -111,7 +111,10 @@ package final class Connector: Sendable {
         try new.checkTunnelFiles()
         let isTrustSame = new.backendTLS == old.backendTLS && new.backendTrustDigest == old.backendTrustDigest
         let snapshot = ForwardingSnapshot(
-            policy: AccessPolicy(systems: Self.keepingIdentity(new.systems, oldSnapshot.policy)),
+            policy: AccessPolicy(
+                systems: Self.keepingIdentity(new.systems, oldSnapshot.policy),
+                cookieDomains: new.cookieDomains
+            ),
             backendTLS: isTrustSame ? oldSnapshot.backendTLS : try TLSContext(new.backendTLS),
             configuration: new.cappedForwarding,
             accessLog: new.accessLog,
@@ -148,7 +151,10 @@ package final class Connector: Sendable {
         let change = current.withLock { current in
             var (configuration, snapshot) = (current.configuration, current.snapshot)
             configuration.systems = systems
-            snapshot.policy = AccessPolicy(systems: Self.keepingIdentity(systems, snapshot.policy))
+            snapshot.policy = AccessPolicy(
+                systems: Self.keepingIdentity(systems, snapshot.policy),
+                cookieDomains: configuration.cookieDomains
+            )
             return PreparedChange(configuration: configuration, snapshot: snapshot, tunnelTLS: nil)
         }
         await apply(change)

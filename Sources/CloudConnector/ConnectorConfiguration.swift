@@ -34,6 +34,7 @@ package struct ConnectorConfiguration: Sendable {
     package var eventLoops = 1
     package var tunnel = Tunnel()
     package var systems: [SystemMapping] = []
+    package var cookieDomains: [CookieDomain] = []
     /// Where each system and its resources stand, in the order of `systems`.
     package var places: [SystemPlace] = []
     package var check = AvailabilityChecker.Configuration()

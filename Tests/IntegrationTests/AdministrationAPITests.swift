@@ -106,6 +106,36 @@ struct AdministrationAPITests {
         #expect(try asked.ask("GET", own + "/recovery").status == 410)
     }
 
+    @Test("Cookie domains are made, changed and removed, and cookies come back with them at once")
+    func domains() throws {
+        let rig = try AskedConnector()
+        defer { rig.stop() }
+        let backend = TestServer.http { _, _ in
+            "HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Domain=.Corp.internal; Path=/\r\nContent-Length: 0\r\n\r\n"
+        }
+        defer { backend.stop() }
+        try rig.rig.rewrite { $0.replacing(":\(rig.backend.port)", with: ":\(backend.port)") }
+        let domains = AskedConnector.subaccount + "/domainMappings"
+        func cookie() throws -> String { try rig.rig.curl("http://backend.test/") }
+        let added = try rig.ask("POST", domains, #"{"internalDomain":"corp.internal","virtualDomain":"erp"}"#)
+        #expect(added.status == 201 && added.body.isEmpty && added.head.contains("domainmappings/corp.internal"))
+        #expect(try cookie().contains("Domain=.erp; Path=/"))
+        let item = try #require(try rig.ask("GET", domains).list.first)
+        #expect(item["internalDomain"] as? String == "corp.internal" && item["virtualDomain"] as? String == "erp")
+        #expect(try rig.ask("POST", domains, #"{"internalDomain":"Corp.internal","virtualDomain":"x"}"#).status == 409)
+        let put = try rig.ask(
+            "PUT",
+            domains + "/corp.internal",
+            #"{"internalDomain":"corp.internal","virtualDomain":"crm"}"#
+        )
+        #expect(put.status == 204, "\(put)")
+        #expect(try cookie().contains("Domain=.crm; Path=/"))
+        #expect(try rig.ask("DELETE", domains + "/corp.internal").status == 204)
+        #expect(try rig.ask("DELETE", domains + "/corp.internal").status == 404)
+        #expect(try cookie().contains("Domain=.Corp.internal"))
+        #expect(try rig.ask("DELETE", domains).status == 204 && rig.ask("GET", domains).list.isEmpty)
+    }
+
     @Test("A token enrols one more subaccount, which is connected in the answer, renewed and removed")
     func enrolment() throws {
         let rig = try EnrolmentRig()

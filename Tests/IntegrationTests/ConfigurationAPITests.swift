@@ -159,7 +159,12 @@ struct ConfigurationAPITests {
             ("GET", mappings + "//resources", nil, 404, "no such path"),
             ("GET", mappings + "/%zz", nil, 404, "no such path"),
             ("PATCH", mappings, "{}", 405, "only GET, POST, DELETE"),
-            ("GET", AskedConnector.subaccount + "/domainMappings", nil, 400, "has no domainMappings yet"),
+            ("GET", AskedConnector.subaccount + "/channels/K8S", nil, 400, "has no channels"),
+            ("PUT", AskedConnector.subaccount + "/domainMappings/x", "{}", 404, "'x' does not exist"),
+            (
+                "POST", AskedConnector.subaccount + "/domainMappings", #"{"internalDomain":"a b","virtualDomain":"v"}"#,
+                400, "is not a domain"
+            ),
             ("GET", "/api/v1/configuration/connector/onPremises/subjectPatternRules", nil, 400, "yet"),
             ("PUT", "/api/v1/configuration/connector/proxy", #"{"host":"h"}"#, 400, "port is missing"),
             (

@@ -166,6 +166,12 @@ enum ReverseMapping {
             var domain = trimmed(parts[1]).lowercased()
             let dot = domain.hasPrefix(".") ? "." : ""
             domain.removeFirst(dot.count)
+            // What an administrator says comes before what mappings suggest.
+            if let named = policy.cookieDomains.first(where: { $0.internalDomain == domain }) {
+                attributes[index] = "\(parts[0])=\(dot)\(named.virtualDomain)"
+                isChanged = true
+                continue
+            }
             // The system that was called, before others on the same host: a client takes no cookie for another host than
             // the one it asked (RFC 6265 section 5.3).
             let own = domain == system.internalHost.lowercased() ? system : nil

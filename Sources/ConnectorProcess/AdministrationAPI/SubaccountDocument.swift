@@ -44,7 +44,9 @@ struct SubaccountDocument: Encodable {
         (regionHost, subaccount, locationID) = (source.region, status.subaccount, status.locationID)
         let own = Self.path(source, base)
         _links = ["self": APILink(href: own)]
-        for name in ["systemMappings", "state", "validity"] { _links[name] = APILink(href: "\(own)/\(name)") }
+        for name in ["systemMappings", "domainMappings", "state", "validity"] {
+            _links[name] = APILink(href: "\(own)/\(name)")
+        }
         guard isWhole else { return }
         let file = try? ConfigurationStore(status.file).value
         let name = file?["display-name"]?.scalar ?? ""

@@ -53,6 +53,8 @@ struct SubaccountsEndpoint {
         case "trust": return try trust(Array(rest.dropFirst()))
         case "systemMappings" where rest.count <= 4 && (rest.count < 3 || rest[2] == "resources"):
             return try await MappingsEndpoint(subaccount: subaccount, call: call).answer(Array(rest.dropFirst()))
+        case "domainMappings":
+            return try await DomainMappingsEndpoint(subaccount: subaccount, call: call).answer(Array(rest.dropFirst()))
         case "recovery": throw APIFailure.gone("recovery subaccounts are no more")
         default: throw APIFailure.unsupported(rest)
         }

@@ -109,6 +109,7 @@ package struct ConnectorConfigurationReader {
         systems.read(section.list("systems"), section)
         configuration.systems = systems.systems
         configuration.places = systems.places
+        readCookieDomains(section.list("cookie-domains"))
         if let check = section.value("check") { readCheck(check) }
         readBackendTrust(section.value("backend-trust"))
         if let times = section.value("times") { readTimes(times) }
@@ -220,6 +221,28 @@ package struct ConnectorConfigurationReader {
             )
         }
         section.finish()
+    }
+
+    private mutating func readCookieDomains(_ nodes: [YAMLNode]) {
+        for (index, node) in nodes.enumerated() {
+            var section = Section(node, "cookie-domains[\(index)]", findings)
+            let inner = section.required("internal", "the domain of cookies that internal hosts set")
+            let outer = section.required("virtual", "what programs see in its place")
+            for (name, text) in [("internal", inner), ("virtual", outer)] {
+                guard let text, !HostPort.isHostName(text) else { continue }
+                findings.error(
+                    section.place(name),
+                    section.path(name),
+                    "\"\(LogText.escaped(text.utf8))\" is not a domain; write it without a dot in front and without a port"
+                )
+            }
+            section.finish()
+            guard let inner, let outer else { continue }
+            if configuration.cookieDomains.contains(where: { $0.internalDomain == inner.lowercased() }) {
+                findings.error(section.place("internal"), section.path("internal"), "\(inner) stands here already")
+            }
+            configuration.cookieDomains.append(CookieDomain(internalDomain: inner, virtualDomain: outer))
+        }
     }
 
     private mutating func readCheck(_ node: YAMLNode) {

@@ -35,11 +35,8 @@ struct SCCImport {
     private mutating func add(_ subaccount: SCCSubaccount, isMain: Bool) {
         let entity = subaccount.entity
         var own: [String] = []
-        for domain in subaccount.domains {
-            own.append(
-                "cookie domain \(domain.internalDomain) -> \(domain.virtualDomain): cookies are passed as they are"
-            )
-        }
+        let (domains, odd) = Self.domains(subaccount.domains)
+        own += odd
         var systems: [String] = []
         for (mapping, resources) in subaccount.mappings {
             let (value, obstacles) = Self.system(mapping, resources)
@@ -59,9 +56,27 @@ struct SCCImport {
         // Whatever a name holds, it stays within its comment.
         var text = lines.map { $0.isEmpty ? "#" : "# \(LogText.escaped($0.utf8))" } + [""]
         text += head(entity, isMain: isMain) + [""]
+        if !domains.isEmpty { text += YAMLWriter.entry("cookie-domains", .list(domains), indent: 0) + [""] }
         text += [systems.contains { !$0.hasPrefix("  #") } ? "systems:" : "systems: []"] + systems
         let name = isMain ? "connector.conf" : "connector.d/\(Self.fileName(entity)).conf"
         files.append((name, text.joined(separator: "\n") + "\n"))
+    }
+
+    /// - Returns: also what is said of those that cannot be carried over.
+    private static func domains(_ all: [SCCDomain]) -> (items: [YAMLValue], odd: [String]) {
+        var (items, odd): ([YAMLValue], [String]) = ([], [])
+        for domain in all {
+            // With a dot in front they mean the same (RFC 6265 section 5.2.3).
+            let (inner, outer) = (domain.internalDomain.drop { $0 == "." }, domain.virtualDomain.drop { $0 == "." })
+            if HostPort.isHostName(String(inner)), HostPort.isHostName(String(outer)) {
+                items.append(
+                    .mapping([.init("internal", .text(String(inner))), .init("virtual", .text(String(outer)))])
+                )
+            } else {
+                odd.append("cookie domain \(domain.internalDomain) -> \(domain.virtualDomain): is not a domain")
+            }
+        }
+        return (items, odd)
     }
 
     private func head(_ entity: SCCSubaccountEntity, isMain: Bool) -> [String] {
