@@ -161,6 +161,22 @@ try:
     gone("second:81\n→")
     check("a change is undone", True)
 
+    press("Learn what internalhost:3333 needs")
+    until("everything below this host passes", place="dialog")
+    picture("learn")
+    press_text("Learn")
+    until("LEARNS: everything passes")
+    for path in ("orders/1", "orders/2", "orders/3", "ping"):
+        check(f"/{path} passes", request(f"http://internalhost:3333/{path}") == 404)
+    press("Propose resources for internalhost:3333")
+    until("/orders/, path and all sub-paths", "3 keys vary here", "/ping, path only", place="dialog")
+    picture("learnt")
+    press_text("Accept")
+    until("/orders/", "/ping")
+    gone("LEARNS")
+    check("what was accepted passes", request("http://internalhost:3333/orders/4") == 404)
+    check("and nothing else", request("http://internalhost:3333/other") == 403)
+
     press("Audit log: read")
     until("BackendMapping second:81 added", "Administrator from 127.0.0.1")
     press("Verify the chain")

@@ -271,7 +271,8 @@ struct AdministrationAPITests {
                 "GET",
                 "/api/monitoring/" + name,
                 login: "agent:\(AskedConnector.password)",
-                "-0"
+                "-0",
+                "--no-alpn"
             )
             #expect(answer.status == 200, "\(name): \(answer)")
             return answer.json

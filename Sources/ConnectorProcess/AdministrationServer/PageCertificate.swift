@@ -56,11 +56,8 @@ final class PageCertificate: Sendable {
     }
 
     private static func context(_ chain: PEMSource, _ key: PEMSource) throws(TLSError) -> TLSContext {
-        var configuration = TLSConfiguration(
-            role: .server,
-            minimumVersion: .tls12,
-            applicationProtocols: ["http/1.1", "http/1.0"]
-        )
+        // Without ALPN (RFC 7301): many programs offer none, and all that come here speak HTTP/1.
+        var configuration = TLSConfiguration(role: .server, minimumVersion: .tls12)
         (configuration.certificateChain, configuration.privateKey) = (chain, key)
         return try TLSContext(configuration)
     }
