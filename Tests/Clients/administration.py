@@ -77,7 +77,7 @@ def by_hand(number):
     os.rename(file + ".edited", file)
 
 
-threads = [threading.Thread(target=load, args=(number,)) for number in range(CLIENTS)]
+threads = [threading.Thread(target=load, args=(number,), daemon=True) for number in range(CLIENTS)]
 for thread in threads:
     thread.start()
 faces = [program(), page()]

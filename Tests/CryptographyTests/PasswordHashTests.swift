@@ -26,3 +26,26 @@ struct PasswordHashTests {
     )
     func damaged(_ text: String) { #expect(!PasswordHash(text: text).matches("")) }
 }
+
+struct SecretBoxTests {
+    @Test("What is sealed opens with its password, and with no other nor after a change")
+    func boxes() throws {
+        let key = try SecretBox.Key(password: "pass")
+        let text = Array("a private key".utf8)
+        let sealed = try SecretBox.seal(text, key)
+        #expect(try sealed != SecretBox.seal(text, key), "never twice the same")
+        var known: [[UInt8]: SecretBox.Key] = [:]
+        #expect(try SecretBox.open(sealed, password: "pass", known: &known) == text && known.count == 1)
+        #expect(try SecretBox.open(SecretBox.seal([], key), password: "pass", known: &known) == [])
+        for index in stride(from: 0, to: sealed.count, by: 3) where !(4..<20).contains(index) {
+            var changed = sealed
+            changed[index] ^= 1
+            #expect(try SecretBox.open(changed, password: "pass", known: &known) == nil)
+        }
+        for count in [0, 3, 20, 47] {
+            #expect(try SecretBox.open(Array(sealed.prefix(count)), password: "pass", known: &known) == nil)
+        }
+        var others: [[UInt8]: SecretBox.Key] = [:]
+        #expect(try SecretBox.open(sealed, password: "word", known: &others) == nil)
+    }
+}
