@@ -34,14 +34,18 @@ package struct ConnectorStatus: Codable, Sendable {
         package var `protocol`: String
         package var activeResources: Int
         package var availability: Availability
+        /// While everything below it passes: until when, in seconds since 1970.
+        package var learnsUntil: Int?
 
         package init(
             virtualHost: String,
             internalHost: String,
             `protocol`: String,
             activeResources: Int,
-            availability: Availability
+            availability: Availability,
+            learnsUntil: Int? = nil
         ) {
+            self.learnsUntil = learnsUntil
             self.virtualHost = virtualHost
             self.internalHost = internalHost
             self.protocol = `protocol`

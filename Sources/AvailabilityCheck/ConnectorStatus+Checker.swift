@@ -7,8 +7,9 @@ extension ConnectorStatus.System {
             virtualHost: system.virtualAddress,
             internalHost: system.internalAddress,
             protocol: system.protocol.rawValue,
-            activeResources: system.resources.count { $0.isActive },
-            availability: checker.availability(of: system)
+            activeResources: system.withoutLearning.resources.count { $0.isActive },
+            availability: checker.availability(of: system),
+            learnsUntil: system.learnsUntil
         )
     }
 }

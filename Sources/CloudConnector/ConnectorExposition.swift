@@ -156,6 +156,12 @@ package struct ConnectorExposition {
     }
 
     private func writeSystems(_ exposition: inout Exposition) {
+        exposition.family("connector_system_learns", .gauge, "1 while everything below the system's host passes.")
+        for part in parts {
+            for system in part.status.systems where system.learnsUntil != nil {
+                exposition.sample(labels(part, system.virtualHost), 1)
+            }
+        }
         exposition.family("connector_system_reachable", .gauge, "1 reachable, 0 not reachable, -1 unchecked.")
         for part in parts {
             for system in part.status.systems {

@@ -12,6 +12,9 @@ package enum StatusText {
         text += configuration(status.configuration)
         text += "audit          \(status.audit)\n"
         for connector in status.connectors { text += describe(connector) }
+        if status.connectors.isEmpty {
+            text += "not set up yet: log in on the page (connectord admin password) and add a subaccount\n"
+        }
         return text
     }
 
@@ -40,7 +43,8 @@ package enum StatusText {
             [
                 system.virtualHost, system.internalHost, system.protocol,
                 Count.text(system.activeResources, "resource"),
-                describe(system.availability),
+                describe(system.availability)
+                    + (system.learnsUntil.map { "; LEARNS: everything passes until \(WallClock.text($0))" } ?? ""),
             ]
         }
         return rows.isEmpty ? "no systems are exposed\n" : align(rows)

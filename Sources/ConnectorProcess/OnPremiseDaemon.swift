@@ -1,3 +1,4 @@
+internal import AccessPolicy
 internal import AdminAccess
 package import AdminProtocol
 internal import CloudConnector
@@ -163,11 +164,18 @@ package final class OnPremiseDaemon: Daemon {
         let (configuration, audit) = (state.withLock { $0.configuration }, audit.summary)
         let connectors = self.connectors
         let tunnels = connectors.reduce(0) { $0 + $1.state.connectedTunnels }
+        if connectors.isEmpty { return "Not set up yet" }
         var text = tunnels > 0 ? "\(tunnels) tunnels up" : "No tunnel"
         // What the service says counts more than an address that nobody listens on.
         let failures = connectors.flatMap { $0.state.failures.values }.sorted()
         if tunnels == 0, let failure = failures.first(where: { $0 != "connection refused" }) ?? failures.first {
             text += ": \(failure)"
+        }
+        let learning = connectors.flatMap {
+            $0.configuration.systems.filter { $0.learnsUntil != nil }.map(\.virtualAddress)
+        }
+        if let first = learning.first {
+            text += "; LEARNING, so everything passes: \(first)\(learning.count > 1 ? " and more" : "")"
         }
         let days = connectors.compactMap(\.certificateExpires).min().map { ($0 - WallClock.seconds()) / 86400 }
         if let days { text += "; certificate \(days) days" }

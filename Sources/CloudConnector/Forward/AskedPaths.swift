@@ -13,6 +13,7 @@ struct AskedPaths {
     struct Entry {
         let method: RequestMethod
         let path: [UInt8]
+        fileprivate let hash: UInt64
         /// The last hour in which it was asked for, since the machine's start.
         var hour: Int
         /// By hour, modulo their number.
@@ -22,7 +23,9 @@ struct AskedPaths {
     }
 
     private(set) var entries: [Entry] = []
-    private var places: [UInt64: Int] = [:]
+    private let seed = UInt64.random(in: 0...UInt64.max)
+    /// Places of entries by their hash, -1 for none; each is looked for from its own on. A power of two, at most half of them taken.
+    private var slots: [Int32] = []
     /// Requests that were not kept, because there were too many paths or theirs is too long.
     private(set) var missed = 0
 
@@ -37,22 +40,47 @@ struct AskedPaths {
         isRefused: Bool,
         hasRoom: Bool
     ) -> Bool {
-        var key = Self.hash(method.code, path)
-        while let place = places[key] {
-            if entries[place].method.code == method.code, entries[place].path.elementsEqual(path) {
-                count(place, hour, isRefused)
-                return false
-            }
-            key &+= 1
+        let code = method.code
+        let hash = hash(code, path)
+        if let place = place(code, path, hash) {
+            count(place, hour, isRefused)
+            return false
         }
         guard hasRoom, path.count <= Self.pathLimit else {
             missed += 1
             return false
         }
-        places[key] = entries.count
-        entries.append(Entry(method: method, path: Array(path), hour: hour))
+        entries.append(Entry(method: method, path: Array(path), hash: hash, hour: hour))
+        if entries.count * 2 > slots.count { build() } else { fill(entries.count - 1) }
         count(entries.count - 1, hour, isRefused)
         return true
+    }
+
+    private func place(_ code: UInt64, _ path: ArraySlice<UInt8>, _ hash: UInt64) -> Int? {
+        guard !slots.isEmpty else { return nil }
+        var slot = slot(hash)
+        while slots[slot] >= 0 {
+            let place = Int(slots[slot])
+            if entries[place].hash == hash, entries[place].method.code == code, entries[place].path.elementsEqual(path)
+            {
+                return place
+            }
+            slot = (slot + 1) & (slots.count - 1)
+        }
+        return nil
+    }
+
+    private mutating func build() {
+        var count = 16
+        while count < entries.count * 4 { count *= 2 }
+        slots = [Int32](repeating: -1, count: count)
+        for place in entries.indices { fill(place) }
+    }
+
+    private mutating func fill(_ place: Int) {
+        var slot = slot(entries[place].hash)
+        while slots[slot] >= 0 { slot = (slot + 1) & (slots.count - 1) }
+        slots[slot] = Int32(place)
     }
 
     private mutating func count(_ place: Int, _ hour: Int, _ isRefused: Bool) {
@@ -76,20 +104,20 @@ struct AskedPaths {
         let gone = entries.count - kept.count
         guard gone > 0 else { return 0 }
         entries = kept
-        places = [:]
-        for (place, entry) in entries.enumerated() {
-            var key = Self.hash(entry.method.code, entry.path[...])
-            while places[key] != nil { key &+= 1 }
-            places[key] = place
-        }
+        build()
         return gone
     }
 
-    /// FNV-1a: short, and nothing depends on its being hard to guess, since paths are bounded in number.
-    private static func hash(_ method: UInt64, _ path: ArraySlice<UInt8>) -> UInt64 {
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325 ^ method
+    /// FNV-1a from a beginning that nobody knows, so that nobody can choose paths that share a slot.
+    private func hash(_ method: UInt64, _ path: ArraySlice<UInt8>) -> UInt64 {
+        var hash = seed ^ method
         for byte in path { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
         return hash
+    }
+
+    /// From the high bits, which all of a path's bytes have a part in.
+    private func slot(_ hash: UInt64) -> Int {
+        Int(truncatingIfNeeded: (hash &* 0x9E37_79B9_7F4A_7C15) >> 32) & (slots.count - 1)
     }
 
     /// - Parameter since: hours back.
