@@ -108,7 +108,7 @@ let package = Package(
         room("PageAccess", "\(ground) Cryptography Networking NIOHTTP1"),
 
         // Who may administer a connector.
-        room("AdminAccess", "\(ground) Cryptography Networking PageAccess NIOHTTP1"),
+        room("AdminAccess", "\(ground) Cryptography Networking PageAccess NIOPosix NIOHTTP1"),
 
         // The two wings, which never see each other.
         room(

@@ -63,6 +63,13 @@ package final class AdminUsers: Sendable {
         state = Mutex(State(users: try Self.read(path)))
     }
 
+    /// Whether this is such a file, in which somebody is administrator.
+    package static func check(_ bytes: [UInt8]) throws {
+        guard let file = try? JSONLines.decode(File.self, bytes),
+            file.users.contains(where: { $0.role == .administrator })
+        else { throw UserError.invalid("the file of users is damaged, or has no administrator") }
+    }
+
     private static func read(_ path: String) throws(FileError) -> [User] {
         guard let bytes = try PrivateFile.read(path) else { return [] }
         guard let file = try? JSONLines.decode(File.self, bytes) else {

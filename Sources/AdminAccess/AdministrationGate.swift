@@ -1,6 +1,7 @@
 internal import Cryptography
 internal import JSON
 internal import NIOHTTP1
+internal import NIOPosix
 package import Networking
 internal import PageAccess
 internal import Synchronization
@@ -74,7 +75,11 @@ package final class AdministrationGate: HTTPRouter {
     package func answer(_ request: HTTPRequest) async -> HTTPResponse {
         let settings = settings()
         guard settings.isNamed(request.host) else {
-            return .text(.misdirectedRequest, "This page is not served under this name; see admin.host-names.\n")
+            return Self.refusal(
+                .misdirectedRequest,
+                "INVALID_REQUEST",
+                "this page is not served under this name; see admin.host-names"
+            )
         }
         if let response = await open(request) { return PageOrigin.hardened(response) }
         let isChange = request.method != "GET" && request.method != "HEAD"
@@ -104,7 +109,9 @@ package final class AdministrationGate: HTTPRouter {
             let last = request.headers["x-forwarded-for"].last?.split(separator: ",").last
         else { return request.remote }
         let text = last.filter { $0 != " " && $0 != "[" && $0 != "]" }
-        return text.isEmpty || text.utf8.count > 45 ? request.remote : String(text)
+        let isAddress =
+            (2...45).contains(text.utf8.count) && text.allSatisfy { $0.isHexDigit || $0 == "." || $0 == ":" }
+        return isAddress ? String(text) : request.remote
     }
 
     // MARK: Who asks
@@ -133,16 +140,16 @@ package final class AdministrationGate: HTTPRouter {
             owner = found
         }
         guard let user = users.user(owner.name) else { return Self.unauthorized(request) }
+        if request.method == "GET", request.path == "/session" {
+            guard let session else { return Self.refusal(.notFound, "NOT_FOUND", "there is no session") }
+            return .json(SessionDocument(user, session, isInitial: owner.isInitial))
+        }
         if owner.isInitial, !(request.method == "PUT" && request.path == Self.passwordPath) {
             return Self.refusal(
                 .forbidden,
                 "FORBIDDEN_REQUEST",
                 "operation unavailable unless initial password is changed"
             )
-        }
-        if request.method == "GET", request.path == "/session" {
-            guard let session else { return Self.refusal(.notFound, "NOT_FOUND", "there is no session") }
-            return .json(SessionDocument(user, session, isInitial: owner.isInitial))
         }
         let caller = AdminCaller(name: user.name, role: user.role, address: address)
         let response = await inside(request, caller)
@@ -198,14 +205,26 @@ package final class AdministrationGate: HTTPRouter {
         _ request: HTTPRequest,
         _ address: String
     ) async -> AdminUsers.Known? {
+        // What is longer is nobody's, and not worth the time of telling so.
+        guard name.utf8.count <= 64, password.utf8.count <= 1024 else { return nil }
         var known: AdminUsers.Known?
         // Each name of each address waits for itself: one who guesses keeps nobody else waiting.
         _ = await turns.attempt(from: "\(address) \(name.prefix(64))", request.client) {
-            known = await work.run { [users] in users.known(name, password) }
+            known = try? await work.run { [users] in users.known(name, password) }
             return known != nil
         }
         if known == nil { event(.refused(name: name, address: address)) }
         return known
+    }
+
+    /// Whether somebody who is known already shows a password or code of his own; as slow and as noted as a login.
+    package func confirm(_ name: String, _ password: String, _ request: HTTPRequest) async -> AdminUsers.Known? {
+        await verify(name, password, request, Self.address(request, settings()))
+    }
+
+    /// Has something done that takes its time, where nobody waits for a thread.
+    package func work<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+        try await work.run(body)
     }
 
     // MARK: The page's login
@@ -292,5 +311,16 @@ package final class AdministrationGate: HTTPRouter {
 
 /// Works on one password after the other: each takes 32 MiB and a tenth of a second of a processor.
 private actor PasswordWork {
-    func run<Result: Sendable>(_ body: @Sendable () -> Result) -> Result { body() }
+    private var last: Task<Void, Never>?
+
+    /// On a thread that may take its time.
+    func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+        let previous = last
+        let task = Task {
+            await previous?.value
+            return try await NIOThreadPool.singleton.runIfActive(body)
+        }
+        last = Task { _ = try? await task.value }
+        return try await task.value
+    }
 }

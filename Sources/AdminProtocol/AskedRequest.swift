@@ -1,5 +1,8 @@
 /// What was asked of a system in the last hours: how often, by method and path.
 package struct AskedRequest: Codable, Sendable, Equatable {
+    /// Of the connector; filled in where several are asked.
+    package var subaccount = ""
+    package var locationID = ""
     package var virtualHost: String
     package var method: String
     package var path: String
@@ -16,6 +19,8 @@ package struct AskedRequest: Codable, Sendable, Equatable {
 /// All of them, over one admin socket.
 package struct AskedRequests: Codable, Sendable {
     package var requests: [AskedRequest]
+    /// Further ones whose path was not kept, since there were too many or it is too long.
+    package var missed: Int
 
-    package init(requests: [AskedRequest]) { self.requests = requests }
+    package init(requests: [AskedRequest], missed: Int) { (self.requests, self.missed) = (requests, missed) }
 }

@@ -103,8 +103,13 @@ extension Connector {
             sums[key]!.count = sum.count + one.count
             sums[key]!.refused = sum.refused + one.refused
         }
+        let (subaccount, locationID) = (configuration.subaccount, configuration.locationID)
+        for key in sums.keys { (sums[key]!.subaccount, sums[key]!.locationID) = (subaccount, locationID) }
         return sums.values.sorted { ($1.count, $0.virtualHost, $0.path) < ($0.count, $1.virtualHost, $1.path) }
     }
+
+    /// Requests of which nothing is kept.
+    package var askedMissed: Int { get async { ((try? await loops.map(\.askedMissed)) ?? []).reduce(0, +) } }
 
     /// Whether some system has learnt long enough.
     package func hasLearningToEnd(now: Int) -> Bool {

@@ -80,25 +80,30 @@ struct ProposeResources: AsyncParsableCommand {
     @Argument(help: "The system's virtual host and port; all systems unless it is given.")
     var system: String?
 
-    @Option(help: "Which of the proposals are added: their numbers, such as 1,3, or all. One system must be named.")
-    var accept: String?
+    @Option(help: "A proposal that is added, by its path. May be given more than once; the system must be named.")
+    var accept: [String] = []
+
+    @Flag(help: "Add all that is proposed now for the system that is named; --dry-run shows it first.")
+    var acceptAll = false
 
     @OptionGroup var options: ChangeOptions
 
     func validate() throws {
-        if accept != nil, system == nil { throw ValidationError("name the system whose proposals are accepted") }
+        if acceptAll || !accept.isEmpty, system == nil {
+            throw ValidationError("name the system whose proposals are accepted")
+        }
     }
 
     func run() async throws {
         let found = try await proposals()
-        guard let accept, let system else { return show(found) }
+        guard acceptAll || !accept.isEmpty, let system else { return show(found) }
         let list = found.first?.proposals ?? []
-        let numbers =
-            accept == "all" ? Array(1...max(list.count, 1)) : accept.split(separator: ",").compactMap { Int($0) }
-        guard !numbers.isEmpty, accept == "all" || numbers.count == accept.split(separator: ",").count,
-            list.isEmpty || numbers.allSatisfy({ list.indices.contains($0 - 1) })
-        else { throw ValidationError("--accept must be all, or numbers from 1 to \(list.count)") }
-        let chosen = list.isEmpty ? [] : numbers.map { list[$0 - 1] }
+        // By their paths: what is asked for meanwhile changes the order, and may be anything.
+        if let missing = accept.first(where: { path in !list.contains { $0.path == path } }) {
+            let meant = NearestName.find(missing, among: list.map(\.path)).map { "; did you mean \($0)?" } ?? ""
+            throw ValidationError("\(LogText.escaped(missing.utf8)) is not proposed\(meant)")
+        }
+        let chosen = acceptAll ? list : list.filter { accept.contains($0.path) }
         try await options.change("learn propose") { store in
             try store.change(isRehearsed: options.dryRun) { text in
                 for one in chosen {
@@ -115,24 +120,32 @@ struct ProposeResources: AsyncParsableCommand {
     private func proposals() async throws -> [(virtualHost: String, proposals: [ResourceProposal])] {
         var result: [(virtualHost: String, proposals: [ResourceProposal])] = []
         try await AdminCommand.run(try options.admin) { client in
-            let asked = try await client.get("/asked").decode(AskedRequests.self).requests
+            let asked = try await client.get("/asked").decode(AskedRequests.self)
+            Self.warn(asked)
             result = try await CommandSupport.attempt {
-                try ConnectorProgram.propose(try options.file.store().path, host: system, asked)
+                try ConnectorProgram.propose(try options.file.store().path, host: system, asked.requests)
             }
         }
         return result
+    }
+
+    static func warn(_ asked: AskedRequests) {
+        guard asked.missed > 0 else { return }
+        CommandSupport.printError(
+            "note: the paths of \(Count.text(asked.missed, "request")) were not kept, since there were too many or they were too long"
+        )
     }
 
     private func show(_ found: [(virtualHost: String, proposals: [ResourceProposal])]) {
         if found.isEmpty { print("nothing was asked for that is not admitted already") }
         for (host, proposals) in found {
             print("\(host):")
-            for (index, one) in proposals.enumerated() {
+            for one in proposals {
                 let times = Count.text(one.count, "request")
-                print("  \(index + 1). \(LogText.escaped(one.path.utf8)) (\(one.access)): \(one.reason), \(times)")
-                for example in one.examples { print("       such as \(LogText.escaped(example.utf8))") }
+                print("  \(LogText.escaped(one.path.utf8)) (\(one.access)): \(one.reason), \(times)")
+                for example in one.examples { print("    such as \(LogText.escaped(example.utf8))") }
             }
-            print("  connectord learn propose \(host) --accept all")
+            print("  connectord learn propose \(host) --accept PATH, or --accept-all")
         }
     }
 }
@@ -164,9 +177,10 @@ package struct RehearseCommand: AsyncParsableCommand {
         var options = AdminOptions()
         (options.config, options.cloud, options.socket, options.demo) = (running, false, socket, false)
         try await AdminCommand.run(options) { client in
-            let asked = try await client.get("/asked").decode(AskedRequests.self).requests
+            let asked = try await client.get("/asked").decode(AskedRequests.self)
+            ProposeResources.warn(asked)
             result = try await CommandSupport.attempt {
-                try ConnectorProgram.rehearse(config, against: running, asked)
+                try ConnectorProgram.rehearse(config, against: running, asked.requests)
             }
         }
         guard let result else { return }

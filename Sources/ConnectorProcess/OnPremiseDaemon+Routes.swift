@@ -27,7 +27,7 @@ extension OnPremiseDaemon {
             },
             .post("/reload") { [self] request in .json(await reload(Self.reason(request.body))) },
             .below(ConfigurationAPI.root) { [self] request in await answer(request, APICall.socketCaller) },
-            .get("/asked") { [self] _ in .json(AskedRequests(requests: await askedRequests())) },
+            .get("/asked") { [self] _ in .json(await askedRequests()) },
             .get("/users") { [self] _ in await userAdmin { $0.list() } },
             .post("/users/add") { [self] request in await userAdmin { $0.add(request.body) } },
             .post("/users/remove") { [self] request in await userAdmin { $0.remove(request.body) } },
@@ -102,7 +102,15 @@ extension OnPremiseDaemon {
     }
 
     /// What somebody may ask who is known.
+    ///
+    /// One change after the other: what is looked at for a change is still so when it is made. Edits by hand come between all the
+    /// same, so each change looks at the file's text itself as well.
     func answer(_ request: HTTPRequest, _ caller: AdminCaller) async -> HTTPResponse {
+        if request.method == "GET" || request.method == "HEAD" { return await answerNow(request, caller) }
+        return await changes.run { [self] in await answerNow(request, caller) }
+    }
+
+    private func answerNow(_ request: HTTPRequest, _ caller: AdminCaller) async -> HTTPResponse {
         let call = APICall(request, caller, apiHost)
         if request.path.hasPrefix(ConfigurationAPI.root) { return await ConfigurationAPI.answer(call) }
         if request.path.hasPrefix(MonitoringAPI.root) { return await MonitoringAPI.answer(call) }
@@ -127,9 +135,12 @@ extension OnPremiseDaemon {
         return LogText.escaped(by.utf8.prefix(200))
     }
 
-    func askedRequests() async -> [AskedRequest] {
-        var all: [AskedRequest] = []
-        for connector in connectors { all += await connector.askedRequests() }
+    func askedRequests() async -> AskedRequests {
+        var all = AskedRequests(requests: [], missed: 0)
+        for connector in connectors {
+            all.requests += await connector.askedRequests()
+            all.missed += await connector.askedMissed
+        }
         return all
     }
 

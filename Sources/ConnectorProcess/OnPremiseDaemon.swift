@@ -23,6 +23,7 @@ package final class OnPremiseDaemon: Daemon {
     let startedAt = WallClock.seconds()
     let state: Mutex<State>
     private let reloads = SerialTasks()
+    let changes = SerialTasks()
     private let admin: AdminServers
     let administration = Mutex<Administration?>(nil)
     let pageFiles = PageFiles()
@@ -235,14 +236,15 @@ package final class OnPremiseDaemon: Daemon {
             audit.record(.configurationChanged, "Configuration of log, audit or admin changed [by \(cause)]")
         }
         await apply(process, old)
+        var findings = files.warnings.digest
         if let administration = administration.withLock({ $0 }) {
-            if files.administration != administration.settings {
+            if administration.isChanged(files.administration) {
                 audit.record(.configurationChanged, "Configuration of page and API changed [by \(cause)]")
             }
-            await administration.apply(files.administration)
+            if let problem = await administration.apply(files.administration) { findings.append(problem) }
         }
         logger.info("configuration reloaded", metadata: ["by": "\(cause)"])
-        return AdminMessage.Reload(isApplied: true, findings: files.warnings.digest)
+        return AdminMessage.Reload(isApplied: true, findings: findings)
     }
 
     /// What a reload changes, ready to be done: nothing of it can fail any more.

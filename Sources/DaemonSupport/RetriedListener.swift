@@ -8,7 +8,8 @@ internal import Synchronization
 package final class RetriedListener: Sendable {
     private struct State {
         var listener: HTTPListener?
-        var ending: [Task<Void, Never>] = []
+        /// Closes what there was before.
+        var ending: Task<Void, Never>?
         /// Opens what could not be opened yet.
         var retry: Task<Void, Never>?
     }
@@ -30,19 +31,28 @@ package final class RetriedListener: Sendable {
     /// Closes what there is, and opens another one.
     ///
     /// - Parameter open: nil for none; its failure is logged, and it is called again each second.
-    package func replace(_ open: Open?) async {
+    /// - Returns: why there is none yet.
+    @discardableResult
+    package func replace(_ open: Open?) async -> String? {
         await endRetry()
         if let old = take() {
-            let task = Task { await old.stop(grace: .seconds(1)) }
-            state.withLock { $0.ending.append(task) }
+            state.withLock { state in
+                let before = state.ending
+                state.ending = Task {
+                    await old.stop(grace: .seconds(1))
+                    await before?.value
+                }
+            }
         }
-        guard let open else { return }
+        guard let open else { return nil }
         do {
             let listener = try await open()
             state.withLock { $0.listener = listener }
+            return nil
         } catch {
             logger.warning("\(name) not served yet", metadata: ["cause": "\(error)"])
             retry(open)
+            return "\(name) not served yet: \(error)"
         }
     }
 
@@ -80,6 +90,6 @@ package final class RetriedListener: Sendable {
     package func stop() async {
         await endRetry()
         await take()?.stop()
-        for task in state.withLock({ $0.ending }) { await task.value }
+        await state.withLock { $0.ending }?.value
     }
 }

@@ -75,22 +75,25 @@ package struct ZipArchive: Sendable, Equatable {
         let count = try number(end + 10, 2)
         guard count <= Self.maxEntries else { throw .damaged("it has \(count) entries") }
         var place = try number(end + 16, 4)
+        // What is stored takes its place; several names for one place would be more than was sent.
+        var rest = bytes.count
         for _ in 0..<count {
             guard try number(place, 4) == 0x0201_4B50 else { throw .damaged("its directory is broken") }
             let (method, checksum) = (try number(place + 10, 2), try number(place + 16, 4))
             let (size, nameLength) = (try number(place + 24, 4), try number(place + 28, 2))
-            let rest = try number(place + 30, 2) + number(place + 32, 2)
+            let extra = try number(place + 30, 2) + number(place + 32, 2)
             let start = try number(place + 42, 4)
             guard place + 46 + nameLength <= bytes.count else { throw .damaged("it ends too early") }
             let name = String(decoding: bytes[(place + 46)..<(place + 46 + nameLength)], as: UTF8.self)
             guard method == 0 else { throw .compressed(name) }
             guard try number(start, 4) == 0x0403_4B50 else { throw .damaged("\(name) is not where it should be") }
             let content = try start + 30 + number(start + 26, 2) + number(start + 28, 2)
-            guard content + size <= bytes.count else { throw .damaged("\(name) ends too early") }
+            rest -= size
+            guard rest >= 0, content + size <= bytes.count else { throw .damaged("\(name) ends too early") }
             let data = Array(bytes[content..<(content + size)])
             guard Self.checksum(data) == checksum else { throw .damaged("\(name) has another checksum") }
             entries.append(Entry(name, data))
-            place += 46 + nameLength + rest
+            place += 46 + nameLength + extra
         }
     }
 

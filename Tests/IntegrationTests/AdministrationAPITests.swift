@@ -161,7 +161,7 @@ struct AdministrationAPITests {
         let added = try ask(
             "POST",
             subaccounts,
-            #"{"authenticationData":"\#(token)","description":"second","displayName":"","locationID":""}"#
+            #"{"authenticationData":"\#(token)","description":"second","displayName":"","locationID":"","regionHost":"b.example.com"}"#
         )
         #expect(
             added.hasSuffix(" 201") && added.contains(#""state":"Connected""#) && added.contains(#""locationID":"b""#),
@@ -172,7 +172,14 @@ struct AdministrationAPITests {
         #expect(try ask("POST", subaccounts, #"{"cloudUser":"u","cloudPassword":"p"}"#).hasSuffix(" 400"))
         let file = rig.folder.appending(path: "connector.d/test-b.conf")
         #expect(try String(contentsOf: file, encoding: .utf8).contains("description: second"))
-        // Both are of one region and name; the first is found by them.
+        let twin = try ask(
+            "POST",
+            subaccounts,
+            #"{"authenticationData":"\#(try rig.token("--subaccount", "test", "--location-id", "c"))"}"#
+        )
+        #expect(twin.hasSuffix(" 409") && twin.contains("another regionHost"), "\(twin)")
+        #expect(try ask("DELETE", subaccounts + "/b.example.com/test?dry-run=true", nil).hasSuffix(" 400"))
+        #expect(try ask("DELETE", subaccounts + "/b.example.com/test", nil).hasSuffix(" 204"))
         let renewed = try ask(
             "POST",
             subaccounts + "/localhost/test/validity",
@@ -248,6 +255,32 @@ struct AdministrationAPITests {
             #expect(refused.status == 400 && refused.message.contains(text), "\(refused)")
         }
         #expect(try asked.ask("PUT", path, nil, "-F", "backup=@ca.pem", "-F", "password=pass").status == 400)
+        // Nothing in it can be exchanged, be it secret or not, and nothing can come twice.
+        let changes = """
+            import zipfile, shutil
+            source = zipfile.ZipFile("b.zip")
+            def write(name, change, more=()):
+                with zipfile.ZipFile(name, "w") as target:
+                    for item in source.namelist(): target.writestr(item, change(item, source.read(item)))
+                    for item, data in more: target.writestr(item, data)
+            write("c1.zip", lambda n, d: b"x" + d[1:] if n.startswith("files/") else d)
+            write("c2.zip", lambda n, d: d.replace(b"path-only", b"path-all!") + b"#" if n == "connector.conf" else d)
+            write("c3.zip", lambda n, d: d, [("connector.d/evil.conf", b"subaccount: x")])
+            write("c4.zip", lambda n, d: d.replace(b'"configuration"', b'"file"') if n == "backup.json" else d)
+            """
+        let lines = changes.split(separator: "\n", omittingEmptySubsequences: false).map {
+            $0.hasPrefix("            ") ? $0.dropFirst(12) : $0
+        }
+        let made = try Rig.run(
+            URL(filePath: "/usr/bin/python3"),
+            ["-c", lines.joined(separator: "\n")],
+            asked.rig.folder
+        )
+        #expect(made.status == 0, "\(made.output)")
+        for number in 1...4 {
+            let refused = try asked.ask("PUT", path, nil, "-F", "backup=@c\(number).zip", "-F", "password=pass")
+            #expect(refused.status == 400 && refused.message.contains("was changed"), "\(number): \(refused)")
+        }
         #expect(try asked.file().contains("by hand"), "nothing was restored by halves")
         #expect(try asked.ask("PUT", path, nil, "-F", "backup=@b.zip", "-F", "password=pass").status == 204)
         #expect(try asked.file() == before)
@@ -322,7 +355,55 @@ struct AdministrationAPITests {
             let refused = try asked.ask(method, path + "?dry-run=true", "{}")
             #expect(refused.status == 400 && refused.message.contains("dry-run"), "\(path): \(refused)")
         }
+        for word in ["1", "yes", "", "TRUE"] {
+            #expect(try asked.ask("POST", mappings + "?dry-run=\(word)", body).message.contains("dry-run must be"))
+        }
+        #expect(
+            try asked.ask(
+                "POST",
+                AskedConnector.subaccount + "/domainMappings?dry-run=true",
+                #"{"internalDomain":"a","virtualDomain":"b"}"#
+            ).body.contains("internal: a")
+        )
         #expect(try asked.file() == before)
+    }
+
+    @Test("What the connector does not take is undone, and many changes at once are each made as they were asked for")
+    func robust() throws {
+        let asked = try AskedConnector()
+        defer { asked.stop() }
+        let before = try asked.file()
+        let store = connector + "/onPremises/truststore/certificates"
+        // Listed by hand, and gone: each reload fails until somebody takes it away.
+        try asked.rig.rewrite {
+            $0 + "backend-trust: {certificates: [gone/trustedbackend.9223372036854775807.1.pem]}\n"
+        }
+        let edited = try asked.file()
+        let refused = try asked.ask("PUT", connector, #"{"description":"later"}"#)
+        #expect(refused.status == 500 && refused.message.contains("it was undone"), "\(refused)")
+        #expect(try asked.file() == edited)
+        #expect(try asked.ask("POST", store, nil, "-F", "certificates=@ca.pem").status == 500)
+        #expect(try asked.ask("DELETE", store).status == 204)
+        #expect(try asked.ask("PUT", connector, #"{"description":""}"#).status == 200)
+        let url = "https://\(AskedConnector.authority)"
+        let script = """
+            c() { curl -sk -o /dev/null -w '%{http_code}\\n' --connect-to \(AskedConnector.authority):127.0.0.1:\(asked.port) -u 'Administrator:\(AskedConnector.password)' "$@"; }
+            for n in 1 2 3 4 5 6 7 8; do c -H 'Content-Type: application/json' -d "{\\"internalDomain\\":\\"d$n\\",\\"virtualDomain\\":\\"v\\"}" \(url)\(AskedConnector.subaccount)/domainMappings & done; wait
+            for n in 1 2 3 4; do c -X DELETE \(url)\(AskedConnector.subaccount)/domainMappings/d$n & done
+            for f in ca service connector; do c -F certificates=@$f.pem \(url)\(store) & done; wait
+            """
+        let codes = try Rig.run(URL(filePath: "/bin/bash"), ["-c", script], asked.rig.folder).output.split(
+            separator: "\n"
+        )
+        #expect(codes.count == 15 && codes.allSatisfy { $0 == "201" || $0 == "204" }, "\(codes)")
+        let domains = try asked.ask("GET", AskedConnector.subaccount + "/domainMappings").list.compactMap {
+            $0["internalDomain"] as? String
+        }
+        #expect(Set(domains) == ["d5", "d6", "d7", "d8"], "\(domains)")
+        let trusted =
+            try asked.ask("GET", connector + "/onPremises/truststore").json["trustedBackends"] as? [NSDictionary] ?? []
+        #expect(Set(trusted.compactMap { $0["alias"] as? String }).count == 3, "\(trusted)")
+        #expect(Set(trusted.compactMap { $0["subjectDN"] as? String }).count == 3 && before != edited)
     }
 
     @Test("The page asks in one place what there is to see, and sets the file back")

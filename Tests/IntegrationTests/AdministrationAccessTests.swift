@@ -22,6 +22,15 @@ struct AdministrationAccessTests {
             return try asked.ask("PUT", AskedConnector.authentication, body, login: "Administrator:\(old ?? code)")
         }
         #expect(try set("short").message.contains("shorter than 12 characters"))
+        // A wrong old password takes its time and is noted, as a wrong login.
+        #expect(
+            try asked.ask(
+                "PUT",
+                AskedConnector.authentication,
+                #"{"oldPassword":"x","newPassword":"correct horse battery"}"#,
+                login: "Administrator:\(code)"
+            ).message.contains("old password is wrong")
+        )
         #expect(try set("my administrator").message.contains("the user's name"))
         #expect(try set("aaaaaaaaaaaaaaaa").message.contains("different characters"))
         #expect(try set("correct horse battery").status == 204)

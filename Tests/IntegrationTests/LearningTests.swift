@@ -50,7 +50,7 @@ struct LearningTests {
         ] {
             #expect(shown.contains(text), "\(shown)")
         }
-        let accepted = try command("learn", "propose", "erp:80", "--accept", "1,2")
+        let accepted = try command("learn", "propose", "erp:80", "--accept", "/orders/", "--accept", "/ping")
         #expect(
             accepted.status == 0 && accepted.output.contains("- ") && accepted.output.contains("path: /orders/"),
             "\(accepted)"

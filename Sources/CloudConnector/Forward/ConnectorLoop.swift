@@ -52,6 +52,7 @@ final class ConnectorLoop {
     var slowest = SlowestForwards()
     /// Paths that are kept of all systems.
     private var askedCount = 0
+    private var trimmedAt = 0
     /// Connections to internal hosts, those being opened included.
     private(set) var connectionCount = 0
     var pinned = PinnedConnections<UpstreamConnection>()
@@ -171,9 +172,19 @@ final class ConnectorLoop {
         isRefused: Bool
     ) {
         let hour = AskedPaths.hour(time)
+        if askedCount >= AskedPaths.limit, hour > trimmedAt { trimAsked(at: hour) }
         let hasRoom = askedCount < AskedPaths.limit
         if metrics.asked.record(method, path, at: hour, isRefused: isRefused, hasRoom: hasRoom) { askedCount += 1 }
     }
+
+    /// Makes room, once an hour at most.
+    private func trimAsked(at hour: Int) {
+        trimmedAt = hour
+        for metrics in metrics.values { askedCount -= metrics.asked.trim(at: hour) }
+    }
+
+    /// Requests whose path was not kept.
+    var askedMissed: Int { metrics.values.reduce(0) { $0 + $1.asked.missed } }
 
     /// What was asked for in the last hours, by virtual host.
     func askedPaths(hours: Int) -> [AskedRequest] {

@@ -133,6 +133,13 @@ package struct ConfigurationStore {
         LineDifference.text(try history.read(number), try edited.read())
     }
 
+    /// Takes a change back.
+    ///
+    /// - Returns: false where the file says something else by now; then it stays.
+    package func undo(_ outcome: Outcome) throws -> Bool {
+        try edited.exclusively { () throws(FileError) in try edited.replace(outcome.after, with: outcome.before) }
+    }
+
     /// Gives the file other contents, whatever it says now, and keeps what it held. They have been looked at already.
     package func put(_ bytes: [UInt8]) throws {
         try edited.exclusively { () throws(FileError) in

@@ -45,10 +45,10 @@ struct APICall: Sendable {
     }
 
     /// The connectors of this process, as the API has them.
-    func subaccounts() async throws -> [APISubaccount] {
-        let all = await host.connectors()
-        return try all.map { status in
-            let region = try ConfigurationStore(status.file).value["region-host"]?.scalar ?? ""
+    func subaccounts() async -> [APISubaccount] {
+        await host.connectors().map { status in
+            // A file that cannot be read just now still has a connector that runs.
+            let region = (try? ConfigurationStore(status.file).value["region-host"]?.scalar) ?? ""
             return APISubaccount(
                 region: region.isEmpty ? String(status.service.prefix { $0 != ":" }) : region,
                 main: host.main,
@@ -67,7 +67,14 @@ struct APICall: Sendable {
     }
 
     /// Whether a change is only to be shown (`?dry-run=true`, which SAP's product does not have).
-    var isRehearsal: Bool { FormData([], query: request.query)?["dry-run"] == "true" }
+    var isRehearsal: Bool { rehearsal == "true" }
+    private var rehearsal: String? { FormData([], query: request.query)?["dry-run"] }
+
+    /// A change that was only to be looked at must not be made for a word that is spelt otherwise.
+    func checkQuery() throws(APIFailure) {
+        guard FormData([], query: request.query) != nil else { throw .invalid("the query of the URL is broken") }
+        guard [nil, "true", "false"].contains(rehearsal) else { throw .invalid("dry-run must be true or false") }
+    }
 
     /// Makes a change in a file, and has it taken into effect.
     ///
@@ -76,7 +83,7 @@ struct APICall: Sendable {
     func change(_ store: ConfigurationStore, _ what: String, _ body: (inout YAMLText) throws -> Void) async throws {
         let outcome = try store.change(isRehearsed: isRehearsal, body)
         if isRehearsal { throw Shown(outcome, await rehearse(store, outcome)) }
-        try await takeEffect(outcome, what)
+        try await takeEffect(store, outcome, what)
     }
 
     /// What a change would do to the file, and to the requests of the last hours; ends the call as an answer of its own.
@@ -105,17 +112,26 @@ struct APICall: Sendable {
     }
 
     /// Has a change taken into effect that is in the file already.
-    func takeEffect(_ outcome: ConfigurationStore.Outcome, _ what: String) async throws(APIFailure) {
+    ///
+    /// What the connector does not take is undone, so that the next change does not meet it.
+    func takeEffect(_ store: ConfigurationStore, _ outcome: ConfigurationStore.Outcome, _ what: String) async throws {
         guard outcome.before != outcome.after else { return }
-        try await reload(what)
+        let result = await host.reload(cause(what))
+        guard !result.isApplied else { return }
+        let finding = result.findings.first ?? ""
+        guard try store.undo(outcome) else {
+            throw APIFailure.failed(
+                "the connector does not take the change, and somebody has edited the file meanwhile: \(finding)"
+            )
+        }
+        _ = await host.reload(cause("undo \(what)"))
+        throw APIFailure.failed("the connector does not take the change, so it was undone: \(finding)")
     }
 
     func reload(_ what: String) async throws(APIFailure) {
         let result = await host.reload(cause(what))
         guard result.isApplied else {
-            throw .failed(
-                "the file is changed, but the connector keeps its old configuration: \(result.findings.first ?? "")"
-            )
+            throw .failed("the connector keeps its old configuration: \(result.findings.first ?? "")")
         }
     }
 

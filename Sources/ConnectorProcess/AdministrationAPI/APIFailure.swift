@@ -68,7 +68,10 @@ enum APIFailure: Error {
         case let failure as APIFailure: self = failure
         case let error as ConfigurationError:
             let finding = error.findings.first { $0.severity == .error } ?? error.findings.first
-            self = .invalid(finding.map { "\($0.key): \($0.message)" } ?? "the configuration could not be used")
+            self = .invalid(
+                finding.map { $0.key.isEmpty ? $0.description : "\($0.key): \($0.message)" }
+                    ?? "the configuration could not be used"
+            )
         case let error as AdministrationError:
             switch error {
             case .missing, .otherAccess: self = .notFound("\(error)")
@@ -80,6 +83,7 @@ enum APIFailure: Error {
             case .exists, .lastAdministrator: self = .conflict("\(error)")
             }
         case let error as TLSError: self = .invalid("\(error)")
+        case let error as BackupArchive.BackupError: self = .invalid(error.description)
         case let error as YAMLEditError: self = .conflict("\(error)")
         default: self = .failed("\(error)")
         }

@@ -15,13 +15,13 @@ struct AuthenticationEndpoint {
             return .json(["type": "basic"])
         case ["basic"]:
             try call.allow("PUT")
-            try change()
+            try await change()
             return .empty
         default: throw APIFailure.unsupported(["connector", "authentication"] + rest)
         }
     }
 
-    private func change() throws {
+    private func change() async throws {
         guard !call.caller.address.isEmpty, let administration = call.host.administration else {
             throw APIFailure.invalid("whose password? Log in, or use connectord admin password")
         }
@@ -30,8 +30,8 @@ struct AuthenticationEndpoint {
         let (user, password) = (try body.text("user"), try body.text("password"))
         try body.finish()
         switch (old, new, user, password) {
-        case (let old?, let new?, nil, nil): try setPassword(old, new, administration)
-        case (nil, nil, let user?, let password?): try rename(user, password, administration)
+        case (let old?, let new?, nil, nil): try await setPassword(old, new, administration)
+        case (nil, nil, let user?, let password?): try await rename(user, password, administration)
         default:
             throw APIFailure.invalid(
                 "the body must have oldPassword and newPassword, or user and password; not one of either, and not both"
@@ -39,18 +39,19 @@ struct AuthenticationEndpoint {
         }
     }
 
-    private func setPassword(_ old: String, _ new: String, _ administration: Administration) throws {
-        guard administration.users.known(call.caller.name, old) != nil else {
+    private func setPassword(_ old: String, _ new: String, _ administration: Administration) async throws {
+        guard await administration.confirm(call.caller.name, old, call.request) != nil else {
             throw APIFailure.invalid("the old password is wrong")
         }
         guard old != new else { throw APIFailure.invalid("the new password is the old one") }
-        try administration.users.setPassword(new, of: call.caller.name)
+        let name = call.caller.name
+        try await administration.work { [users = administration.users] in try users.setPassword(new, of: name) }
         administration.endSessions(of: call.caller.name)
         record("set a new password")
     }
 
-    private func rename(_ user: String, _ password: String, _ administration: Administration) throws {
-        guard case .user = administration.users.known(call.caller.name, password) else {
+    private func rename(_ user: String, _ password: String, _ administration: Administration) async throws {
+        guard case .user = await administration.confirm(call.caller.name, password, call.request) else {
             throw APIFailure.invalid("the password is wrong")
         }
         guard call.caller.role == .administrator else {

@@ -1,11 +1,8 @@
 internal import AdminAccess
 internal import AdminProtocol
-internal import ConfigurationReading
 internal import ControlProtocol
-internal import HostSystem
 internal import NIOHTTP1
 internal import Networking
-internal import TextFormats
 
 /// `backup`: the whole connector as a ZIP archive, and back (SAP Help, "Backup").
 struct BackupEndpoint {
@@ -21,7 +18,7 @@ struct BackupEndpoint {
             var body = try APIBody(call.request)
             let password = try body.required("password")
             try body.finish()
-            let bytes = try BackupArchive.make(
+            let bytes = try Self.make(
                 main: main,
                 folder: administration.settings.folder,
                 password: password,
@@ -43,34 +40,26 @@ struct BackupEndpoint {
         return .empty
     }
 
+    private static func make(main: String, folder: String, password: String, version: String) throws -> [UInt8] {
+        do {
+            return try BackupArchive.make(main: main, folder: folder, password: password, version: version)
+        } catch let error as BackupArchive.BackupError {
+            throw APIFailure.conflict(error.description)
+        }
+    }
+
     private func restore(_ backup: BackupArchive, _ main: String, _ administration: Administration) async throws {
-        let folder = ConfigurationFolder.path(beside: main)
-        let files = backup.configurations.map {
-            (file: $0.name.isEmpty ? main : "\(folder)/\($0.name)", bytes: $0.bytes)
+        let restore = try BackupRestore(backup, main: main, folder: administration.settings.folder)
+        do {
+            try restore.write()
+            try administration.usersRestored()
+            try await call.reload("restore a backup")
+        } catch {
+            restore.rollBack()
+            try? administration.usersRestored()
+            _ = await call.host.reload(call.cause("take back what was restored"))
+            throw error
         }
-        // What a start would refuse is refused now, before anything is written. Certificates may be missing until then.
-        let findings = files.flatMap { ConnectorConfigurationReader.read($0.bytes, file: $0.file).1 }
-        guard !findings.contains(where: { $0.severity == .error }) else { throw ConfigurationError(findings: findings) }
-        for (path, bytes, isSecret) in backup.files {
-            let place = path.hasPrefix("admin:") ? "\(administration.settings.folder)/\(path.dropFirst(6))" : path
-            if let above = place.lastIndex(of: "/").map({ String(place[..<$0]) }), !above.isEmpty {
-                try Folder.make(above, mode: isSecret ? 0o700 : 0o750)
-            }
-            try AtomicFile.write(bytes, to: place, mode: isSecret ? 0o600 : 0o640)
-        }
-        if files.count > 1 { try Folder.make(folder, mode: 0o750) }
-        for gone in ConfigurationFolder.files(beside: main) where !files.contains(where: { $0.file == gone }) {
-            try ConfigurationStore(gone, main: main).retire()
-        }
-        for (file, bytes) in files {
-            if PlainFile.isThere(file) {
-                try ConfigurationStore(file, main: main).put(bytes)
-            } else {
-                try AtomicFile.write(bytes, to: file, mode: 0o640)
-            }
-        }
-        try administration.usersRestored()
         call.record("backup restored")
-        try await call.reload("restore a backup")
     }
 }

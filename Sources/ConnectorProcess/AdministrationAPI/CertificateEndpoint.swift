@@ -74,6 +74,14 @@ struct CertificateEndpoint {
         }
     }
 
+    /// A key of 4096 bits takes seconds.
+    private func work<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+        guard let administration = call.host.administration else {
+            throw APIFailure.failed("administration is not served")
+        }
+        return try await administration.work(body)
+    }
+
     private func make(_ certificate: PageCertificate) async throws -> HTTPResponse {
         var body = try APIBody(call.request)
         let type = try body.required("type")
@@ -87,11 +95,12 @@ struct CertificateEndpoint {
         try body.finish()
         switch type {
         case "selfsigned":
-            try certificate.put(try OwnCertificate.selfSigned(wanted, days: PageCertificate.days))
+            let made = try await work { [wanted] in try OwnCertificate.selfSigned(wanted, days: PageCertificate.days) }
+            try certificate.put(made, isOwn: true)
             call.record("UI certificate replaced by a self-signed one")
             return .created
         case "csr":
-            let request = try certificate.makeRequest(wanted)
+            let request = try await work { [wanted] in try certificate.makeRequest(wanted) }
             call.record("certificate request for the UI made")
             return HTTPResponse(status: .ok, contentType: "application/x-pem-file", body: Array(request.utf8))
         default: throw APIFailure.invalid("type must be selfsigned or csr")

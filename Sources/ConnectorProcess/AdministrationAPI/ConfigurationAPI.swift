@@ -12,13 +12,22 @@ enum ConfigurationAPI {
         do {
             let path = try segments(call.request.path)
             try APIPermissions.check(call, path)
-            let isOfFile = path.contains("systemMappings") || ["connector", "proxy", "logAndTrace"].contains(path.last)
-            if !isOfFile { try call.refuseRehearsal() }
+            try call.checkQuery()
+            if !isOfFile(path) { try call.refuseRehearsal() }
             return try await answer(call, path)
         } catch let shown as APICall.Shown {
             return .json(shown)
         } catch {
             return APIFailure(error).response
+        }
+    }
+
+    /// Whether all that a change does is to the file, so that it can be shown.
+    private static func isOfFile(_ path: [String]) -> Bool {
+        switch path.dropFirst().first {
+        case "connector": path.count == 2 || path.count == 3 && ["proxy", "logAndTrace"].contains(path[2])
+        case "subaccounts": path.count > 4 && ["systemMappings", "domainMappings"].contains(path[4])
+        default: false
         }
     }
 

@@ -23,15 +23,15 @@ struct DomainMappingsEndpoint {
         let store = try ConfigurationStore(subaccount.status.file, main: subaccount.main)
         guard let name = rest.first else { return try await all(store) }
         try call.allow("PUT", "DELETE")
-        guard rest.count == 1, let index = try Self.index(name, store.value) else {
+        guard rest.count == 1, try Self.index(name, store.value) != nil else {
             throw APIFailure.notFound("Domain mapping with value '\(LogText.escaped(name.utf8))' does not exist")
         }
         if call.method == "DELETE" {
-            try await call.change(
-                store,
-                "remove cookie domain \(LogText.escaped(name.utf8))",
-                .remove([Self.key, .item(index)])
-            )
+            try await call.change(store, "remove cookie domain \(LogText.escaped(name.utf8))") { text in
+                guard let index = Self.index(name, text.value) else { return }
+                let isLast = text.value["cookie-domains"]?.items.count == 1
+                try text.apply(.remove(isLast ? [Self.key] : [Self.key, .item(index)]))
+            }
             return .empty
         }
         let (inner, outer) = try body()

@@ -78,7 +78,7 @@ extension MonitoringReport {
                 )
             )
         }
-        for subaccount in (try? await call.subaccounts()) ?? [] {
+        for subaccount in await call.subaccounts() {
             guard let end = subaccount.status.certificateExpires else { continue }
             all.append(
                 Certificate(

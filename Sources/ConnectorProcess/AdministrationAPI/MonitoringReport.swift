@@ -51,7 +51,7 @@ struct MonitoringReport {
         _ content: (APISubaccount) async throws -> Content
     ) async throws -> Page<Content> {
         var page = Page<Content>(subaccounts: [])
-        for subaccount in try await call.subaccounts() {
+        for subaccount in await call.subaccounts() {
             page.subaccounts.append(
                 Page.Entry(
                     regionHost: subaccount.region,
@@ -77,7 +77,7 @@ struct MonitoringReport {
     }
 
     func subaccounts() async throws -> Subaccounts {
-        Subaccounts(subaccounts: try await call.subaccounts().map { SubaccountDocument($0, call.base, isWhole: true) })
+        Subaccounts(subaccounts: await call.subaccounts().map { SubaccountDocument($0, call.base, isWhole: true) })
     }
 
     struct Subaccounts: Encodable {

@@ -44,9 +44,20 @@ struct NewSubaccount {
         guard location == nil || location == "" || location == token.locationID else {
             throw APIFailure.invalid("the token is for location ID \"\(LogText.escaped(token.locationID.utf8))\"")
         }
-        let all = try await call.subaccounts()
+        let all = await call.subaccounts()
         guard let folder = call.host.administration?.settings.folder else {
             throw APIFailure.failed("administration is not served, so there is no folder for certificates")
+        }
+        guard region.isEmpty || HostPort.isHostName(region) else {
+            throw APIFailure.invalid("regionHost is not a host name")
+        }
+        let own = region.isEmpty ? String(token.service.prefix { $0 != ":" }) : region
+        // The API knows subaccounts by region and name alone.
+        let twin = all.first { $0.status.subaccount == token.subaccount && $0.region == own }
+        if let twin, twin.status.locationID != token.locationID {
+            throw APIFailure.conflict(
+                "this subaccount has another location ID already in region \(own): send another regionHost, by which the two are told apart"
+            )
         }
         guard
             !all.contains(where: {
@@ -66,7 +77,7 @@ struct NewSubaccount {
             try await begin(plan, token, plan.text(entries, renews: renews))
         }
         guard
-            let made = try await call.subaccounts().first(where: {
+            let made = await call.subaccounts().first(where: {
                 $0.status.subaccount == token.subaccount && $0.status.locationID == token.locationID
             })
         else { throw APIFailure.failed("the subaccount was added, and is not there") }

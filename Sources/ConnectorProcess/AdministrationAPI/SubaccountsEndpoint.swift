@@ -14,7 +14,7 @@ struct SubaccountsEndpoint {
         case 0:
             try call.allow("GET", "POST")
             if call.method == "POST" { return try await NewSubaccount(call: call).add() }
-            return .json(try await call.subaccounts().map { SubaccountDocument($0, call.base, isWhole: false) })
+            return .json(await call.subaccounts().map { SubaccountDocument($0, call.base, isWhole: false) })
         case 1 where rest == ["corrupted"]:
             // A file that cannot be used keeps the connector from starting, so there are none.
             try call.allow("GET")
@@ -25,7 +25,7 @@ struct SubaccountsEndpoint {
     }
 
     private func find(_ region: String, _ subaccount: String) async throws -> APISubaccount {
-        let found = try await call.subaccounts().first { $0.region == region && $0.status.subaccount == subaccount }
+        let found = await call.subaccounts().first { $0.region == region && $0.status.subaccount == subaccount }
         guard let found else {
             throw APIFailure.notFound(
                 "Subaccount with value '\(LogText.escaped("\(subaccount)@\(region)".utf8))' does not exist"

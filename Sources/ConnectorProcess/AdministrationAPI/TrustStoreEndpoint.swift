@@ -43,44 +43,51 @@ struct TrustStoreEndpoint {
     /// A certificate that the file names, with where it lies.
     private struct Trusted {
         var alias: String
-        var details: CertificateDetails
-        var pem: String
-        /// Index in the file's list, and the PEM file it names.
-        var item: Int
-        var path: String
+        /// Nil for a file that cannot be read now: check-config names it, it trusts nobody, and it can be removed.
+        var details: CertificateDetails?
+        var pem = ""
+        /// As the file's list has it.
+        var item: String
         /// Stands in its PEM file with others.
-        var isShared: Bool
+        var isShared = false
     }
+
+    private static let list: [YAMLStep] = [.key("backend-trust"), .key("certificates")]
+
+    private static func items(_ value: YAMLValue) -> [String] { value[list]?.items.map { $0.scalar ?? "" } ?? [] }
 
     /// Those that came through the API are called like their files, so that a name stays when others go. Those that somebody has
     /// listed by hand are counted.
     private func trusted() throws -> [Trusted] {
         var found: [Trusted] = []
-        let names = (try store.value["backend-trust"]?["certificates"]?.items ?? []).map { $0.scalar ?? "" }
-        for (item, name) in names.enumerated() {
+        let names = Self.items(try store.value)
+        for (number, name) in names.enumerated() {
             let path = Credential.path(name)
-            // One that cannot be read now is named by check-config; it trusts nobody.
-            guard let all = try? CertificateDetails.all(.file(path)),
-                let texts = try? CertificateDetails.separate(.file(path))
-            else { continue }
             let base = path.split(separator: "/").last.map { String($0).replacing(".pem", with: "") } ?? ""
-            for (number, (details, pem)) in zip(all, texts).enumerated() {
-                var alias = base
-                if !Self.isOurs(base) || all.count > 1 {
-                    alias = "trustedbackend.\(item + 1).\(number + 1)"
-                    if names.contains(where: { $0.hasSuffix("/\(alias).pem") }) { alias = "\(base).\(number + 1)" }
-                }
+            let all = (try? CertificateDetails.all(.file(path))) ?? []
+            let texts = (try? CertificateDetails.separate(.file(path))) ?? []
+            func alias(_ index: Int) -> String {
+                if Self.number(base) != nil, all.count < 2 { return base }
+                let counted = "trustedbackend.\(number + 1).\(index + 1)"
+                return names.contains { $0.hasSuffix("/\(counted).pem") } ? "\(base).\(index + 1)" : counted
+            }
+            if all.isEmpty { found.append(Trusted(alias: alias(0), item: name)) }
+            for (index, (details, pem)) in zip(all, texts).enumerated() {
                 found.append(
-                    Trusted(alias: alias, details: details, pem: pem, item: item, path: path, isShared: all.count > 1)
+                    Trusted(alias: alias(index), details: details, pem: pem, item: name, isShared: all.count > 1)
                 )
             }
         }
         return found
     }
 
-    private static func isOurs(_ name: String) -> Bool {
+    /// The first number in the name of a file that came through the API.
+    private static func number(_ name: String) -> Int? {
         let parts = name.split(separator: ".", omittingEmptySubsequences: false)
-        return parts.count == 3 && parts[0] == "trustedbackend" && Int(parts[1]) != nil && Int(parts[2]) != nil
+        guard parts.count == 3, parts[0] == "trustedbackend", Int(parts[2]) != nil, let number = Int(parts[1]) else {
+            return nil
+        }
+        return (1..<1_000_000).contains(number) ? number : nil
     }
 
     /// The list is called as it is on the wire.
@@ -106,16 +113,16 @@ struct TrustStoreEndpoint {
             trustedBackends: try trusted().map {
                 Document.Certificate(
                     alias: $0.alias,
-                    subjectDN: $0.details.subjectDN,
-                    issuer: $0.details.issuerDN,
-                    notAfterTimeStamp: $0.details.notAfter * 1000
+                    subjectDN: $0.details?.subjectDN ?? "",
+                    issuer: $0.details?.issuerDN ?? "",
+                    notAfterTimeStamp: ($0.details?.notAfter ?? 0) * 1000
                 )
             }
         )
     }
 
     private func all() throws -> HTTPResponse {
-        let trusted = try trusted()
+        let trusted = try trusted().filter { $0.details != nil }
         guard !trusted.isEmpty else { throw APIFailure.notFound("the trust store is empty") }
         if call.request.headers.first(name: "accept")?.contains("pkix-cert") ?? false {
             return .file(try trusted.flatMap { try CertificateDetails.der(.pem($0.pem)) }, "trusted_certificates.der")
@@ -127,10 +134,13 @@ struct TrustStoreEndpoint {
         guard let found = try trusted().first(where: { $0.alias == alias }) else {
             throw APIFailure.notFound("Certificate with alias '\(LogText.escaped(alias.utf8))' does not exist")
         }
-        if call.method == "GET" { return .file(try CertificateDetails.der(.pem(found.pem)), "\(alias).der") }
+        if call.method == "GET" {
+            guard found.details != nil else { throw APIFailure.conflict("\(found.item) cannot be read") }
+            return .file(try CertificateDetails.der(.pem(found.pem)), "\(alias).der")
+        }
         guard !found.isShared else {
             throw APIFailure.conflict(
-                "\(alias) stands in \(found.path) with others: edit that file, or remove all of it"
+                "\(alias) stands in \(found.item) with others: edit that file, or remove all of it"
             )
         }
         try await remove([found], "remove trusted certificate \(alias)")
@@ -168,7 +178,7 @@ struct TrustStoreEndpoint {
         guard known.count + new.count <= Self.limit else {
             throw APIFailure.invalid("a trust store has at most \(Self.limit) certificates")
         }
-        var fingerprints = Set(known.map(\.details.fingerprint))
+        var fingerprints = Set(known.compactMap(\.details?.fingerprint))
         for text in new {
             let details = try CertificateDetails(.pem(text))
             guard fingerprints.insert(details.fingerprint).inserted else {
@@ -180,9 +190,9 @@ struct TrustStoreEndpoint {
     }
 
     private func write(_ certificates: [String], _ folder: String, _ known: [Trusted]) async throws {
-        let listed = try store.value["backend-trust"]?["certificates"]?.items.count ?? 0
-        let numbers = known.compactMap { $0.alias.split(separator: ".").dropFirst().first.flatMap { Int($0) } }
-        let number = max(numbers.max() ?? 0, listed) + 1
+        // A name that nothing has, listed or left behind.
+        var number = max(known.compactMap { Self.number($0.alias) }.max() ?? 0, Self.items(try store.value).count) + 1
+        while Folder.names(folder).contains(where: { $0.hasPrefix("trustedbackend.\(number).") }) { number += 1 }
         let paths = certificates.indices.map { "\(folder)/trustedbackend.\(number).\($0 + 1).pem" }
         do {
             try Folder.make(folder, mode: 0o750)
@@ -193,21 +203,25 @@ struct TrustStoreEndpoint {
                 }
             }
         } catch {
-            for path in paths { try? PlainFile.remove(path) }
+            let kept = (try? Self.items(store.value)) ?? paths
+            for path in paths where !kept.contains(path) { try? PlainFile.remove(path) }
             throw error
         }
     }
 
     private func remove(_ gone: [Trusted], _ what: String) async throws {
         guard !gone.isEmpty else { return }
+        let names = Set(gone.map(\.item))
         try await call.change(store, what) { text in
-            for item in Set(gone.map(\.item)).sorted(by: >) {
-                try text.apply(.remove([.key("backend-trust"), .key("certificates"), .item(item)]))
+            let items = Self.items(text.value)
+            for index in items.indices.reversed() where names.contains(items[index]) {
+                try text.apply(.remove(Self.list + [.item(index)]))
             }
         }
         // Those that came through the API have no other use.
-        for one in gone where Self.isOurs(one.alias) && one.path.hasSuffix("/trust/\(one.alias).pem") {
-            try? PlainFile.remove(one.path)
+        guard let folder = call.host.administration.map({ "\($0.settings.folder)/trust" }) else { return }
+        for one in gone where Self.number(one.alias) != nil && one.item == "\(folder)/\(one.alias).pem" {
+            try? PlainFile.remove(one.item)
         }
     }
 }

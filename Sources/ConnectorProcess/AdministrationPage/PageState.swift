@@ -64,7 +64,7 @@ struct PageState: Encodable {
         self.requests = Array(requests.prefix(100))
         certificates = await MonitoringReport(call).certificates()
         let figures = await call.host.figures()
-        for subaccount in try await call.subaccounts() {
+        for subaccount in await call.subaccounts() {
             let status = subaccount.status
             // A file that cannot be read just now still has what is in force.
             guard let contents = try? files.contents(status.file) else { continue }

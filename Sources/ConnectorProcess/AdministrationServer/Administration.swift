@@ -11,9 +11,9 @@ internal import TextFormats
 
 /// The page and the API on a listener of their own: HTTPS, for those who have a password.
 final class Administration: Sendable {
-    /// Bytes of one request: a backup has the largest.
-    private static let bodyLimit = 4 << 20
-    private static let maxConnections = 64
+    /// Bytes of one request: a backup has the largest, and none is made that is larger.
+    static let bodyLimit = 4 << 20
+    private static let maxConnections = 256
 
     let users: AdminUsers
     let certificate: PageCertificate
@@ -71,13 +71,20 @@ final class Administration: Sendable {
     }
 
     /// Brings it to what the configuration says.
-    func apply(_ settings: AdministrationSettings, isFirst: Bool = false) async {
+    ///
+    /// - Returns: why it is not served where it should be.
+    @discardableResult
+    func apply(_ settings: AdministrationSettings, isFirst: Bool = false) async -> String? {
         let old = box.settings
+        var settings = settings
+        if settings.folder != old.folder {
+            logger.warning("admin.directory takes effect at the next start", metadata: ["in force": "\(old.folder)"])
+            settings.folder = old.folder
+        }
         box.settings = settings
-        if settings.folder != old.folder { logger.warning("admin.directory takes effect at the next start") }
-        guard isFirst || settings.listen != old.listen else { return }
+        guard isFirst || settings.listen != old.listen else { return nil }
         guard let address = settings.listen else { return await listener.replace(nil) }
-        await listener.replace { [self] in try await serve(address) }
+        return await listener.replace { [self] in try await serve(address) }
     }
 
     private func serve(_ address: HostPort) async throws -> HTTPListener {
@@ -95,6 +102,21 @@ final class Administration: Sendable {
 
     var eventLoops: [any EventLoop] { listener.eventLoops }
     var settings: AdministrationSettings { box.settings }
+
+    func confirm(_ name: String, _ password: String, _ request: HTTPRequest) async -> AdminUsers.Known? {
+        await gate.confirm(name, password, request)
+    }
+
+    func work<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+        try await gate.work(body)
+    }
+
+    /// Apart from the folder, which is another one at the next start only.
+    func isChanged(_ new: AdministrationSettings) -> Bool {
+        var new = new
+        new.folder = settings.folder
+        return new != settings
+    }
 
     func endSessions(of name: String) { gate.endSessions(of: name) }
 

@@ -39,7 +39,7 @@ final class PageCertificate: Sendable {
         let own = try Self.make(settings)
         state = Mutex(State(context: try Self.context(.pem(own.certificate), .pem(own.privateKey)), renewsAt: nil))
         do {
-            try put(own)
+            try put(own, isOwn: true)
         } catch {
             logger.warning(
                 "the page's certificate lasts until the end of the process only, so browsers will ask again",
@@ -89,7 +89,7 @@ final class PageCertificate: Sendable {
         do {
             guard let details else { return }
             let wanted = OwnCertificate.Wanted(subject: details.subjectDN, names: details.names)
-            try put(try OwnCertificate.selfSigned(wanted, days: Self.days))
+            try put(try OwnCertificate.selfSigned(wanted, days: Self.days), isOwn: true)
             logger.notice("the page's self-made certificate was renewed")
         } catch {
             logger.error("the page's certificate could not be renewed", metadata: ["cause": "\(error)"])
@@ -98,19 +98,30 @@ final class PageCertificate: Sendable {
 
     private func plan() {
         let details = details
-        let isOwn = details.map { $0.subject == $0.issuer } ?? false
+        let isOwn = details != nil && details?.fingerprint == Self.text(ownMark)
         state.withLock { $0.renewsAt = isOwn ? details.map { $0.notAfter - Self.month } : nil }
     }
 
     /// Nil where it lies in no file.
     var details: CertificateDetails? { try? CertificateDetails(.file(certificateFile)) }
 
+    /// Holds the fingerprint of the one that the connector has made itself: one that somebody gave it is not replaced.
+    private var ownMark: String { "\(folder)/page.own" }
+
+    private static func text(_ path: String) -> String? {
+        (try? PlainFile.read(path, maxBytes: 100)).map { String(decoding: $0, as: UTF8.self) }
+    }
+
     /// Puts another one in its place, for the connections that come.
-    func put(_ identity: OwnCertificate.Identity) throws {
+    ///
+    /// - Parameter isOwn: it is self-made, and so renewed.
+    func put(_ identity: OwnCertificate.Identity, isOwn: Bool = false) throws {
         let context = try Self.context(.pem(identity.certificate), .pem(identity.privateKey))
         try PrivateFile.makeFolder(folder)
         try AtomicFile.write(identity.privateKey, to: keyFile, mode: 0o600)
         try AtomicFile.write(identity.certificate, to: certificateFile, mode: 0o640)
+        let fingerprint = isOwn ? try CertificateDetails(.pem(identity.certificate)).fingerprint : ""
+        try AtomicFile.write(fingerprint, to: ownMark, mode: 0o640)
         state.withLock { $0.context = context }
         plan()
     }

@@ -24,14 +24,20 @@ struct BackupArchive {
         var version: String
         var created: String
         var items: [Item]
-        /// What the service gets from systemd, and is not in here.
+        /// What is not in here: credentials that the service gets from systemd, and what could not be read.
         var omitted: [String]
+        /// SHA-256 of each entry of the archive by its name, hexadecimal.
+        var digests: [String: String] = [:]
     }
 
     struct BackupError: Error, CustomStringConvertible { var description: String }
 
     private static let manifestName = "backup.json"
+    /// SHA-256 of the manifest under the password, so that nothing in the archive can be another's.
+    private static let sealName = "backup.seal"
     static let product = "open-cloud-connector"
+    /// Of an archive: what a request may have, less what is around it.
+    static let maxBytes = Administration.bodyLimit - 4096
 
     // MARK: Making
 
@@ -47,23 +53,26 @@ struct BackupArchive {
         )
         let key = try SecretBox.Key(password: password)
         var seen: Set<String> = []
-        func add(_ path: String, _ kind: Manifest.Kind, _ place: String, _ bytes: [UInt8]) throws {
+        func add(_ kind: Manifest.Kind, _ place: String, _ bytes: [UInt8]) throws {
             guard seen.insert("\(kind) \(place)").inserted else { return }
             let number = manifest.items.count + 1
             let name =
                 kind == .configuration ? (place.isEmpty ? "connector.conf" : "connector.d/\(place)") : "files/\(number)"
             let content = kind == .secret ? try SecretBox.seal(bytes, key) : bytes
             archive.entries.append(.init(name, content))
+            manifest.digests[name] = Hexadecimal.text(SHA256.digest(content))
             manifest.items.append(.init(name: name, path: place, kind: kind))
         }
         for file in [main] + ConfigurationFolder.files(beside: main) {
             let bytes = try PlainFile.read(file, maxBytes: YAMLReader.sizeLimit)
-            try add(file, .configuration, file == main ? "" : String(file.split(separator: "/").last ?? ""), bytes)
+            try add(.configuration, file == main ? "" : String(file.split(separator: "/").last ?? ""), bytes)
             for (path, isSecret) in named(try YAMLText(bytes).value) {
                 if path.hasPrefix("credential:") {
                     manifest.omitted.append(path)
                 } else if let content = try? PlainFile.read(path, maxBytes: PrivateFile.maxBytes) {
-                    try add(path, isSecret ? .secret : .file, path, content)
+                    try add(isSecret ? .secret : .file, path, content)
+                } else {
+                    manifest.omitted.append(path)
                 }
             }
         }
@@ -71,10 +80,20 @@ struct BackupArchive {
             guard let content = try? PlainFile.read("\(folder)/\(name)", maxBytes: PrivateFile.maxBytes) else {
                 continue
             }
-            try add(name, kind, "admin:\(name)", content)
+            try add(kind, "admin:\(name)", content)
         }
-        archive.entries.insert(.init(manifestName, JSONLines.encode(manifest)), at: 0)
-        return archive.bytes
+        let text = JSONLines.encode(manifest)
+        archive.entries.insert(.init(manifestName, text), at: 0)
+        archive.entries.insert(.init(sealName, try SecretBox.seal(SHA256.digest(text), key)), at: 1)
+        let bytes = archive.bytes
+        // What is made can be taken back.
+        guard archive.entries.count <= ZipArchive.maxEntries, bytes.count <= maxBytes else {
+            throw BackupError(
+                description:
+                    "the backup would have \(archive.entries.count) entries and \(bytes.count) bytes, and a restore takes \(ZipArchive.maxEntries) and \(maxBytes)"
+            )
+        }
+        return bytes
     }
 
     /// The files that a configuration names, and which of them are secrets.
@@ -104,6 +123,19 @@ struct BackupArchive {
             manifest.product == Self.product
         else { throw BackupError(description: "this is not a backup of this connector") }
         var keys: [[UInt8]: SecretBox.Key] = [:]
+        guard let seal = archive[Self.sealName], let sealed = try SecretBox.open(seal, password: password, known: &keys)
+        else {
+            throw BackupError(description: "the password does not open the backup")
+        }
+        guard sealed == SHA256.digest(text) else {
+            throw BackupError(description: "the backup was changed: \(Self.manifestName)")
+        }
+        // From here on it is as it was made.
+        for entry in archive.entries where entry.name != Self.manifestName && entry.name != Self.sealName {
+            guard manifest.digests[entry.name] == Hexadecimal.text(SHA256.digest(entry.content)) else {
+                throw BackupError(description: "the backup was changed: \(LogText.escaped(entry.name.utf8))")
+            }
+        }
         for item in manifest.items {
             guard let content = archive[item.name] else {
                 throw BackupError(description: "\(item.name) is missing in the backup")
@@ -124,6 +156,8 @@ struct BackupArchive {
                 files.append((item.path, opened, true))
             }
         }
+        let names = configurations.map(\.name) + files.map(\.path)
+        guard Set(names).count == names.count else { throw BackupError(description: "the backup has something twice") }
         guard configurations.first?.name == "" else {
             throw BackupError(description: "the backup has no connector.conf")
         }

@@ -28,6 +28,13 @@ enum AdministrationReader {
             )
         }
         settings.trustedProxies = texts("trusted-proxies", &section, findings)
+        for address in settings.trustedProxies where !address.allSatisfy({ $0.isHexDigit || $0 == "." || $0 == ":" }) {
+            findings.error(
+                section.place("trusted-proxies"),
+                section.path("trusted-proxies"),
+                "\"\(LogText.escaped(address.utf8))\" is not an IP address"
+            )
+        }
         settings.idle = seconds("session-idle", settings.idle, &section)
         settings.life = seconds("session-life", settings.life, &section)
     }

@@ -175,7 +175,9 @@ package struct ConnectorConfigurationReader {
     private mutating func readProxy(_ node: YAMLNode) {
         if case .scalar(let text, _) = node.content {
             guard !text.isEmpty else { return }
-            guard let (host, port) = HostPort.parse(text), let port, (1...65535).contains(port) else {
+            guard let (host, port) = HostPort.parse(text), let port, (1...65535).contains(port),
+                HostPort.isHostName(host) || host.contains(":")
+            else {
                 findings.error(node, "tunnel.http-proxy", "must be host:port, not \"\(LogText.escaped(text.utf8))\"")
                 return
             }

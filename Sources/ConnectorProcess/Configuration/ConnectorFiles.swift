@@ -38,6 +38,24 @@ package struct ConnectorFiles {
         return files
     }
 
+    /// What these files and no others would say, the main one first.
+    static func load(exactly contents: [(file: String, bytes: [UInt8])]) throws(ConfigurationError) -> ConnectorFiles {
+        var files = ConnectorFiles()
+        for (file, bytes) in contents {
+            do throws(ConfigurationError) {
+                let loaded = try ConnectorConfigurationReader.load(file, bytes)
+                files.warnings += loaded.warnings
+                files.add(loaded, file, contents[0].file)
+            } catch {
+                files.warnings += error.findings
+            }
+        }
+        guard !files.warnings.contains(where: { $0.severity == .error }) else {
+            throw ConfigurationError(findings: files.warnings.filter { $0.severity == .error })
+        }
+        return files
+    }
+
     private mutating func add(_ loaded: ConnectorConfigurationReader.Loaded, _ file: String, _ main: String) {
         var configuration = loaded.configuration
         if file == main {

@@ -27,7 +27,8 @@ package struct Rehearsal: Codable, Sendable, Equatable {
 
     init(_ asked: [AskedRequest], before: ConnectorConfiguration, after: ConnectorConfiguration) {
         let (old, new) = (AccessPolicy(systems: before.systems), AccessPolicy(systems: after.systems))
-        for one in asked.sorted(by: { $0.count > $1.count }) {
+        let own = asked.filter { $0.subaccount == before.subaccount && $0.locationID == before.locationID }
+        for one in own.sorted(by: { $0.count > $1.count }) {
             requests += one.count
             let (was, will) = (Self.answer(one, old), Self.answer(one, new))
             guard was != will else { continue }
@@ -85,8 +86,13 @@ extension ConnectorProgram {
         _ file: String,
         host: String?,
         _ asked: [AskedRequest]
-    ) throws(ConfigurationError) -> [(virtualHost: String, proposals: [ResourceProposal])] {
+    ) throws -> [(virtualHost: String, proposals: [ResourceProposal])] {
         let configuration = try ConnectorConfigurationReader.load(file).configuration
+        if let host, !configuration.systems.contains(where: { $0.virtualAddress == host.lowercased() }) {
+            let all = configuration.systems.map(\.virtualAddress)
+            let meant = NearestName.find(host, among: all).map { "; did you mean \($0)?" } ?? ""
+            throw AdminError("\(file) has no system \(LogText.escaped(host.utf8))\(meant)")
+        }
         return proposals(configuration, host: host, asked)
     }
 
@@ -97,7 +103,10 @@ extension ConnectorProgram {
     ) -> [(virtualHost: String, proposals: [ResourceProposal])] {
         configuration.systems.compactMap { system in
             guard system.protocol.isHTTP, host == nil || host?.lowercased() == system.virtualAddress else { return nil }
-            let own = asked.filter { $0.virtualHost == system.virtualAddress }
+            let own = asked.filter {
+                $0.virtualHost == system.virtualAddress && $0.subaccount == configuration.subaccount
+                    && $0.locationID == configuration.locationID
+            }
             let paths = Dictionary(own.map { ($0.path, $0.count) }, uniquingKeysWith: +)
             let proposals = ResourceProposal.make(paths, beside: system.withoutLearning.resources)
             return proposals.isEmpty ? nil : (system.virtualAddress, proposals)

@@ -256,7 +256,7 @@ function later(id, title, path, draw) {
 function history() {
   return later("history", "History", "/api/page/history", (list) => (list.length === 0 ? element("p", { class: "quiet" }, "Nothing was changed by command, page or API yet.") : list.map((version) =>
     element("details", { id: `version ${version.file} ${version.name}` }, element("summary", null, `${version.file}, before the change of ${version.name.split(".").pop()}`), differenceOf(version.difference),
-      mayChange() ? button(`restore ${version.name}`, "Set the file back to this", `Set ${version.file} back to ${version.name}`, () => confirmDialog("Set the file back?", "What it says now becomes the latest of the earlier versions.", "Set back", async () => {
+      mayAdminister() ? button(`restore ${version.name}`, "Set the file back to this", `Set ${version.file} back to ${version.name}`, () => confirmDialog("Set the file back?", "What it says now becomes the latest of the earlier versions.", "Set back", async () => {
         await act("set back", () => ask("POST", "/api/page/history/restore", { file: version.file, name: version.name }));
         page.history = await ask("GET", "/api/page/history");
         show();
