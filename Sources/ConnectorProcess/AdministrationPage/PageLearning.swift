@@ -59,7 +59,8 @@ struct PageLearning {
         try body.finish()
         let store = try await store(name)
         let asked = await call.host.asked(store.path)
-        return try ConnectorProgram.propose(store.path, host: name, asked).first?.proposals ?? []
+        let configuration = try ConnectorConfigurationReader.load(store.path).configuration
+        return ResourceProposal.all(configuration, host: name, asked).first?.proposals ?? []
     }
 
     /// Adds resources, and ends the learning, in one change.

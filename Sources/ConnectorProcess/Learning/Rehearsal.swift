@@ -1,7 +1,6 @@
 internal import AccessPolicy
-package import AdminProtocol
+internal import AdminProtocol
 internal import CloudConnector
-package import ConfigurationReading
 internal import TextFormats
 
 /// Which of the requests that were made would be answered otherwise under another configuration.
@@ -66,37 +65,9 @@ package struct Rehearsal: Codable, Sendable, Equatable {
     }
 }
 
-extension ConnectorProgram {
-    /// - Parameters:
-    ///   - file: a configuration that is to come.
-    ///   - current: the one that is there.
-    /// - Throws: `ConfigurationError` where either cannot be used.
-    package static func rehearse(
-        _ file: String,
-        against current: String,
-        _ asked: [AskedRequest]
-    ) throws(ConfigurationError) -> Rehearsal {
-        let new = try ConnectorConfigurationReader.load(file).configuration
-        let old = try ConnectorConfigurationReader.load(current).configuration
-        return Rehearsal(asked, before: old, after: new)
-    }
-
-    /// What would admit, in the file as it is, what was asked of its systems.
-    package static func propose(
-        _ file: String,
-        host: String?,
-        _ asked: [AskedRequest]
-    ) throws -> [(virtualHost: String, proposals: [ResourceProposal])] {
-        let configuration = try ConnectorConfigurationReader.load(file).configuration
-        if let host, !configuration.systems.contains(where: { $0.virtualAddress == host.lowercased() }) {
-            let all = configuration.systems.map(\.virtualAddress)
-            let meant = NearestName.find(host, among: all).map { "; did you mean \($0)?" } ?? ""
-            throw AdminError("\(file) has no system \(LogText.escaped(host.utf8))\(meant)")
-        }
-        return proposals(configuration, host: host, asked)
-    }
-
-    static func proposals(
+extension ResourceProposal {
+    /// By virtual host; those of one where `host` is given, nothing where nothing is missing.
+    static func all(
         _ configuration: ConnectorConfiguration,
         host: String?,
         _ asked: [AskedRequest]
