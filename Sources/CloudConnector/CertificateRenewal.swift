@@ -12,6 +12,7 @@ final class CertificateRenewal: Sendable {
     private struct State {
         var waiting: CheckedContinuation<ControlMessage, Never>?
         var warned = 0
+        var isRenewing = false
     }
 
     private let state = Mutex(State())
@@ -41,7 +42,7 @@ final class CertificateRenewal: Sendable {
             let now = WallClock.seconds()
             let due = certificate.notBefore + (certificate.notAfter - certificate.notBefore) * 2 / 3
             if now >= due, connector.configuration.tunnel.renews, connector.state.connectedTunnels > 0 {
-                let isRenewed = await renew(connector, answerLimit(certificate, now))
+                let isRenewed = await renew(connector, answerLimit(certificate, now)) == nil
                 // What is refused today is asked again; a short life leaves less time for that.
                 if !isRenewed {
                     let left = max(certificate.notAfter - now, 0)
@@ -74,7 +75,20 @@ final class CertificateRenewal: Sendable {
         min(Self.answerLimit, .seconds(max(2, (certificate.notAfter - now) / 2)))
     }
 
-    private func renew(_ connector: Connector, _ limit: Duration) async -> Bool {
+    /// Has it renewed now, however long it may still be used.
+    ///
+    /// - Returns: why it was not.
+    func renewNow(_ connector: Connector) async -> String? { await renew(connector, Self.answerLimit) }
+
+    /// - Returns: why it was not.
+    private func renew(_ connector: Connector, _ limit: Duration) async -> String? {
+        // The service's answer is for one who waits.
+        let isFirst = state.withLock { state in
+            defer { state.isRenewing = true }
+            return !state.isRenewing
+        }
+        guard isFirst else { return "it is being renewed just now" }
+        defer { state.withLock { $0.isRenewing = false } }
         do {
             let tunnel = connector.configuration.tunnel
             let key = try SigningKey(.file(tunnel.privateKey))
@@ -97,11 +111,11 @@ final class CertificateRenewal: Sendable {
                 "Own certificate renewed until \(WallClock.text(certificate.notAfter))"
             )
             try connector.certificateRenewed()
-            return true
+            return nil
         } catch {
-            if Task.isCancelled { return false }
+            if Task.isCancelled { return "the connector is stopping" }
             connector.log(.error, "certificate not renewed", ["cause": "\(error)"])
-            return false
+            return "\(error)"
         }
     }
 

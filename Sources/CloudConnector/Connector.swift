@@ -169,6 +169,16 @@ package final class Connector: Sendable {
         }
     }
 
+    /// Renews the tunnel's certificate now.
+    ///
+    /// - Returns: why it was not renewed.
+    package func renewCertificate() async -> String? {
+        guard state.connectedTunnels > 0 else {
+            return "there is no tunnel over which it could be renewed: enrol again"
+        }
+        return await renewal.renewNow(self)
+    }
+
     /// After a renewal, which has changed a file that the configuration names.
     func certificateRenewed() throws {
         current.withLock { current in

@@ -76,6 +76,12 @@ extension OnPremiseDaemon {
                 }
                 return nil
             },
+            renew: { [self] file in
+                guard let connector = connectors.first(where: { $0.configuration.file == file }) else {
+                    return "no connector has this file"
+                }
+                return await connector.renewCertificate()
+            },
             explain: { [self] method, url in
                 var best: Explanation?
                 for connector in connectors {

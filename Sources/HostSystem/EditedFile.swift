@@ -47,9 +47,13 @@ package struct EditedFile: Sendable {
         } catch {
             throw error as? FileError ?? FileError("\(error)")
         }
-        // A new owner takes special bits of the mode away.
+        // A service may be forbidden to give files away, and need not where it is the owner anyway. A new owner takes special bits of
+        // the mode away.
+        var own = stat()
+        let isOwned =
+            unsafe stat(temporary, &own) == 0 && own.st_uid == status.st_uid && own.st_gid == status.st_gid
         let isPrepared =
-            unsafe chown(temporary, status.st_uid, status.st_gid) == 0
+            unsafe (isOwned || chown(temporary, status.st_uid, status.st_gid) == 0)
             && chmod(temporary, status.st_mode & 0o7777) == 0
         guard isPrepared else {
             let error = FileError("give \(path)'s owner to", temporary)

@@ -3,79 +3,19 @@
     page.py URL CODE FOLDER PROXY-PORT TOKEN
 """
 
-import pathlib
 import sys
 import urllib.error
 import urllib.request
 
-from selenium import webdriver
-from selenium.common.exceptions import ElementNotInteractableException, NoSuchElementException, StaleElementReferenceException
-from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import Select, WebDriverWait
+from browser import Browser, By, Keys, check
+from selenium.webdriver.support.ui import Select
 
-url, code, folder, port, token = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3]), sys.argv[4], sys.argv[5]
+url, code, port, token = sys.argv[1], sys.argv[2], sys.argv[4], sys.argv[5]
 PASSWORD = "correct horse battery"
-
-options = webdriver.ChromeOptions()
-for option in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1280,1400", "--force-prefers-reduced-motion"):
-    options.add_argument(option)
-# The certificate is the connector's own. Whatever is loaded from elsewhere fails, and the page must not need it.
-options.add_argument("--ignore-certificate-errors")
-options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost")
-options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-driver = webdriver.Chrome(options=options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
-# What is drawn anew meanwhile is found again.
-wait = WebDriverWait(driver, 30, ignored_exceptions=[ElementNotInteractableException, NoSuchElementException, StaleElementReferenceException])
-
-
-def text(name="main"):
-    return driver.find_element(By.TAG_NAME, name).text
-
-
-def until(*words, place="main"):
-    wait.until(lambda _: all(word in text(place) for word in words), f"{words} never came in:\n{text(place)}")
-
-
-def gone(word, place="main"):
-    wait.until(lambda _: word not in text(place), f"{word} stayed in:\n{text(place)}")
-
-
-def picture(name):
-    driver.save_screenshot(str(folder / f"{name}.png"))
-
-
-def check(what, is_true):
-    print("ok" if is_true else "FAILED", what)
-    if not is_true:
-        raise SystemExit(1)
-
-
-def press_at(selector, words=""):
-    """Presses the first button of a selector whose text begins so, with the keyboard alone."""
-
-    def attempt(_):
-        for button in driver.find_elements(By.CSS_SELECTOR, selector):
-            if button.text.startswith(words):
-                button.send_keys(Keys.ENTER)
-                return True
-        return False
-
-    wait.until(attempt, f"there is no button {selector} {words}")
-
-
-def press(label):
-    press_at(f'[aria-label="{label}"]')
-
-
-def press_text(words, place="dialog"):
-    press_at(f"{place} button", words)
-
-
-def write(name, value):
-    field = driver.find_element(By.ID, name)
-    field.clear()
-    field.send_keys(value)
+browser = Browser(sys.argv[3])
+driver, wait = browser.driver, browser.wait
+until, gone, picture, write = browser.until, browser.gone, browser.picture, browser.write
+press, press_at, press_text = browser.press, browser.press_at, browser.press_text
 
 
 def request(target):

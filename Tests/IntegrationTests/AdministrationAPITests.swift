@@ -225,6 +225,12 @@ struct AdministrationAPITests {
             "\(text)"
         )
         #expect(try rig.run("status", "--config", "connector.conf").output.contains("Connected"))
+        let certificate = rig.folder.appending(path: "admin/tls-test/connector.pem")
+        let old = try Data(contentsOf: certificate)
+        let renewed = try ask("POST", "/api/page/renew", #"{"file":"connector.conf"}"#)
+        #expect(renewed.hasSuffix(" 204"), "\(renewed)")
+        #expect(try Data(contentsOf: certificate) != old)
+        #expect(try ask("POST", "/api/page/renew", #"{"file":"other.conf"}"#).contains("no connector has this file"))
     }
 
     @Test("A backup holds everything, opens with its password only, and makes another machine the same")

@@ -60,6 +60,16 @@ struct PageAPI: Sendable {
             let (method, url) = (try body.text("method") ?? "GET", try body.required("url"))
             try body.finish()
             return .json(try await actions.explain(method, url))
+        case "renew":
+            try call.allow("POST")
+            guard call.caller.role == .administrator || call.caller.role == .associateAdministrator else {
+                throw APIFailure.forbidden("this needs the role Administrator, Associate Administrator")
+            }
+            var body = try APIBody(call.request)
+            let file = try body.required("file")
+            try body.finish()
+            if let cause = await actions.renew(file) { throw APIFailure.conflict("not renewed: \(cause)") }
+            return .empty
         case "learn":
             try call.allow("POST")
             try await PageLearning(call: call).set()
@@ -161,6 +171,8 @@ struct PageActions: Sendable {
     let requests: @Sendable () async -> [RecentRequest]
     /// Nil where there is no such system.
     let examine: @Sendable (_ virtualHost: String) async -> [CheckStep]?
+    /// Renews the certificate of the connector with this file; why it was not renewed.
+    let renew: @Sendable (_ file: String) async -> String?
     let explain: @Sendable (_ method: String, _ url: String) async throws -> ExplanationLines
 }
 

@@ -21,6 +21,8 @@ export function mayChange() {
   return ["administrator", "associate-administrator", "subaccount-administrator"].includes(page.session?.role);
 }
 
+export function mayRenew() { return ["administrator", "associate-administrator"].includes(page.session?.role); }
+
 export function mayAdminister() { return page.session?.role === "administrator"; }
 
 /** Asks the connector; throws what it says is wrong. */

@@ -1,6 +1,6 @@
 // What the page shows: each section from the last state.
 
-import { page, show, load, act, ask, mayChange, mayAdminister, say } from "./page.js";
+import { page, show, load, act, ask, mayChange, mayAdminister, mayRenew, say } from "./page.js";
 import { systemDialog, resourceDialog, confirmDialog, proposalDialog, differenceOf, subaccountDialog, learnDialog, learntDialog } from "./change.js";
 
 export function element(name, attributes, ...children) {
@@ -112,12 +112,13 @@ function connectorCard(connector) {
   const rows = status.tunnels.map((tunnel) => row(tunnel.service, time(tunnel.connectedSince), String(tunnel.streams),
     tunnel.roundTripMilliseconds == null ? "–" : `${tunnel.roundTripMilliseconds.toFixed(1)} ms`,
     tunnel.silentSeconds ? badge(`silent for ${tunnel.silentSeconds} s`, "odd") : badge("healthy", "good")));
-  const facts = [["File", status.file], ["Certificate", days(status.certificateExpires)], ["Renewal", connector.renews ? "by itself" : "by hand"],
+  const facts = [["File", status.file], ["Certificate", days(status.certificateExpires)], ["Renewal", connector.renews ? "by itself, at two thirds of its life" : "by hand"],
     ["Certificates of internal hosts", connector.trustsAll ? element("span", { class: "bad" }, "all are accepted") : "those in the trust store"]];
   const change = connector.isActive ? "Disconnect" : "Connect";
   const toggle = () => act(`${change}ed`, () => ask("PUT", `${connector.path}/state`, { connected: !connector.isActive }));
   return element("article", { class: "card", "aria-label": headline(connector) },
     element("div", { class: "title" }, element("h3", null, connector.displayName), badge(connector.isActive ? status.state : "Disconnected", isUp ? "good" : connector.isActive ? "bad" : "odd"),
+      isUp && mayRenew() ? button(`renew ${status.file}`, "Renew certificate", `Renew the certificate of ${connector.displayName}`, () => act("renewed", () => ask("POST", "/api/page/renew", { file: status.file }))) : "",
       mayChange() ? button(`state ${status.file}`, change, `${change} ${connector.displayName}`, () => (connector.isActive ? confirmDialog(`Disconnect ${connector.displayName}?`, "Nothing inside is reachable from then on.", change, toggle) : toggle())) : ""),
     element("p", { class: isUp ? "" : "bad" }, headline(connector)),
     element("dl", null, facts.map(([name, value]) => element("div", null, element("dt", null, name), element("dd", null, value)))),
