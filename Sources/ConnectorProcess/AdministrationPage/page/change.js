@@ -25,7 +25,7 @@ export function confirmDialog(title, text, action, body) {
 function rehearsed(requests) {
   if (!requests || requests.changes.length === 0) return [];
   const lines = requests.changes.slice(0, 8).map((change) => element("li", null, `${change.method} ${change.path} (${change.count}): ${change.before} → ${change.after}`));
-  return [element("p", { class: "odd" }, `Of the last 24 hours, requests to ${requests.changes.length + requests.omitted} paths would be answered otherwise:`), element("ul", { class: "findings" }, lines)];
+  return [element("p", { class: "odd" }, `Of the last 24 hours, requests to ${requests.changes.length + requests.omitted === 1 ? "one path" : `${requests.changes.length + requests.omitted} paths`} would be answered otherwise:`), element("ul", { class: "findings" }, lines)];
 }
 
 export function learnDialog(system) {

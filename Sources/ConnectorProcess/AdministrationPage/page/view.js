@@ -192,7 +192,7 @@ function systemCard(system, connector) {
       mayChange() ? button(`remove ${key}`, "Remove", `Remove ${system.address}`, () => confirmDialog(`Remove ${system.address}?`, "With its resources; History can bring it back.", "Remove", () => act("removed", () => ask("DELETE", path)))) : ""),
     own.description ? element("p", { class: "quiet" }, own.description) : "", cause ? element("p", { class: "bad" }, cause) : "", findings(system.findings), steps(key),
     element("p", { class: "quiet" }, `${system.requests} requests since the start, ${system.refused} refused or failed, ${system.connections} connections`),
-    isHTTP ? table(`Resources of ${system.address}`, ["URL path", "Access policy", "Status", "Used", "Change"], system.resources.map((resource) => resourceRow(resource, system, connector)), "No resource: every request is refused.") : "",
+    isHTTP ? table(`Resources of ${system.address}`, ["URL path", "Access policy", "Status", "Used", "Change"], system.resources.map((resource) => resourceRow(resource, system, connector)), system.access ? "No resource of its own; everything passes while it learns." : "No resource: every request is refused.") : "",
     isHTTP && mayChange() ? button(`add ${key}`, "Add resource", `Add a resource to ${system.address}`, () => resourceDialog(connector, system)) : "");
 }
 
