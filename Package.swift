@@ -105,7 +105,11 @@ let package = Package(
         room("Networking", "\(ground) EpollTransport Cryptography AdminProtocol NIOCore NIOPosix NIOHTTP1"),
 
         // For web pages of either side.
-        room("PageAccess", "\(ground) Cryptography Networking NIOHTTP1"),
+        room(
+            "PageAccess",
+            "\(ground) Cryptography Networking NIOHTTP1",
+            resources: [.embedInCode("page/look.css"), .embedInCode("page/elements.js")]
+        ),
 
         // Who may administer a connector.
         room("AdminAccess", "\(ground) Cryptography Networking PageAccess NIOPosix NIOHTTP1"),
@@ -143,7 +147,7 @@ let package = Package(
         ),
         room(
             "ConnectorProcess",
-            "\(ground) CloudConnector AvailabilityCheck DaemonSupport AdminAccess AccessPolicy TunnelCore Cryptography ControlProtocol AdminProtocol "
+            "\(ground) CloudConnector AvailabilityCheck DaemonSupport AdminAccess PageAccess AccessPolicy TunnelCore Cryptography ControlProtocol AdminProtocol "
                 + "Telemetry Networking ConfigurationReading ConfigurationEditing YAMLDocument NIOCore NIOPosix NIOHTTP1 Logging",
             resources: ["html", "css", "js"].map { .embedInCode("AdministrationPage/page/page.\($0)") }
                 + [.embedInCode("AdministrationPage/page/view.js"), .embedInCode("AdministrationPage/page/change.js")]

@@ -106,10 +106,7 @@ package final class AdminUsers: Sendable {
             let result = try body(&new)
             new.generation += 1
             if new.users != state.users {
-                let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(
-                    separator: "/"
-                )
-                try PrivateFile.makeFolder(folder)
+                try PrivateFile.makeFolder(Folder.of(path))
                 try AtomicFile.write(JSONLines.encode(File(users: new.users)), to: path, mode: 0o600)
             }
             state = new

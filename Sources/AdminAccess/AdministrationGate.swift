@@ -1,6 +1,6 @@
 internal import Cryptography
 internal import JSON
-internal import NIOHTTP1
+package import NIOHTTP1
 internal import NIOPosix
 package import Networking
 internal import PageAccess
@@ -115,11 +115,6 @@ package final class AdministrationGate: HTTPRouter {
     }
 
     // MARK: Who asks
-
-    private enum Caller {
-        case known(Owner, AdminCaller)
-        case refused(HTTPResponse)
-    }
 
     private func answer(_ request: HTTPRequest, _ address: String, _ isChange: Bool) async -> HTTPResponse {
         let cookies = request.headers["cookie"]
@@ -284,13 +279,8 @@ package final class AdministrationGate: HTTPRouter {
 
     // MARK: Refusals
 
-    private struct Refused: Encodable {
-        var type: String
-        var message: String
-    }
-
     private static func refusal(_ status: HTTPResponseStatus, _ type: String, _ message: String) -> HTTPResponse {
-        .json(Refused(type: type, message: message), status)
+        .refusal(status, type, message)
     }
 
     private static func unauthorized(_ request: HTTPRequest) -> HTTPResponse {
@@ -306,6 +296,18 @@ package final class AdministrationGate: HTTPRouter {
             response.headers.add(name: "www-authenticate", value: "Basic realm=\"Cloud Connector\", charset=\"UTF-8\"")
         }
         return response
+    }
+}
+
+extension HTTPResponse {
+    /// In the form of SAP's Cloud Connector (SAP Help, "Configuration REST APIs").
+    package static func refusal(_ status: HTTPResponseStatus, _ type: String, _ message: String) -> HTTPResponse {
+        .json(Refused(type: type, message: message), status)
+    }
+
+    private struct Refused: Encodable {
+        var type: String
+        var message: String
     }
 }
 

@@ -33,8 +33,7 @@ package enum AtomicFile {
             unsafe unlink(temporary)
             throw error
         }
-        let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-        let directory = unsafe open(folder.isEmpty ? "/" : folder, O_RDONLY | O_CLOEXEC)
+        let directory = unsafe open(Folder.of(path), O_RDONLY | O_CLOEXEC)
         if directory >= 0 {
             fsync(directory)
             close(directory)

@@ -15,10 +15,7 @@ package struct EditedFile: Sendable {
         self.maxBytes = maxBytes
     }
 
-    package var folder: String {
-        let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-        return folder.isEmpty ? "/" : folder
-    }
+    package var folder: String { Folder.of(path) }
 
     package func read() throws(FileError) -> [UInt8] { try PlainFile.read(path, maxBytes: maxBytes) }
 

@@ -16,6 +16,12 @@ package enum Folder {
         throw FileError("make", path)
     }
 
+    /// In which a file lies: all of its path before the name; "." where that is all of it.
+    package static func of(_ path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
     /// The names in it, without hidden ones, in no particular order; none where it cannot be read.
     package static func names(_ path: String) -> [String] {
         guard let directory = unsafe opendir(path) else { return [] }

@@ -49,7 +49,9 @@ struct AskedPathsTests {
         #expect(!add("/b", at: 1, hasRoom: false))
         let long = "/" + String(repeating: "x", count: AskedPaths.pathLimit)
         #expect(!add(long, at: 1))
-        #expect(asked.missed == 2 && asked.entries.count == 1)
+        let odd = RequestMethod.other([UInt8](repeating: UInt8(ascii: "M"), count: AskedPaths.methodLimit + 1))
+        let isKept = asked.record(odd, bytes("/a"), at: 1, isRefused: false, hasRoom: true)
+        #expect(!isKept && asked.missed == 3 && asked.entries.count == 1)
         for number in 0..<1000 {
             #expect(add("/n\(number)", at: 20))
         }

@@ -2,6 +2,35 @@ import ConnectorTestSupport
 import Foundation
 import Testing
 
+/// A connector of an enrolment rig, asked over HTTPS by its administrator: bodies, with the status behind them.
+private struct Administered {
+    let rig: EnrolmentRig
+    let port: Int
+
+    /// With a password already.
+    init(_ rig: EnrolmentRig, _ connector: LoggedProcess) throws {
+        self.rig = rig
+        port = try AskedConnector.port(connector)
+        let code = try AskedConnector.firstLine(rig.run("admin", "password", "--socket", "connector.sock").output)
+        let set = #"{"oldPassword":"\#(code)","newPassword":"\#(AskedConnector.password)"}"#
+        let answer = try ask("PUT", AskedConnector.authentication, set, login: code)
+        guard answer.hasSuffix(" 204") else { throw RigError("no password: \(answer)") }
+    }
+
+    func ask(_ method: String, _ path: String, _ body: String?) throws -> String {
+        try ask(method, path, body, login: AskedConnector.password)
+    }
+
+    private func ask(_ method: String, _ path: String, _ body: String?, login: String) throws -> String {
+        var arguments = [
+            "-s", "-k", "-w", " %{http_code}", "-u", "Administrator:\(login)", "-X", method,
+            "https://127.0.0.1:\(port)\(path)",
+        ]
+        if let body { arguments += ["-H", "Content-Type: application/json", "-d", body] }
+        return try Rig.run(URL(filePath: "/usr/bin/curl"), arguments, rig.folder).output
+    }
+}
+
 /// What SAP's API has beside mappings: trust store, certificates, subaccounts, backups, figures.
 @Suite(.serialized)
 struct AdministrationAPITests {
@@ -142,20 +171,8 @@ struct AdministrationAPITests {
         defer { rig.stop() }
         try rig.writeConnector()
         #expect(try rig.enrol(rig.token()).status == 0)
-        let port = try AskedConnector.port(try rig.startConnector())
-        let code = try AskedConnector.firstLine(rig.run("admin", "password", "--socket", "connector.sock").output)
-        func ask(_ method: String, _ path: String, _ body: String? = nil, login: String = AskedConnector.password)
-            throws -> String
-        {
-            var arguments = [
-                "-s", "-k", "-w", " %{http_code}", "-u", "Administrator:\(login)", "-X", method,
-                "https://127.0.0.1:\(port)\(path)",
-            ]
-            if let body { arguments += ["-H", "Content-Type: application/json", "-d", body] }
-            return try Rig.run(URL(filePath: "/usr/bin/curl"), arguments, rig.folder).output
-        }
-        let set = #"{"oldPassword":"\#(code)","newPassword":"\#(AskedConnector.password)"}"#
-        #expect(try ask("PUT", AskedConnector.authentication, set, login: code).hasSuffix(" 204"))
+        let administered = try Administered(rig, try rig.startConnector())
+        let ask = administered.ask
         let subaccounts = "/api/v1/configuration/subaccounts"
         let token = try rig.token("--subaccount", "test", "--location-id", "b")
         let added = try ask(
@@ -198,20 +215,8 @@ struct AdministrationAPITests {
         #expect(try rig.run("check-config", "connector.conf").output.contains("set it up on the page"))
         let connector = try LoggedProcess(["run", "--config", "connector.conf"], folder: rig.folder)
         defer { connector.stop(SIGKILL) }
-        let port = try AskedConnector.port(connector)
-        let code = try AskedConnector.firstLine(rig.run("admin", "password", "--socket", "connector.sock").output)
-        func ask(_ method: String, _ path: String, _ body: String?, login: String = AskedConnector.password) throws
-            -> String
-        {
-            var arguments = [
-                "-s", "-k", "-w", " %{http_code}", "-u", "Administrator:\(login)", "-X", method,
-                "https://127.0.0.1:\(port)\(path)",
-            ]
-            if let body { arguments += ["-H", "Content-Type: application/json", "-d", body] }
-            return try Rig.run(URL(filePath: "/usr/bin/curl"), arguments, rig.folder).output
-        }
-        let set = #"{"oldPassword":"\#(code)","newPassword":"\#(AskedConnector.password)"}"#
-        #expect(try ask("PUT", AskedConnector.authentication, set, login: code).hasSuffix(" 204"))
+        let administered = try Administered(rig, connector)
+        let ask = administered.ask
         #expect(try ask("GET", "/api/page/state", nil).contains(#""connectors":[]"#))
         let added = try ask(
             "POST",
@@ -416,7 +421,7 @@ struct AdministrationAPITests {
     func page() throws {
         let asked = try AskedConnector()
         defer { asked.stop() }
-        for file in ["/", "/page.js", "/view.js", "/change.js", "/page.css"] {
+        for file in ["/", "/page.js", "/view.js", "/change.js", "/elements.js", "/page.css", "/look.css"] {
             let answer = try asked.ask("GET", file, login: nil)
             #expect(answer.status == 200 && answer.head.contains("default-src 'none'"), "\(file)")
         }

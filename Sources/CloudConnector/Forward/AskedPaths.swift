@@ -7,6 +7,8 @@ struct AskedPaths {
     static let hours = 24
     /// Bytes of a path; longer ones are not kept.
     static let pathLimit = 512
+    /// Bytes of a method that is none of the common ones.
+    static let methodLimit = 32
     /// Paths that one event loop keeps of all its systems.
     static let limit = 10_000
 
@@ -26,7 +28,7 @@ struct AskedPaths {
     private let seed = UInt64.random(in: 0...UInt64.max)
     /// Places of entries by their hash, -1 for none; each is looked for from its own on. A power of two, at most half of them taken.
     private var slots: [Int32] = []
-    /// Requests that were not kept, because there were too many paths or theirs is too long.
+    /// Requests that were not kept, because there were too many paths, or theirs or their method is too long.
     private(set) var missed = 0
 
     static func hour(_ time: NIODeadline) -> Int { Int(time.uptimeNanoseconds / 3_600_000_000_000) }
@@ -46,7 +48,7 @@ struct AskedPaths {
             count(place, hour, isRefused)
             return false
         }
-        guard hasRoom, path.count <= Self.pathLimit else {
+        guard hasRoom, path.count <= Self.pathLimit, method.isShort else {
             missed += 1
             return false
         }
@@ -132,6 +134,10 @@ struct AskedPaths {
 }
 
 extension RequestMethod {
+    fileprivate var isShort: Bool {
+        if case .other(let name) = self { name.count <= AskedPaths.methodLimit } else { true }
+    }
+
     /// Tells methods apart; others than the common ones by what they are called.
     fileprivate var code: UInt64 {
         switch self {

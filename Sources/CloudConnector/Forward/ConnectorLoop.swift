@@ -48,7 +48,7 @@ final class ConnectorLoop {
     private(set) var isTracing: Bool
     var requestIDs = RequestIDGenerator()
     var recent = RecentForwards()
-    /// Since the start, or since somebody has begun anew.
+    /// Since the start.
     var slowest = SlowestForwards()
     /// Paths that are kept of all systems.
     private var askedCount = 0

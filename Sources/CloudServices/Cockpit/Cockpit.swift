@@ -43,7 +43,7 @@ package final class Cockpit: HTTPRouter {
         guard access.isOwnChange(request) else {
             return PageOrigin.hardened(.text(.forbidden, "Changes are taken from the cockpit's own page only.\n"))
         }
-        var response = PageOrigin.hardened(await routes.answer(request))
+        var response = PageOrigin.hardened(await content(request))
         if case .new(let cookie) = login { response.headers.add(name: "set-cookie", value: cookie) }
         return response
     }
@@ -65,6 +65,11 @@ package final class Cockpit: HTTPRouter {
         }
         let isTLS = request.headers.first(name: "x-forwarded-proto") == "https"
         return (try? sessions.open((), isTLS: isTLS)).map { .new(cookie: $0.cookie) } ?? .notNeeded
+    }
+
+    private func content(_ request: HTTPRequest) async -> HTTPResponse {
+        if let shared = SharedPage.answer(request) { return shared }
+        return await routes.answer(request)
     }
 
     private var routes: HTTPRoutes {

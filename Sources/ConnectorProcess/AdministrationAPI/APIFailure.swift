@@ -26,11 +26,6 @@ enum APIFailure: Error {
         .invalid("this connector has no \(LogText.escaped(path.joined(separator: "/").utf8)) yet")
     }
 
-    private struct Body: Encodable {
-        var type: String
-        var message: String
-    }
-
     var response: HTTPResponse {
         switch self {
         case .invalid(let text): Self.response(.badRequest, "INVALID_REQUEST", text)
@@ -57,7 +52,7 @@ enum APIFailure: Error {
         _ message: String,
         _ headers: HTTPHeaders = [:]
     ) -> HTTPResponse {
-        var response = HTTPResponse.json(Body(type: type, message: message), status)
+        var response = HTTPResponse.refusal(status, type, message)
         response.headers = headers
         return response
     }

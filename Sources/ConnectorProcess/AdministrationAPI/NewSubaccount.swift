@@ -144,8 +144,7 @@ struct SubaccountPlan {
 
     init(_ token: EnrolmentToken, main: String, folder: String) {
         self.token = token
-        let above = main.split(separator: "/", omittingEmptySubsequences: false).dropLast().map(String.init)
-        self.folder = (above + ["connector.d"]).joined(separator: "/")
+        self.folder = ConfigurationFolder.path(beside: main)
         // Nothing but letters, digits and dashes of what a token says gets into a path.
         let text = [token.subaccount, token.locationID].filter { !$0.isEmpty }.joined(separator: "-")
         let name = String(text.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "-" }.prefix(80))

@@ -1,5 +1,6 @@
 internal import NIOHTTP1
 internal import Networking
+internal import PageAccess
 
 /// The page's files, which anybody may have: what they show needs a login.
 enum AdministrationPage {
@@ -11,7 +12,7 @@ enum AdministrationPage {
         case "/page.js": file("text/javascript; charset=utf-8", PackageResources.page_js)
         case "/view.js": file("text/javascript; charset=utf-8", PackageResources.view_js)
         case "/change.js": file("text/javascript; charset=utf-8", PackageResources.change_js)
-        default: nil
+        default: SharedPage.answer(request)
         }
     }
 

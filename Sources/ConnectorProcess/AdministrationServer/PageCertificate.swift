@@ -1,6 +1,5 @@
 internal import AdminAccess
 internal import Cryptography
-internal import Glibc
 internal import HostSystem
 internal import Logging
 internal import Synchronization

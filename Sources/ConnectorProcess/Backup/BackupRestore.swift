@@ -77,9 +77,7 @@ final class BackupRestore {
     /// - Throws: where anything could not be written; what was is for `rollBack`.
     func write() throws {
         for change in changes {
-            if let above = change.path.lastIndex(of: "/").map({ String(change.path[..<$0]) }), !above.isEmpty {
-                try Folder.make(above, mode: change.mode == 0o600 ? 0o700 : 0o750)
-            }
+            try Folder.make(Folder.of(change.path), mode: change.mode == 0o600 ? 0o700 : 0o750)
             done += 1
             try put(change.path, change.bytes, change.mode, before: change.before, isBack: false)
         }

@@ -7,10 +7,7 @@ internal import YAMLDocument
 /// Reads from `admin` what concerns the page and the API.
 enum AdministrationReader {
     /// Beside the file.
-    static func usualFolder(_ file: String) -> String {
-        let folder = file.split(separator: "/", omittingEmptySubsequences: false).dropLast()
-        return (folder + ["admin"]).joined(separator: "/")
-    }
+    static func usualFolder(_ file: String) -> String { ConfigurationFolder.path("admin", beside: file) }
 
     static func read(_ section: inout Section, _ findings: Findings, _ settings: inout AdministrationSettings) {
         if section.string("listen") == "off" {

@@ -80,9 +80,12 @@ package struct ConnectorFiles {
 
 /// The folder for further subaccounts.
 enum ConfigurationFolder {
-    static func path(beside file: String) -> String {
+    static func path(beside file: String) -> String { path("connector.d", beside: file) }
+
+    /// A name in the folder that a file lies in, spelt as the file is.
+    static func path(_ name: String, beside file: String) -> String {
         let folder = file.split(separator: "/", omittingEmptySubsequences: false).dropLast().map(String.init)
-        return (folder + ["connector.d"]).joined(separator: "/")
+        return (folder + [name]).joined(separator: "/")
     }
 
     /// The `*.conf` files in `connector.d` beside `file`, in alphabetical order.

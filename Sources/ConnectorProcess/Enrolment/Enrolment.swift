@@ -169,15 +169,11 @@ package struct Enrolment {
 
     // MARK: Files
 
-    private static func folder(of path: String) -> String {
-        path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-    }
-
     private func checkFiles() throws {
         if let owner, geteuid() == 0, unsafe getpwnam(owner) == nil { throw EnrolError("there is no user \(owner)") }
         for path in [configuration.tunnel.privateKey, configuration.tunnel.certificate, configuration.tunnel.trustedCA]
         {
-            let folder = Self.folder(of: path)
+            let folder = Folder.of(path)
             try Folder.make(folder, mode: 0o750)
             guard unsafe access(folder, W_OK) == 0 else {
                 throw EnrolError(unsafe "cannot write into \(folder): \(String(cString: strerror(errno)))")
@@ -194,7 +190,7 @@ package struct Enrolment {
         if let owner {
             guard let entry = unsafe getpwnam(owner) else { throw EnrolError("there is no user \(owner)") }
             (user, group) = unsafe (entry.pointee.pw_uid, entry.pointee.pw_gid)
-        } else if unsafe stat(Self.folder(of: path), &information) == 0 {
+        } else if unsafe stat(Folder.of(path), &information) == 0 {
             (user, group) = (information.st_uid, information.st_gid)
         }
         guard unsafe chown(path, user, group) == 0 else {

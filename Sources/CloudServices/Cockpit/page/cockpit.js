@@ -1,6 +1,6 @@
-"use strict";
-
 // Shows what GET /api/state says, again every few seconds. Texts from outside become text nodes, never markup.
+
+import { element, badge, time, days, table, row } from "./elements.js";
 
 const interval = 3000;
 const main = document.getElementById("main");
@@ -12,48 +12,6 @@ const changeToken = document.querySelector('meta[name="change-token"]').content;
 const results = new Map();
 let shown = "";
 let state = null;
-
-function element(name, attributes, ...children) {
-  const node = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes ?? {})) {
-    if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
-    else if (value === true) node.setAttribute(key, "");
-    else if (value !== false && value != null) node.setAttribute(key, value);
-  }
-  node.append(...children.flat().filter((child) => child != null && child !== ""));
-  return node;
-}
-
-function badge(text, kind) {
-  return element("span", { class: `badge ${kind}` }, text);
-}
-
-function time(seconds) {
-  return seconds == null ? "–" : new Date(seconds * 1000).toLocaleString();
-}
-
-function days(seconds, now) {
-  if (seconds == null) return "–";
-  const left = Math.floor((seconds - now) / 86400);
-  if (left < 0) return element("span", { class: "bad" }, "expired");
-  const text = `${left} day${left === 1 ? "" : "s"} left, until ${time(seconds)}`;
-  return left < 14 ? element("span", { class: "odd" }, text) : text;
-}
-
-function table(caption, head, rows, empty) {
-  const columns = head.map((text) => element("th", { scope: "col" }, text));
-  const body = rows.length > 0 ? rows : [element("tr", null, element("td", { colspan: head.length, class: "quiet" }, empty))];
-  // On a phone each row is a block, whose cells say what they are; the roles stay those of a table then.
-  for (const line of rows) [...line.children].forEach((cell, index) => cell.setAttribute("data-label", head[index]));
-  return element(
-    "div", { class: "scroll" },
-    element("table", { role: "table" }, element("caption", null, caption), element("thead", null, element("tr", null, columns)), element("tbody", null, body)),
-  );
-}
-
-function row(...cells) {
-  return element("tr", { role: "row" }, cells.map((cell) => element("td", { role: "cell" }, cell)));
-}
 
 // Connectors
 

@@ -1,7 +1,8 @@
 // Changes: each is shown as the difference of the file before it is made, with what check-config says of it as one types.
 
 import { page, ask, act, load, say } from "./page.js";
-import { element, encodeID } from "./view.js";
+import { element } from "./elements.js";
+import { encodeID } from "./view.js";
 
 const dialog = document.getElementById("dialog");
 

@@ -1,7 +1,8 @@
 // The page of a connector's administrators: who is logged in, and what is asked of the connector again and again.
 // Texts from outside become text nodes, never markup.
 
-import { element, sections, loginForm, passwordForm } from "./view.js";
+import { element } from "./elements.js";
+import { sections, loginForm, passwordForm } from "./view.js";
 
 const interval = 3000;
 const main = document.getElementById("main");

@@ -1,22 +1,8 @@
 // What the page shows: each section from the last state.
 
+import { element, badge, time, days as daysFrom, table, row } from "./elements.js";
 import { page, show, load, act, ask, mayChange, mayAdminister, mayRenew, say } from "./page.js";
 import { systemDialog, resourceDialog, confirmDialog, proposalDialog, differenceOf, subaccountDialog, learnDialog, learntDialog } from "./change.js";
-
-export function element(name, attributes, ...children) {
-  const node = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes ?? {})) {
-    if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
-    else if (value === true) node.setAttribute(key, "");
-    else if (value !== false && value != null) node.setAttribute(key, value);
-  }
-  node.append(...children.flat().filter((child) => child != null && child !== "" && child !== false));
-  return node;
-}
-
-function badge(text, kind) { return element("span", { class: `badge ${kind}` }, text); }
-
-function time(seconds) { return seconds ? new Date(seconds * 1000).toLocaleString() : "–"; }
 
 function ago(seconds) {
   const past = Math.max(0, page.state.now - seconds);
@@ -25,23 +11,7 @@ function ago(seconds) {
   return past < 130000 ? `${Math.round(past / 3600)} h ago` : `${Math.round(past / 86400)} days ago`;
 }
 
-function days(seconds) {
-  if (!seconds) return "–";
-  const left = Math.floor((seconds - page.state.now) / 86400);
-  if (left < 0) return element("span", { class: "bad" }, `expired on ${time(seconds)}`);
-  const text = `${left} day${left === 1 ? "" : "s"} left, until ${time(seconds)}`;
-  return left < 14 ? element("span", { class: "odd" }, text) : text;
-}
-
-function table(caption, head, rows, empty) {
-  const columns = head.map((text) => element("th", { scope: "col" }, text));
-  const body = rows.length > 0 ? rows : [element("tr", null, element("td", { colspan: head.length, class: "quiet" }, empty))];
-  for (const line of rows) [...line.children].forEach((cell, index) => cell.setAttribute("data-label", head[index]));
-  return element("div", { class: "scroll" },
-    element("table", { role: "table" }, element("caption", null, caption), element("thead", null, element("tr", null, columns)), element("tbody", null, body)));
-}
-
-function row(...cells) { return element("tr", { role: "row" }, cells.map((cell) => element("td", { role: "cell" }, cell))); }
+function days(seconds) { return daysFrom(seconds, page.state.now); }
 
 function section(id, title, ...children) {
   return element("section", { id, "aria-labelledby": `${id}-title` }, element("h2", { id: `${id}-title` }, title), ...children);
