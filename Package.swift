@@ -102,6 +102,7 @@ let package = Package(
         room("Telemetry", "\(ground) Cryptography Logging Tracing"),
         room("Tokens", "\(ground) Cryptography AdminProtocol"),
         room("Destinations", "\(ground) Cryptography YAMLDocument"),
+        room("PrincipalPropagation", "\(ground) AccessPolicy Cryptography"),
         room("Networking", "\(ground) EpollTransport Cryptography AdminProtocol NIOCore NIOPosix NIOHTTP1"),
 
         // For web pages of either side.
@@ -121,7 +122,7 @@ let package = Package(
         ),
         room(
             "CloudConnector",
-            "\(ground) AvailabilityCheck EpollTransport AccessPolicy TunnelCore Cryptography ControlProtocol AdminProtocol Telemetry Networking NIOCore "
+            "\(ground) AvailabilityCheck PrincipalPropagation EpollTransport AccessPolicy TunnelCore Cryptography ControlProtocol AdminProtocol Telemetry Networking NIOCore "
                 + "NIOPosix Logging Tracing"
         ),
         room(
@@ -147,7 +148,7 @@ let package = Package(
         ),
         room(
             "ConnectorProcess",
-            "\(ground) CloudConnector AvailabilityCheck DaemonSupport AdminAccess PageAccess AccessPolicy TunnelCore Cryptography ControlProtocol AdminProtocol "
+            "\(ground) CloudConnector AvailabilityCheck PrincipalPropagation DaemonSupport AdminAccess PageAccess AccessPolicy TunnelCore Cryptography ControlProtocol AdminProtocol "
                 + "Telemetry Networking ConfigurationReading ConfigurationEditing YAMLDocument NIOCore NIOPosix NIOHTTP1 Logging",
             resources: ["html", "css", "js"].map { .embedInCode("AdministrationPage/page/page.\($0)") }
                 + [.embedInCode("AdministrationPage/page/view.js"), .embedInCode("AdministrationPage/page/change.js")]
@@ -209,6 +210,7 @@ let package = Package(
         tests("Telemetry", "Logging TextFormats"),
         tests("Tokens", "HostSystem JSON Cryptography AdminProtocol"),
         tests("Destinations", "JSON ConnectorTestSupport"),
+        tests("PrincipalPropagation", "AccessPolicy Cryptography JSON"),
         tests("LocalForward", "JSON TextFormats"),
         tests(
             "Networking",

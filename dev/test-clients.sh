@@ -45,6 +45,15 @@ timeout 60 bash -c '
     start_connector connector plant "  - {virtual-host: \"hello:80\", internal-host: \"127.0.0.1:3333\", protocol: TCP}"
     "$PYTHON" "$tests/sap_socket.py" 20004 "$(cloud token)" plant
 '
+echo "== WebSocket with Python, Node and Chromium"
+timeout 120 bash -c '
+    source examples/lib.sh
+    tests=$PWD/Tests/Clients
+    authorization=none proxy="connect: http" start_cloud
+    start_connector connector "" "  - {virtual-host: \"ws.test:80\", internal-host: \"127.0.0.1:3333\", protocol: HTTP, resources: [
+      {path: /ws, access: path-only, upgrade-allowed: true}, {path: /closed, access: path-only}]}"
+    "$PYTHON" "$tests/websocket.py" 20003 3333 ws.test "$tests/websocket.js"
+'
 echo "== the cockpit in Chromium"
 timeout 300 dev/test-cockpit.sh
 echo "== the administrators' page in Chromium"

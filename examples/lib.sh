@@ -39,7 +39,7 @@ expect() {
 start_cloud() {
     cat >"$work/cloud.conf" <<CONF
 subaccount: 3b7e1e5a-8d0c-4b5e-9a51-0c2f6e1d7a10
-proxy: {listen: "127.0.0.1:20003", authorization: ${authorization:-token}}
+proxy: {listen: "127.0.0.1:20003", authorization: ${authorization:-token}${proxy:+, $proxy}}
 tunnel: {listen: "127.0.0.1:20443"}
 api: {listen: "127.0.0.1:20080", directory: $work/api${api:+, $api}}
 enrolment: {authority: $work/authority, service-names: ["127.0.0.1"]}

@@ -43,7 +43,7 @@ package final class AccessPolicy: Sendable {
         if isUpgrade, !match.isUpgradeAllowed {
             return .deny(.upgradeNotAllowed(path: system.resources[index].path))
         }
-        return .allow(Permit(system: system, target: target, resourceIndex: index))
+        return .allow(Permit(system: system, target: target, resourceIndex: index, allowsUpgrade: isUpgrade))
     }
 
     /// The first system whose internal host and port are these; for redirects and cookies on their way back.

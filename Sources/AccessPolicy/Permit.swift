@@ -8,10 +8,14 @@ package struct Permit: Sendable {
     /// Index of the deciding resource in `system.resources`: the longest one that admits the path.
     package let resourceIndex: Int
 
-    init(system: SystemMapping, target: RequestTarget, resourceIndex: Int) {
+    /// The request asked for an upgrade, and may have it.
+    package let allowsUpgrade: Bool
+
+    init(system: SystemMapping, target: RequestTarget, resourceIndex: Int, allowsUpgrade: Bool) {
         self.system = system
         self.target = target
         self.resourceIndex = resourceIndex
+        self.allowsUpgrade = allowsUpgrade
     }
 
     package var resource: Resource { system.resources[resourceIndex] }

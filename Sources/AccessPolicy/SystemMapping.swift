@@ -43,6 +43,7 @@ package final class SystemMapping: Sendable {
     package let forwardedHeaders: ForwardedHeaders
     /// Seconds that its answers may take to begin; nil for the limit that all systems have.
     package let responseTimeout: Int?
+    package let authentication: UserAuthentication
     package let description: String
     /// While it learns what it needs, the last one admits everything.
     package let resources: [Resource]
@@ -68,6 +69,7 @@ package final class SystemMapping: Sendable {
         hostInHeader: HostInHeader = .virtual,
         forwardedHeaders: ForwardedHeaders = .drop,
         responseTimeout: Int? = nil,
+        authentication: UserAuthentication = UserAuthentication(),
         description: String = "",
         portCount: Int = 1,
         learnsUntil: Int? = nil,
@@ -84,6 +86,7 @@ package final class SystemMapping: Sendable {
         self.hostInHeader = hostInHeader
         self.forwardedHeaders = forwardedHeaders
         self.responseTimeout = responseTimeout
+        self.authentication = authentication
         self.description = description
         self.resources = resources
         self.tree = ResourceTree(resources)
@@ -98,7 +101,8 @@ package final class SystemMapping: Sendable {
             && internalPort == other.internalPort && `protocol` == other.`protocol`
             && backEndType == other.backEndType && hostInHeader == other.hostInHeader
             && forwardedHeaders == other.forwardedHeaders && responseTimeout == other.responseTimeout
-            && description == other.description && portCount == other.portCount && learnsUntil == other.learnsUntil
+            && authentication == other.authentication && description == other.description
+            && portCount == other.portCount && learnsUntil == other.learnsUntil
             && resources == other.resources
     }
 
@@ -117,6 +121,7 @@ package final class SystemMapping: Sendable {
             hostInHeader: hostInHeader,
             forwardedHeaders: forwardedHeaders,
             responseTimeout: responseTimeout,
+            authentication: authentication,
             description: description,
             portCount: portCount,
             resources: learnsUntil == nil ? resources : resources.dropLast()

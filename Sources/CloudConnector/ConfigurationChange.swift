@@ -32,6 +32,7 @@ package enum ConfigurationChange {
         if old.backendTLS != new.backendTLS || old.backendTrustDigest != new.backendTrustDigest {
             changes.append("TrustedBackendCertificate changed")
         }
+        if old.propagation != new.propagation { changes.append("PrincipalPropagation changed") }
         if old.tunnelFilesDigest != new.tunnelFilesDigest { changes.append("Certificate of the tunnel changed") }
         if old.dialer != new.dialer { changes.append("Configuration of the tunnel to \(new.dialer.service) changed") }
         let texts = [
@@ -54,7 +55,8 @@ package enum ConfigurationChange {
     }
 
     private static func text(_ system: SystemMapping) -> String {
-        "\(system.internalAddress), \(system.protocol.rawValue), host in header \(system.hostInHeader.rawValue)"
+        "\(system.internalAddress), \(system.protocol.rawValue), host in header \(system.hostInHeader.rawValue), "
+            + "authentication mode \(system.authentication.mode.rawValue)"
     }
 
     private static func resources(_ name: String, _ old: [Resource], _ new: [Resource]) -> [String] {

@@ -48,6 +48,7 @@ package final class Connector: Sendable {
         let snapshot = ForwardingSnapshot(
             policy: AccessPolicy(systems: configuration.systems, cookieDomains: configuration.cookieDomains),
             backendTLS: try TLSContext(configuration.backendTLS),
+            users: try configuration.loadPropagation(),
             configuration: configuration.cappedForwarding,
             accessLog: configuration.accessLog,
             isTracing: configuration.isTracing
@@ -116,6 +117,8 @@ package final class Connector: Sendable {
                 cookieDomains: new.cookieDomains
             ),
             backendTLS: isTrustSame ? oldSnapshot.backendTLS : try TLSContext(new.backendTLS),
+            users: new.propagation == old.propagation && new.subaccount == old.subaccount
+                ? oldSnapshot.users : try new.loadPropagation(),
             configuration: new.cappedForwarding,
             accessLog: new.accessLog,
             isTracing: new.isTracing

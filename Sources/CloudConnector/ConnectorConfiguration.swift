@@ -3,6 +3,7 @@ package import AvailabilityCheck
 package import Cryptography
 internal import HostSystem
 package import NIOCore
+package import PrincipalPropagation
 package import TunnelCore
 
 /// Everything `connector.conf` says, validated; nothing after this checks again.
@@ -50,6 +51,8 @@ package struct ConnectorConfiguration: Sendable {
     /// Of the files that are named here, so that a reload notices their change.
     package var tunnelFilesDigest: [UInt8] = []
     package var backendTrustDigest: [UInt8] = []
+    /// Nil where no users arrive.
+    package var propagation: PropagationConfiguration?
 
     package init() {}
 
@@ -58,6 +61,16 @@ package struct ConnectorConfiguration: Sendable {
         var capped = forwarding
         capped.maxConnections = DescriptorLimit.cap(forwarding.maxConnections * eventLoops) / eventLoops
         return capped
+    }
+
+    /// Users and how they arrive, with the files that are named for it.
+    package func loadPropagation() throws(TLSError) -> UserPropagation? {
+        guard let propagation else { return nil }
+        return try propagation.load(subaccount: subaccount) { (path) throws(TLSError) in
+            do { return try PlainFile.read(path, maxBytes: PrivateFile.maxBytes) } catch {
+                throw TLSError(.configuration, "\(path): \(error)")
+            }
+        }
     }
 
     /// Whether certificate, key and trust can be used, and the certificate is this connector's.

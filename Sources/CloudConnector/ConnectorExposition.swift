@@ -156,6 +156,10 @@ package struct ConnectorExposition {
     }
 
     private func writeSystems(_ exposition: inout Exposition) {
+        exposition.family("connector_websockets", .gauge, "WebSocket connections that are open.")
+        each { part, system in
+            if !system.virtualHost.isEmpty { exposition.sample(labels(part, system.virtualHost), system.upgraded) }
+        }
         exposition.family("connector_system_learns", .gauge, "1 while everything below the system's host passes.")
         for part in parts {
             for system in part.status.systems where system.learnsUntil != nil {

@@ -260,7 +260,7 @@ package final class ConnectivityService: Sendable {
             }.get()
         }
         // Connectors take their tunnels away; one that does not is cut.
-        await waitUntil(.seconds(1)) { [registry] in registry.all().isEmpty }
+        await waitUntil(.seconds(2)) { [registry] in registry.all().isEmpty }
         try await group.shutdownGracefully()
     }
 

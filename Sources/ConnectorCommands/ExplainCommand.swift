@@ -1,5 +1,6 @@
 package import ArgumentParser
 internal import ConnectorProcess
+internal import HostSystem
 
 /// `connectord explain`: rehearses a request against the configuration.
 package struct ExplainCommand: AsyncParsableCommand {
@@ -18,6 +19,9 @@ package struct ExplainCommand: AsyncParsableCommand {
     @Flag(help: "The request asks for a protocol upgrade, such as WebSocket.")
     var upgrade = false
 
+    @Option(help: "A file with the token of a user: who is it to the internal host?")
+    var userToken: String?
+
     @Argument(help: "GET, POST and so on. Methods make no difference to the policy.")
     var method: String
 
@@ -31,6 +35,7 @@ package struct ExplainCommand: AsyncParsableCommand {
                 method: method,
                 url: url,
                 isUpgrade: upgrade,
+                userToken: try userToken.map { try PlainFile.read($0, maxBytes: 1 << 20) },
                 warn: CommandSupport.report
             )
         }

@@ -52,11 +52,18 @@ package enum ConnectorProgram {
         method: String,
         url: String,
         isUpgrade: Bool,
+        userToken: [UInt8]? = nil,
         warn: ([Finding]) -> Void
     ) throws(ConfigurationError) -> Explanation {
         let loaded = try ConnectorConfigurationReader.load(file)
         warn(loaded.warnings)
-        return Explanation(method: method, url: url, isUpgrade: isUpgrade, configuration: loaded.configuration)
+        return Explanation(
+            method: method,
+            url: url,
+            isUpgrade: isUpgrade,
+            userToken: userToken,
+            configuration: loaded.configuration
+        )
     }
 
     /// Goes the way to the service step by step, and prints what it finds.

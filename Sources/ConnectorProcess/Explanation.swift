@@ -1,13 +1,25 @@
 internal import AccessPolicy
 package import CloudConnector
+internal import Cryptography
+internal import HostSystem
+internal import PrincipalPropagation
 internal import TextFormats
 
 /// What would become of a request, in lines for a person.
 package struct Explanation {
     package private(set) var lines: [String] = []
     package private(set) var isAllowed = false
+    private let userToken: [UInt8]?
 
-    package init(method: String, url: String, isUpgrade: Bool, configuration: ConnectorConfiguration) {
+    /// - Parameter userToken: of a user in whose name the request comes; nil for none.
+    package init(
+        method: String,
+        url: String,
+        isUpgrade: Bool,
+        userToken: [UInt8]? = nil,
+        configuration: ConnectorConfiguration
+    ) {
+        self.userToken = userToken
         let bytes = Array(url.utf8)
         do throws(RequestTargetError) {
             let parts = try RequestTarget.Parts(bytes.span)
@@ -62,16 +74,45 @@ package struct Explanation {
         case .permitted(let permit):
             let place = place(of: permit.system, configuration)
             show(permit.system, place)
-            isAllowed = !isUpgrade
+            isAllowed = true
             let resource = permit.resource
             let kind = resource.access.rawValue + (resource.isSegmentMatch ? ", segment-match" : "")
             lines.append("resource    \(resource.path) (\(kind))" + place(permit.resourceIndex))
-            lines.append(
-                isUpgrade ? "decision    501: upgrades are allowed but not carried yet" : "decision    allowed"
-            )
-            for (index, line) in ForwardingDecision.head(permit, method: method, authority: authority).enumerated() {
+            lines.append(isUpgrade ? "decision    allowed, and WebSocket with it" : "decision    allowed")
+            let user = explainUser(permit.system, configuration)
+            for (index, line) in ForwardingDecision.head(permit, user, method: method, authority: authority)
+                .enumerated()
+            {
                 lines.append((index == 0 ? "sends       " : "            ") + line)
             }
+        }
+    }
+
+    /// Who the user of the token is to the system.
+    private mutating func explainUser(_ system: SystemMapping, _ configuration: ConnectorConfiguration)
+        -> UserCertificate?
+    {
+        guard let userToken else { return nil }
+        let mode = system.authentication.mode
+        guard mode.takesUsers else {
+            lines.append("user        does not arrive: authentication-mode is \(mode.rawValue)")
+            return nil
+        }
+        do {
+            guard let users = try configuration.loadPropagation() else { return nil }
+            let token = userToken.filter { $0 > UInt8(ascii: " ") }
+            let outcome = try users.certificate(for: token, isTechnical: false, now: WallClock.seconds())
+            lines.append("issuer      \(LogText.escaped(outcome.issuer.utf8)) is trusted")
+            lines.append(
+                "pattern     \(outcome.rule): \(configuration.propagation?.patterns[outcome.rule - 1].text ?? "")"
+            )
+            lines.append("user        \(LogText.escaped(outcome.certificate.subject.utf8))")
+            return outcome.certificate
+        } catch {
+            isAllowed = false
+            let cause = (error as? PropagationError)?.cause ?? "\(error)"
+            lines.append("user        refused: \(cause)")
+            return nil
         }
     }
 
@@ -113,7 +154,7 @@ package struct Explanation {
             let index = system.resources.firstIndex { $0.path == path }
             return [
                 "advice      \(path) admits the path, but not upgrades" + place(index)
-                    + "; this version carries none, such as those of WebSocket, whatever upgrade-allowed says"
+                    + ": set upgrade-allowed: true for WebSocket"
             ]
         case .resourceNotExposed:
             let paths = system.resources.map(\.path)

@@ -3,7 +3,7 @@ package enum RefusalSource: String, Sendable, Codable { case client, policy, tun
 
 /// What was being done when it failed.
 package enum RefusalPhase: String, Sendable, Codable {
-    case request, system, resource, upgrade, tunnel, connect, tls, send, responseHead = "response-head"
+    case request, system, resource, principal, upgrade, tunnel, connect, tls, send, responseHead = "response-head"
     case responseBody = "response-body"
 }
 

@@ -3,57 +3,41 @@ internal import JSON
 
 /// A token in the compact form of RFC 7515 section 3.1, taken apart but not yet believed.
 package struct JSONWebToken: Sendable {
-    private struct Header: Codable {
+    private struct Header: Encodable {
         var alg: String
         var kid: String?
         var typ: String?
         var jku: String?
     }
 
-    /// Extensions that change how a token is to be read. Whoever does not know them must not take it (RFC 7515
-    /// section 4.1.11, RFC 7797 section 6); none is known here, whatever the value.
-    private struct Extensions: Decodable {
-        let isUsed: Bool
-
-        private enum Name: String, CodingKey { case crit, b64 }
-
-        init(from decoder: any Decoder) throws {
-            let container = try decoder.container(keyedBy: Name.self)
-            isUsed = container.contains(.crit) || container.contains(.b64)
-        }
-    }
-
     /// Bytes of a whole token.
-    package static let maxBytes = 16384
+    package static let maxBytes = CompactToken.maxBytes
 
-    package let algorithm: String
-    package let keyID: String?
     package let claims: TokenClaims
-    private let signed: [UInt8]
-    private let signature: [UInt8]
+    private let compact: CompactToken
+
+    package var algorithm: String { compact.algorithm }
+    package var keyID: String? { compact.keyID }
 
     package init(_ bytes: some Collection<UInt8>) throws(TokenError) {
-        guard bytes.count <= Self.maxBytes else { throw .tooLong }
-        let parts = bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-        guard parts.count == 3, let head = Base64.decodeURL(parts[0]), let payload = Base64.decodeURL(parts[1]),
-            let signature = Base64.decodeURL(parts[2]), !signature.isEmpty
-        else { throw .notCompact }
-        guard let header = try? JSONLines.decode(Header.self, head),
-            let extensions = try? JSONLines.decode(Extensions.self, head)
-        else { throw .badHeader }
-        guard !extensions.isUsed else { throw .unknownExtension }
-        guard let claims = try? JSONLines.decode(TokenClaims.self, payload) else { throw .badClaims }
-        algorithm = header.alg
-        keyID = header.kid
+        do throws(CompactToken.Fault) {
+            compact = try CompactToken(bytes)
+        } catch {
+            throw switch error {
+            case .tooLong: .tooLong
+            case .notCompact: .notCompact
+            case .badHeader: .badHeader
+            case .unknownExtension: .unknownExtension
+            }
+        }
+        guard let claims = try? JSONLines.decode(TokenClaims.self, compact.payload) else { throw .badClaims }
         self.claims = claims
-        signed = Array(parts[0]) + [UInt8(ascii: ".")] + Array(parts[1])
-        self.signature = signature
     }
 
     /// Whether `key` signed it with RS256. No other algorithm is ever tried, whatever the header says (RFC 8725
     /// section 3.1).
     func isSigned(by key: VerifyingKey) -> Bool {
-        algorithm == "RS256" && key.isValid(signature, over: signed)
+        algorithm == "RS256" && key.isValid(compact.signature, over: compact.signed)
     }
 
     /// Signs `claims` with RS256.

@@ -83,8 +83,7 @@ struct CockpitTests {
         #expect(lines("http://a:1/x?y=1", .resource, "resource not exposed") == "- {path: /x, access: path-only}")
         #expect(lines("http://a:1/x?…", .resource, "resource not exposed") == "- {path: /x, access: path-only}")
         #expect(lines("http://a:1/x", .resource, "resource suspended") == "active: true")
-        // Nothing helps yet, and nothing is led to.
-        #expect(lines("http://a:1/x", .upgrade, "upgrade not allowed") == "")
+        #expect(lines("http://a:1/x", .upgrade, "upgrade not allowed") == "upgrade-allowed: true")
         #expect(lines("http://A:1/x", .system, "system not exposed")?.contains("virtual-host: \"a:1\"") == true)
         #expect(
             lines("http://a:1/x,access:y}", .resource, "resource not exposed")

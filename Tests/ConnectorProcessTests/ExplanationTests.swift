@@ -59,9 +59,11 @@ struct ExplanationTests {
     func upgrades() {
         #expect(
             Self.explain("http://internalhost:3333/hello", isUpgrade: true).contains(
-                "/hello admits the path, but not upgrades  (f.conf:9); this version carries none"
+                "/hello admits the path, but not upgrades  (f.conf:9): set upgrade-allowed: true"
             )
         )
-        #expect(Self.explain("http://internalhost:3333/ws/x", isUpgrade: true).contains("501"))
+        let allowed = Self.explain("http://internalhost:3333/ws/x", isUpgrade: true)
+        #expect(allowed.contains("decision    allowed, and WebSocket with it"))
+        #expect(allowed.contains("Sec-WebSocket-Key: (a new one each time)"), "\(allowed)")
     }
 }

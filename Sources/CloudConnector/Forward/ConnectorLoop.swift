@@ -4,6 +4,7 @@ package import Cryptography
 internal import EpollTransport
 internal import Logging
 internal import NIOCore
+package import PrincipalPropagation
 internal import Telemetry
 internal import TunnelCore
 
@@ -11,6 +12,8 @@ internal import TunnelCore
 package struct ForwardingSnapshot: Sendable {
     package var policy: AccessPolicy
     package var backendTLS: TLSContext
+    /// Nil where no users arrive anywhere.
+    package var users: UserPropagation?
     package var configuration: ForwardingConfiguration
     /// A log line for each request.
     var accessLog = false
@@ -20,12 +23,14 @@ package struct ForwardingSnapshot: Sendable {
     package init(
         policy: AccessPolicy,
         backendTLS: TLSContext,
+        users: UserPropagation? = nil,
         configuration: ForwardingConfiguration,
         accessLog: Bool = false,
         isTracing: Bool = false
     ) {
         self.policy = policy
         self.backendTLS = backendTLS
+        self.users = users
         self.configuration = configuration
         self.accessLog = accessLog
         self.isTracing = isTracing
@@ -43,6 +48,7 @@ final class ConnectorLoop {
     let fieldSpares = FieldSpares()
     private(set) var policy: AccessPolicy
     private(set) var backendTLS: TLSContext
+    private(set) var users: KnownUsers?
     private(set) var configuration: ForwardingConfiguration
     private(set) var accessLog: Bool
     private(set) var isTracing: Bool
@@ -56,8 +62,8 @@ final class ConnectorLoop {
     /// Connections to internal hosts, those being opened included.
     private(set) var connectionCount = 0
     var pinned = PinnedConnections<UpstreamConnection>()
-    /// To TCP systems.
-    var connections: [ObjectIdentifier: ForwardedConnection] = [:]
+    /// To TCP systems, and those of WebSocket.
+    var connections: [ObjectIdentifier: any LongConnection] = [:]
     /// Of requests to what is not exposed.
     let unknown = SystemMetrics("")
     private var metrics: [String: SystemMetrics] = [:]
@@ -68,6 +74,7 @@ final class ConnectorLoop {
         self.eventLoop = eventLoop
         self.policy = snapshot.policy
         self.backendTLS = snapshot.backendTLS
+        self.users = snapshot.users.map(KnownUsers.init)
         self.configuration = snapshot.configuration
         self.accessLog = snapshot.accessLog
         self.isTracing = snapshot.isTracing
@@ -82,6 +89,7 @@ final class ConnectorLoop {
         let isTrustChanged = snapshot.backendTLS !== backendTLS
         policy = snapshot.policy
         backendTLS = snapshot.backendTLS
+        if snapshot.users !== users?.propagation { users = snapshot.users.map(KnownUsers.init) }
         configuration = snapshot.configuration
         accessLog = snapshot.accessLog
         isTracing = snapshot.isTracing

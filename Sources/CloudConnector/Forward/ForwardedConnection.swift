@@ -12,7 +12,7 @@ internal import TunnelCore
 ///
 ///     head ──policy──▶ refused
 ///       └──permit──▶ connecting ──▶ joined ──▶ done
-final class ForwardedConnection: StreamReceiver {
+final class ForwardedConnection: StreamReceiver, LongConnection {
     private let loop: ConnectorLoop
     private let stream: HTTP2Stream
     private let tunnel: any RequestTunnel

@@ -32,6 +32,8 @@ protocol ResponseReceiver: AnyObject {
     var isHead: Bool { get }
     /// Whether the client has sent all of it.
     var isRequestComplete: Bool { get }
+    /// The key with which it asks for WebSocket.
+    var webSocketKey: String? { get }
     /// NTLM and Negotiate authenticate a connection, not a request.
     var hasConnectionAuthentication: Bool { get }
     /// Whether times go along with this response.
@@ -46,6 +48,11 @@ protocol ResponseReceiver: AnyObject {
     /// The final head is here.
     func answered(_ status: Int)
     func responseComplete()
+    /// The internal host has switched to WebSocket: the channel is no connection of requests any more.
+    ///
+    /// - Parameters:
+    ///   - first: what came right behind the head.
+    func switched(_ channel: any Channel, after handler: any ChannelHandler, first: ByteBuffer) throws
     /// The response cannot go on.
     func responseFailed(_ refusal: Refusal)
     /// The internal host closed the connection before it said anything.

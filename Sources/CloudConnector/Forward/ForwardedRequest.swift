@@ -27,10 +27,13 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
     /// NTLM and Negotiate authenticate a connection, not a request.
     private(set) var hasConnectionAuthentication = false
     private var hasChunkedBody = false
+    private(set) var upgrade: Upgrade?
+    /// Of its user, until there is a connection.
+    private var field = UserField.absent
     var isRequestComplete: Bool { machine.isRequestComplete }
     private var uncredited = 0
     /// The request, until there is a connection to write it to.
-    private var pending: ByteBuffer?
+    var pending: ByteBuffer?
 
     // What is counted, in nanoseconds and bytes.
     var metrics: SystemMetrics
@@ -90,24 +93,62 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
             metrics = entry.metrics
             usagePlace = entry.places[permit.resourceIndex]
             if loop.audit.recordsAllowed { auditAllowed(permit) }
+            var field = UserField.absent
+            if permit.system.authentication.isOn || request.hasUser {
+                switch try user(request, permit) {
+                case .known(let known): field = known
+                case .unknown(let users, let key):
+                    _ = machine.permitted(
+                        hasConnection: false,
+                        isComplete: isEnd || request.isUpgrade,
+                        isIdempotent: method.isIdempotent
+                    )
+                    return identify(users, key, fields, permit, isEnd: isEnd)
+                }
+            }
             let mustBeFresh = !(isEnd && method.isIdempotent)
             let connection =
-                pinnedConnection(permit) ?? entry.idle.take(at: started, mustBeFresh: mustBeFresh)
+                pinnedConnection(permit)
+                ?? (request.isUpgrade ? nil : entry.idle.take(at: started, mustBeFresh: mustBeFresh))
             let action = machine.permitted(
                 hasConnection: connection != nil,
-                isComplete: isEnd,
+                isComplete: isEnd || request.isUpgrade,
                 isIdempotent: method.isIdempotent
             )
             switch action {
             case .send:
+                do throws(Refusal) {
+                    try mayGoOut(on: connection!, field, permit)
+                } catch {
+                    connection!.keepUnused()
+                    throw error
+                }
                 upstream = connection
                 sent = started
                 connection!.begin(self, permit)
-                RequestHead.write(fields, request, permit, isEnd: isEnd, to: &connection!.output)
+                RequestHead.write(
+                    fields,
+                    request,
+                    permit,
+                    isEnd: isEnd,
+                    webSocketKey: webSocketKey,
+                    user: field,
+                    to: &connection!.output
+                )
+                if request.isUpgrade { connection!.flush() }
             case .connect:
                 var head = OutputBuffer()
-                RequestHead.write(fields, request, permit, isEnd: isEnd, to: &head)
+                RequestHead.write(
+                    fields,
+                    request,
+                    permit,
+                    isEnd: isEnd,
+                    webSocketKey: webSocketKey,
+                    user: field,
+                    to: &head
+                )
                 pending = head.take()
+                self.field = field
                 connect(permit)
             }
         } catch {
@@ -117,11 +158,11 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
 
     /// Asks the policy. Nothing is sent anywhere without the permit that comes out here.
     private func decide(_ request: RequestSummary, _ isEnd: Bool) throws(Refusal) -> Permit {
-        method = unsafe RequestMethod(request.method)
+        method = unsafe request.isWebSocket ? .get : RequestMethod(request.method)
         if case .head = method { isHead = true }
         guard !loop.audit.isBlocking else { throw PolicyRefusal.auditFailed }
-        guard !request.hasProtocol else { throw PolicyRefusal.protocolNotBuilt }
-        hasChunkedBody = !isEnd && !request.hasContentLength
+        guard !request.hasProtocol || request.isWebSocket else { throw PolicyRefusal.protocolNotBuilt }
+        hasChunkedBody = !isEnd && !request.hasContentLength && !request.isWebSocket
         hasConnectionAuthentication = request.hasConnectionAuthentication
         pin = request.pin
         let decision = unsafe ForwardingDecision.make(
@@ -133,10 +174,11 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
         )
         switch decision {
         case .permitted(let permit):
-            guard !request.isUpgrade else {
+            guard !request.isBrokenUpgrade else {
                 metrics = loop.entry(permit.system).metrics
-                throw PolicyRefusal.upgradeNotBuilt(permit.system)
+                throw PolicyRefusal.brokenUpgrade
             }
+            if request.isWebSocket { upgrade = unsafe Upgrade(authority: Array(request.authority)) }
             return permit
         case .denied(let denial, let target, let system):
             metrics = loop.entry(system).metrics
@@ -159,6 +201,7 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
     func streamReceived(body: UnsafeRawBufferPointer) {
         uncredited += body.count
         requestBytes += body.count
+        if let upgrade { return unsafe upgrade.early += Array(body) }
         switch machine.received(isEnd: false) {
         case .write: unsafe upstream!.write(body, isChunked: hasChunkedBody)
         case .hold:
@@ -169,6 +212,7 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
     }
 
     func streamReceivedEnd(trailers: FieldBlock?) {
+        if let upgrade { return upgrade.isEarlyEnd = true }
         let action = machine.received(isEnd: true)
         upstream?.requestEnded()
         guard hasChunkedBody else { return }
@@ -224,6 +268,12 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
             tunnel.givePlaceBack()
             return connection.keepUnused()
         }
+        if let connection = connection as? UpstreamConnection {
+            do throws(Refusal) { try mayGoOut(on: connection, field, permit) } catch {
+                connection.keepUnused()
+                return refuse(error)
+            }
+        }
         upstream = connection
         sent = .now()
         connectTime = (sent - connectStarted).nanoseconds
@@ -234,6 +284,35 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
             self.pending = nil
         }
         connection.flush()
+    }
+
+    /// The user is known: the request goes out like any other.
+    func identified(_ fields: FieldBlock, _ permit: Permit, isEnd: Bool, _ field: UserField) {
+        var head = OutputBuffer()
+        let request = RequestSummary(fields)
+        RequestHead.write(
+            fields,
+            request,
+            permit,
+            isEnd: isEnd,
+            webSocketKey: webSocketKey,
+            user: field,
+            to: &head
+        )
+        self.field = field
+        var whole = head.take() ?? ByteBuffer()
+        if var body = pending { whole.writeBuffer(&body) }
+        pending = whole
+        let mustBeFresh = !(machine.isRequestComplete && method.isIdempotent)
+        let idle = request.isUpgrade ? nil : loop.entry(permit.system).idle.take(at: .now(), mustBeFresh: mustBeFresh)
+        if let connection = pinnedConnection(permit) ?? idle { connected(connection) } else { connect(permit) }
+    }
+
+    func identificationFailed(_ refusal: Refusal) {
+        switch machine.connectFailed() {
+        case .givePlaceBack: tunnel.givePlaceBack()
+        case .refuse: answer(refusal)
+        }
     }
 
     private func connectFailed(_ error: any Error) {
@@ -263,6 +342,11 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
     }
 
     // MARK: Response
+
+    func machineSwitched() {
+        machine.handedOver()
+        upstream = nil
+    }
 
     func responseComplete() {
         machine.responseEnded()

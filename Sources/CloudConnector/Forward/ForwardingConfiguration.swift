@@ -13,6 +13,8 @@ package struct ForwardingConfiguration: Sendable, Equatable {
     package var poolIdle: TimeAmount = .seconds(20)
     /// Without a byte in either direction on a TCP connection.
     package var tcpIdle: TimeAmount = .hours(1)
+    /// The same for WebSocket.
+    package var webSocketIdle: TimeAmount = .hours(1)
     /// Connections to internal hosts, used and unused, per event loop; a request that would need one more gets 503.
     package var maxConnections = 4000
     /// Unused connections to one system, per event loop.

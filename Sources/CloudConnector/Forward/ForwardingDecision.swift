@@ -1,6 +1,7 @@
 package import AccessPolicy
 internal import Cryptography
 internal import NIOCore
+package import PrincipalPropagation
 internal import TunnelCore
 
 /// What becomes of a request, before anything is sent: the answer that the forwarder acts on, and that `explain` shows.
@@ -55,14 +56,27 @@ package enum ForwardingDecision {
     }
 
     /// The head that the internal host would get, line by line, without fields of the client's own.
-    package static func head(_ permit: Permit, method: String, authority: String) -> [String] {
+    package static func head(
+        _ permit: Permit,
+        _ user: UserCertificate? = nil,
+        method: String,
+        authority: String
+    ) -> [String] {
         let fields = FieldBlock(capacity: 1024, fields: 4)
         for (name, value) in [(":method", method), (":authority", authority)] as [(StaticString, String)] {
             var value = value
             value.withUTF8 { unsafe fields.append(name, UnsafeRawBufferPointer($0)) }
         }
         var output = OutputBuffer()
-        RequestHead.write(fields, RequestSummary(fields), permit, isEnd: true, to: &output)
+        RequestHead.write(
+            fields,
+            RequestSummary(fields),
+            permit,
+            isEnd: true,
+            webSocketKey: permit.allowsUpgrade ? "(a new one each time)" : nil,
+            user: user.map { .value(Array($0.value(permit.system.authentication.form).utf8)) } ?? .absent,
+            to: &output
+        )
         let text = output.take().map { String(buffer: $0) } ?? ""
         return text.split(separator: "\r\n").map(String.init)
     }

@@ -61,22 +61,22 @@ enum PolicyRefusal {
         status: 501,
         source: .internal,
         phase: .upgrade,
-        cause: "extended CONNECT is not supported yet",
+        cause: "the only protocol that extended CONNECT carries is websocket",
         proxyStatus: "http_upgrade_failed",
-        text: "This version of the connector does not carry other protocols than HTTP yet."
+        text: "The connector carries no other protocol than WebSocket in the place of HTTP."
     )
 
-    static func upgradeNotBuilt(_ system: SystemMapping) -> Refusal {
-        Refusal(
-            status: 501,
-            source: .internal,
-            phase: .upgrade,
-            cause: "protocol upgrades are not supported yet",
-            proxyStatus: "http_upgrade_failed",
-            text: "The policy allows a protocol upgrade on \(system.virtualAddress), but this version of the connector "
-                + "does not carry upgraded connections yet."
-        )
-    }
+    /// The policy would have let it through.
+    static let brokenUpgrade = Refusal(
+        status: 400,
+        source: .client,
+        phase: .upgrade,
+        cause:
+            "the request for WebSocket is not a GET without a body and with one Sec-WebSocket-Key of 16 bytes in Base64",
+        proxyStatus: "http_upgrade_failed",
+        text: "A request for WebSocket is a GET without a body, with one Sec-WebSocket-Key of 16 bytes in Base64 "
+            + "(RFC 6455 section 4.1)."
+    )
 }
 
 /// The connector's answers where the internal host fails.
@@ -195,6 +195,18 @@ package enum BackendRefusal {
             cause: "the internal host switched protocols without being asked",
             proxyStatus: "http_protocol_error",
             text: "The backend system \(system.virtualAddress) switched protocols without being asked."
+        )
+    }
+
+    /// - Parameter cause: what is wrong with the 101.
+    static func badUpgrade(_ cause: String, _ system: SystemMapping) -> Refusal {
+        Refusal(
+            status: 502,
+            source: .backend,
+            phase: .upgrade,
+            cause: "the internal host switched to WebSocket in a wrong way: \(cause)",
+            proxyStatus: "http_upgrade_failed",
+            text: "The backend system \(system.virtualAddress) switched to WebSocket in a wrong way: \(cause)."
         )
     }
 

@@ -11,15 +11,17 @@ enum RequestHead {
         _ request: RequestSummary,
         _ permit: Permit,
         isEnd: Bool,
+        webSocketKey: String? = nil,
+        user: UserField = .absent,
         to output: inout OutputBuffer
     ) {
         let internalAuthority = permit.system.internalAuthority
         let capacity =
             unsafe fields.size + permit.target.bytes.count + request.authority.count * 2 + internalAuthority.count
-            + 128
+            + 256 + user.size(permit.system.authentication)
         unsafe output.write(upTo: capacity) { start in
             var writer = unsafe HeadWriter(start)
-            unsafe writer.write(request.method)
+            if webSocketKey == nil { unsafe writer.write(request.method) } else { unsafe writer.write("GET") }
             unsafe writer.write(" ")
             unsafe permit.target.bytes.withUnsafeBytes { unsafe writer.write($0) }
             unsafe writer.write(" HTTP/1.1\r\nHost: ")
@@ -33,7 +35,14 @@ enum RequestHead {
             }
             unsafe writer.write("\r\n")
             unsafe write(fields, permit.system, &writer)
-            if !isEnd, !request.hasContentLength { unsafe writer.write("Transfer-Encoding: chunked\r\n") }
+            unsafe user.write(permit.system.authentication, &writer)
+            if var key = webSocketKey {
+                unsafe writer.write("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ")
+                key.withUTF8 { unsafe writer.write(UnsafeRawBufferPointer($0)) }
+                unsafe writer.write("\r\n")
+            } else if !isEnd, !request.hasContentLength {
+                unsafe writer.write("Transfer-Encoding: chunked\r\n")
+            }
             unsafe writer.write("\r\n")
             return unsafe writer.count
         }
@@ -48,6 +57,8 @@ extension RequestHead {
             guard known.isForwardedInRequest || known.tellsOfProxies && mayTell(known, system) else { continue }
             let name = unsafe fields.name(index)
             if unsafe name.first == UInt8(ascii: ":") { continue }
+            // A field by which users arrive is ours to say.
+            if case .other = known, system.authentication.isOn, unsafe system.authentication.names(name) { continue }
             if known == .cookie {
                 if !hasCookies { unsafe writeCookies(fields, from: index, &writer) }
                 hasCookies = true
@@ -85,6 +96,9 @@ extension HeadWriter {
         case 3 where unsafe Bytes.equals(name, "dnt"): return unsafe write("DNT")
         case 10 where unsafe Bytes.equals(name, "soapaction"): return unsafe write("SOAPAction")
         case 11 where unsafe Bytes.equals(name, "content-md5"): return unsafe write("Content-MD5")
+        case 14... where unsafe name[4] == UInt8(ascii: "w") && Bytes.hasPrefix(name, "sec-websocket-"):
+            unsafe write("Sec-WebSocket-")
+            return unsafe capitalized(UnsafeRawBufferPointer(rebasing: name[14...]))
         case 12 where unsafe Bytes.equals(name, "x-csrf-token"): return unsafe write("X-CSRF-Token")
         case 12 where unsafe Bytes.equals(name, "mime-version"): return unsafe write("MIME-Version")
         default: break

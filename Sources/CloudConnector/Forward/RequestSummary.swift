@@ -7,9 +7,17 @@ internal import TunnelCore
     var authority = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
     var path = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
     var hasContentLength = false
-    var isUpgrade = false
+    /// WebSocket, as an extended CONNECT (RFC 8441 section 4).
+    var isWebSocket = false
+    /// A client wants to switch to WebSocket, but its handshake is not one.
+    var isBrokenUpgrade = false
+    var isUpgrade: Bool { isWebSocket || isBrokenUpgrade }
     var hasConnectionAuthentication = false
     var pin: String?
+    /// The tokens of the user, or of an application in a user's place; with their scheme.
+    var user = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
+    var technicalUser = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
+    var hasUser: Bool { unsafe !user.isEmpty || !technicalUser.isEmpty }
     /// The service's ID for it.
     var tag = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
     /// The service wants to know how long the internal host took.
@@ -37,14 +45,17 @@ internal import TunnelCore
                 case 9:
                     hasProtocol = true
                     isControl = unsafe Bytes.equals(fields.value(index), ControlStream.protocol)
+                    isWebSocket = unsafe Bytes.equals(fields.value(index), "websocket")
                 default: break
                 }
             case .host: if unsafe authority.isEmpty { unsafe authority = fields.value(index) }
             case .contentLength: hasContentLength = true
-            case .upgradeRequest: isUpgrade = true
+            case .upgradeRequest: isBrokenUpgrade = true
             case .authorization:
                 hasConnectionAuthentication = unsafe ConnectionAuthentication.isUsed(fields.value(index))
             case .traceParent: unsafe traceParent = fields.value(index)
+            case .userToken: unsafe user = fields.value(index)
+            case .technicalUserToken: unsafe technicalUser = fields.value(index)
             case .requestTag: unsafe tag = fields.value(index)
             case .timing: wantsTimes = true
             case .pin: pin = unsafe String(decoding: fields.value(index), as: UTF8.self)

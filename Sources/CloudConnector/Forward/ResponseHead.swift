@@ -14,8 +14,13 @@ enum ResponseHead {
     ) {
         let fields = connection.loop.fields
         fields.removeAll()
-        fields.append(status: parser.status)
-        if let reason = unsafe ownReason(parser, bytes) { unsafe fields.append("sap-connectivity-reason", reason) }
+        // What the internal host calls switching is a success of CONNECT (RFC 8441 section 5).
+        let isSwitch = parser.status == 101
+        fields.append(status: isSwitch ? 200 : parser.status)
+        if isSwitch { fields.append("sap-connectivity-upgrade", "websocket") }
+        if !isSwitch, let reason = unsafe ownReason(parser, bytes) {
+            unsafe fields.append("sap-connectivity-reason", reason)
+        }
         var hasConnectionAuthentication = request.hasConnectionAuthentication
         for index in 0..<parser.fieldCount {
             let field = parser[index]

@@ -13,11 +13,14 @@ final class SystemMetrics {
         /// To the internal host: all of them, and those without a request.
         var connections: Int
         var idle: Int
+        /// WebSocket's.
+        var upgraded: Int
         var usage: [ResourceUsage.Snapshot]
 
         mutating func add(usage other: Snapshot) {
             connections += other.connections
             idle += other.idle
+            upgraded += other.upgraded
             for one in other.usage {
                 guard let place = usage.firstIndex(where: { $0.path == one.path && $0.access == one.access }) else {
                     usage.append(one)
@@ -41,6 +44,8 @@ final class SystemMetrics {
     init(_ virtualHost: String) { self.virtualHost = virtualHost }
 
     var connections = 0
+    /// Of those, the ones that WebSocket has.
+    var upgraded = 0
     var asked = AskedPaths()
     /// By resource; those of earlier configurations as well, until there are too many.
     private(set) var usage: [ResourceUsage] = []
@@ -73,6 +78,7 @@ final class SystemMetrics {
             backend: backend,
             connections: connections,
             idle: idle,
+            upgraded: upgraded,
             usage: usage.map { $0.snapshot(now) }
         )
     }

@@ -24,8 +24,15 @@ extension UpstreamConnection {
             try unsafe parser.parse(bytes)
         }
         guard isComplete else { return false }
-        let action = machine.headReceived(status: Int(parser.status), maxInterim: loop.configuration.maxInterim)
+        let action = machine.headReceived(
+            status: Int(parser.status),
+            maxInterim: loop.configuration.maxInterim,
+            isUpgrade: request.webSocketKey != nil
+        )
         switch action {
+        case .switchProtocols:
+            try switchProtocols(request)
+            return false
         case .refuseUpgrade:
             end(BackendRefusal.unexpectedUpgrade(system))
             return false

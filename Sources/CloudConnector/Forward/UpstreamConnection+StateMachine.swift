@@ -134,6 +134,8 @@ extension UpstreamConnection {
             /// Another head follows.
             case passInterim
             case passFinal
+            /// The connection is WebSocket's from here on.
+            case switchProtocols
             /// Nobody asked for another protocol.
             case refuseUpgrade
             case refuseInterim
@@ -141,13 +143,15 @@ extension UpstreamConnection {
 
         /// A whole head is here.
         ///
-        /// - Parameter maxInterim: interim responses that one exchange may have.
-        mutating func headReceived(status: Int, maxInterim: Int) -> HeadAction {
+        /// - Parameters:
+        ///   - maxInterim: interim responses that one exchange may have.
+        ///   - isUpgrade: another protocol was asked for.
+        mutating func headReceived(status: Int, maxInterim: Int, isUpgrade: Bool = false) -> HeadAction {
             switch consume self {
             case .head(var exchange):
                 guard status != 101 else {
                     self = .closed
-                    return .refuseUpgrade
+                    return isUpgrade ? .switchProtocols : .refuseUpgrade
                 }
                 guard status < 200 else {
                     self = .head(exchange)

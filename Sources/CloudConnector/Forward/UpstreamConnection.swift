@@ -31,6 +31,8 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, P
     var deadline = Int.max
     var machine = StateMachine.connecting
     var hasCleanEnd = false
+    /// The internal host has asked for the system certificate, and got it.
+    private(set) var isMutual = false
     var error: (any Error)?
     var isWritable = true
     var isReadHeld = false
@@ -80,7 +82,7 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, P
             host: system.internalHost,
             port: Int(system.internalPort),
             on: eventLoop,
-            settings: SocketSettings(),
+            settings: SocketSettings(allowsHalfClosure: permit.allowsUpgrade),
             timeout: limit
         )
         .whenComplete { result in
@@ -229,7 +231,9 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, P
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
-        case is TLSEstablished: succeed()
+        case let established as TLSEstablished:
+            isMutual = established.sentCertificate
+            succeed()
         case ChannelEvent.inputClosed:
             hasCleanEnd = true
             context.close(promise: nil)

@@ -199,6 +199,7 @@ package enum CloudConfigurationReader {
             )
         }
         configuration.isStrict = section.choice("connection-binding", Binding.self) != .relaxed
+        configuration.connect = section.choice("connect", Connect.self) ?? .refuse
         if let address = section.address("listen", allowsZero: true) {
             configuration.proxyAddress = address
             if !usesTokens, !address.isLoopback {

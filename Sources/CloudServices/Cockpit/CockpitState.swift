@@ -84,8 +84,8 @@ struct RefusalAdvice: Encodable, Sendable, Equatable {
                     """
             }
         case .upgrade:
-            text = "Nothing yet: this version carries no upgraded connections, such as those of WebSocket."
-            lines = ""
+            text = "In connector.conf\(connector), at the resource of \(system) that admits the path, for WebSocket:"
+            lines = "upgrade-allowed: true"
         case _ where entry.cause.hasPrefix("resource suspended"):
             text = "In connector.conf\(connector), at the resource of \(system) that would admit the path:"
             lines = "active: true"

@@ -15,7 +15,10 @@ extension ProxyConnection {
 
     /// Checks who sends the request, and adds what the connector is to know of it.
     func authorize(_ credentials: RequestCredentials) throws(Refusal) {
-        if unsafe !principal.isSame(credentials) || principal.token == nil && loop.configuration.tokens != nil {
+        // After CONNECT, which has said it.
+        let isSaid = inside == nil ? false : unsafe credentials.isEmpty
+        let isKnown = unsafe isSaid || principal.isSame(credentials)
+        if !isKnown || principal.token == nil && loop.configuration.tokens != nil {
             principal = try unsafe identify(credentials)
         } else if let token = principal.token, token.token.expires <= WallClock.seconds() {
             throw TokenCache.refusal(
@@ -28,12 +31,27 @@ extension ProxyConnection {
         if loop.configuration.isStrict, let binding, binding.principal != principal.name {
             throw Self.bound("another principal", "was already used for another principal")
         }
+        if isSaid { return appendSaid() }
         if let user = unsafe credentials.user { unsafe loop.fields.append(Self.userField, user, known: .userToken) }
         if let user = unsafe credentials.technicalUser {
             unsafe loop.fields.append(Self.technicalUserField, user, known: .technicalUserToken)
         }
         if let token = principal.token, !token.carried.isEmpty {
             unsafe token.carried.withUnsafeBytes { unsafe loop.fields.append(Self.userField, $0, known: .userToken) }
+        }
+    }
+
+    /// The users of the CONNECT.
+    private func appendSaid() {
+        let fields = loop.fields
+        let carried = principal.user.isEmpty ? principal.token?.carried ?? [] : principal.user
+        if !carried.isEmpty {
+            unsafe carried.withUnsafeBytes { unsafe fields.append(Self.userField, $0, known: .userToken) }
+        }
+        if !principal.technicalUser.isEmpty {
+            unsafe principal.technicalUser.withUnsafeBytes {
+                unsafe fields.append(Self.technicalUserField, $0, known: .technicalUserToken)
+            }
         }
     }
 
@@ -88,7 +106,7 @@ extension ProxyConnection {
         }
     }
 
-    private static func sameSystem(_ one: UnsafeRawBufferPointer, _ other: UnsafeRawBufferPointer) -> Bool {
+    static func sameSystem(_ one: UnsafeRawBufferPointer, _ other: UnsafeRawBufferPointer) -> Bool {
         let (one, other) = unsafe (
             one.assumingMemoryBound(to: UInt8.self).span, other.assumingMemoryBound(to: UInt8.self).span
         )

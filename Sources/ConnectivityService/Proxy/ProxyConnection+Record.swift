@@ -18,7 +18,8 @@ extension ProxyConnection {
     func settle(_ refusal: Refusal? = nil, isCut: Bool = false) {
         guard exchange.isOpen || refusal != nil else { return }
         exchange.isOpen = false
-        let status = refusal.map { Int($0.status) } ?? (isCut || machine.response != .complete ? 0 : exchange.status)
+        let isOver = machine.response == .complete || machine.phase == .upgraded
+        let status = refusal.map { Int($0.status) } ?? (isCut || !isOver ? 0 : exchange.status)
         metrics.counts.answered(status)
         metrics.counts.requestBytes += exchange.requestBytes
         metrics.counts.responseBytes += exchange.responseBytes

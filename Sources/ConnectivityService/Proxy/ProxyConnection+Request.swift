@@ -23,7 +23,7 @@ extension ProxyConnection {
                 if machine.phase == .body { return }
             case .waiting:
                 return updateReading()
-            case .lingering, .closed:
+            case .lingering, .upgraded, .closed:
                 return
             }
         }
@@ -55,7 +55,8 @@ extension ProxyConnection {
         exchange.started = .now()
         listAsRecent()
         if loop.configuration.accessLog { rare.access = accessText }
-        sendRequest()
+        let isConnect = unsafe inbound.withUnsafeReadableBytes { unsafe self.isConnect($0) }
+        if isConnect { openInside() } else { sendRequest() }
         return true
     }
 
@@ -66,7 +67,7 @@ extension ProxyConnection {
         do throws(Refusal) {
             try unsafe bytes.withUnsafeReadableBytes { (bytes) throws(Refusal) in
                 let framing = try unsafe prepareRequest(bytes)
-                try openStream(loop.fields, framing.body == .none)
+                try openStream(loop.fields, framing.body == .none && !isUpgrade)
                 // The bytes of the head make room for the body; should the tunnel refuse, it must go out again.
                 if framing.body != .none { rare.head = loop.fields.copy() }
                 begin(framing)
@@ -122,9 +123,14 @@ extension ProxyConnection {
 
         let fields = loop.fields
         fields.removeAll()
-        unsafe fields.append(":method", method)
+        if framing.isWebSocketUpgrade {
+            unsafe beginUpgrade(bytes, method, framing)
+        } else {
+            unsafe fields.append(":method", method)
+        }
         fields.append(":scheme", "http")
         let authority = try unsafe authority(parts, target, framing, bytes)
+        if let inside { try unsafe authorityInside(inside, named: authority) }
         unsafe fields.append(":authority", authority)
         let isOptions = unsafe Bytes.isExactly(method, "OPTIONS")
         if parts.isAsterisk, !isOptions {
@@ -183,12 +189,12 @@ extension ProxyConnection {
         status: 405,
         source: .client,
         phase: .request,
-        cause: "CONNECT is not supported, neither for HTTPS nor for WebSocket",
+        cause: "CONNECT is not taken (proxy.connect is refuse)",
         proxyStatus: "http_request_denied",
         text:
             "CONNECT is not supported. HTTPS proxying: use http:// in the URL, also where the internal system speaks HTTPS. "
-            + "WebSocket: this version does not carry it; a client that could do without CONNECT would be told so as well. TCP "
-            + "systems are reached through the SOCKS5 port."
+            + "WebSocket: send the handshake as other requests are sent to a proxy (GET http://host/path), or let the operator "
+            + "set proxy.connect: http. TCP systems are reached through the SOCKS5 port."
     )
 
     static let httpsRefusal = Refusal(
@@ -229,7 +235,7 @@ extension ProxyConnection {
         unsafe slice(target, (parts.authority?.host.lowerBound ?? 0)..<parts.originForm.lowerBound)
     }
 
-    private func appendFields(
+    func appendFields(
         _ bytes: UnsafeRawBufferPointer,
         _ framing: HTTP1HeadParser.RequestFraming
     ) throws(Refusal) {
@@ -263,7 +269,7 @@ extension ProxyConnection {
         exchange.id = id
         fields.append(id)
         if loop.configuration.accessLog { fields.append("sap-connectivity-time", "1") }
-        if framing.isWebSocketUpgrade { fields.append("sap-connectivity-upgrade", "websocket") }
+        if framing.isWebSocketUpgrade, !isUpgrade { fields.append("sap-connectivity-upgrade", "websocket") }
         if let pin { unsafe pin.value.withUnsafeBytes { unsafe fields.append("sap-connectivity-pin", $0) } }
         try unsafe authorize(credentials)
         try unsafe selectGroup(locationID)
@@ -309,6 +315,7 @@ extension ProxyConnection {
     }
 
     private func selectGroup(_ locationID: UnsafeRawBufferPointer?) throws(Refusal) {
+        if unsafe locationID == nil, inside != nil, group != nil, groupSubaccount == subaccount { return }
         let locationID = unsafe locationID ?? UnsafeRawBufferPointer(start: nil, count: 0)
         let isSame = unsafe groupLocationID.withUnsafeBytes { unsafe Bytes.isEqual($0, locationID) }
         let subaccount = subaccount

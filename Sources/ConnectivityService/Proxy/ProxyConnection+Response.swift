@@ -14,6 +14,7 @@ extension ProxyConnection: StreamReceiver {
     }
 
     func streamReceived(head fields: FieldBlock, isEnd: Bool) {
+        if isUpgrade, isSwitch(fields), !isEnd { return switchProtocols(fields) }
         guard machine.responseStarted() else { return }
         if let first = unsafe fields.value(0).first, first >= UInt8(ascii: "4") { remember(refusedBy: fields) }
         exchange.rare?.head = nil

@@ -6,6 +6,7 @@ extension ProxyConnection {
     ///     head ──▶ body ──▶ waiting ──▶ head …           pipelined requests wait
     ///       │       │          │
     ///       │       │          └─refused by its tunnel──▶ head: sent again
+    ///       │                  ├─switched to WebSocket──▶ upgraded
     ///       └───────┴──────────┴──▶ lingering ──▶ closed   after an answer that ends the connection
     ///
     /// The response may begin while the body still comes. One that is over before the request is ends the connection: the rest
@@ -19,12 +20,14 @@ extension ProxyConnection {
         case waiting(Response)
         /// The client is left time to read what was written.
         case lingering
+        /// Bytes go both ways, and no request comes any more.
+        case upgraded
         case closed
 
         enum Response: Equatable { case none, started, complete }
 
         /// What the driver looks at.
-        enum Phase: Equatable { case head, body, waiting, lingering, closed }
+        enum Phase: Equatable { case head, body, waiting, lingering, upgraded, closed }
 
         var phase: Phase {
             switch self {
@@ -32,6 +35,7 @@ extension ProxyConnection {
             case .body: .body
             case .waiting: .waiting
             case .lingering: .lingering
+            case .upgraded: .upgraded
             case .closed: .closed
             }
         }
@@ -58,6 +62,7 @@ extension ProxyConnection {
             case .body(let response): self = .waiting(response)
             case .waiting(let response): self = .waiting(response)
             case .lingering: self = .lingering
+            case .upgraded: self = .upgraded
             case .closed: self = .closed
             case .head: self = .head
             }
@@ -86,6 +91,9 @@ extension ProxyConnection {
             case .lingering:
                 self = .lingering
                 return .close
+            case .upgraded:
+                self = .upgraded
+                return .none
             case .closed:
                 self = .closed
                 return .none
@@ -116,6 +124,9 @@ extension ProxyConnection {
                 return false
             case .lingering:
                 self = .lingering
+                return false
+            case .upgraded:
+                self = .upgraded
                 return false
             case .closed:
                 self = .closed
@@ -150,11 +161,17 @@ extension ProxyConnection {
             case .lingering:
                 self = .lingering
                 return .none
+            case .upgraded:
+                self = .upgraded
+                return .none
             case .closed:
                 self = .closed
                 return .none
             }
         }
+
+        /// Both sides have switched to another protocol.
+        mutating func switched() { self = .upgraded }
 
         /// The exchange is over, and the connection goes on with the next request.
         mutating func nextRequest() { self = .head }
@@ -205,6 +222,9 @@ extension ProxyConnection {
             case .lingering:
                 self = .lingering
                 return .none
+            case .upgraded:
+                self = .upgraded
+                return .none
             case .closed:
                 self = .closed
                 return .none
@@ -247,6 +267,9 @@ extension ProxyConnection {
             case .lingering:
                 self = .lingering
                 return .none
+            case .upgraded:
+                self = .upgraded
+                return .none
             case .closed:
                 self = .closed
                 return .none
@@ -271,6 +294,9 @@ extension ProxyConnection {
                 return response == .none ? .refuseWaiting : .abort
             case .lingering:
                 self = .lingering
+                return .close
+            case .upgraded:
+                self = .upgraded
                 return .close
             case .closed:
                 self = .closed

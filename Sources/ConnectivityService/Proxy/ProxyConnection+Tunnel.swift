@@ -24,6 +24,7 @@ extension ProxyConnection {
                     tunnel,
                     fields,
                     isEnd: isEnd,
+                    isTunnel: isUpgrade,
                     receiver: self,
                     clientLoop: context.eventLoop,
                     another: { [weak self] in self?.anotherTunnel() }
@@ -53,9 +54,12 @@ extension ProxyConnection {
         guard handler.isUsable,
             session.streamCount < session.peerMaxConcurrentStreams + loop.configuration.maxWaiting
         else { return false }
+        guard !isUpgrade || handler.hasRoomForConnection else { return false }
         if session.streamCount >= session.peerMaxConcurrentStreams, let group { loop.shedStalled(of: group) }
-        stream = try? session.openStream(fields, isEnd: isEnd, receiver: self)
-        return stream != nil
+        let opened = try? session.openStream(fields, isEnd: isEnd, receiver: self)
+        opened?.isTunnel = isUpgrade
+        stream = opened
+        return opened != nil
     }
 
     /// The usual case without a look at the group: one tunnel on this loop, and nothing has changed.

@@ -48,6 +48,8 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     /// The only tunnel of `group` on this loop, as of a version of the group.
     var onlyTunnel: (tunnel: RegisteredTunnel, handler: TunnelHandler)?
     var onlyTunnelVersion = -1
+    /// After a CONNECT.
+    var inside: Inside?
     /// Authentication that is bound to a backend connection binds this connection to one tunnel.
     var pin: (tunnel: RegisteredTunnel, value: [UInt8])?
     /// The subaccount that this connection counts for.
@@ -72,6 +74,8 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
         /// What the connector spent inside, in microseconds, where it says so.
         var connectTime: Int64?
         var backendTime: Int64?
+        /// With which the client asked for WebSocket.
+        var webSocketKey: String?
     }
 
     struct Exchange {
@@ -127,16 +131,21 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         loop.sweeper.remove(self)
-        loop.connectionCount -= 1
         loop.goesOn(self)
-        count(for: nil)
+        // What was upgraded keeps its place until it ends.
+        if machine.phase != .upgraded { giveUpPlace() }
         self.context = nil
+    }
+
+    func giveUpPlace() {
+        loop.connectionCount -= 1
+        count(for: nil)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var buffer = unwrapInboundIn(data)
         switch machine.phase {
-        case .lingering, .closed: return
+        case .lingering, .upgraded, .closed: return
         case .head, .body, .waiting: break
         }
         if inbound.readableBytes == 0, buffer.readableBytes > LoopBuffers.smallSize {
@@ -243,6 +252,11 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
 
     func read(context: ChannelHandlerContext) {
         if isReadHeld { isReadWanted = true } else { context.read() }
+    }
+
+    /// Another handler has the channel now.
+    func resumeReading(_ channel: any Channel) {
+        if isReadWanted { channel.read() }
     }
 
     func updateReading() {

@@ -93,6 +93,8 @@ struct TokenCache {
     var authorization: UnsafeRawBufferPointer?
     var user: UnsafeRawBufferPointer?
     var technicalUser: UnsafeRawBufferPointer?
+
+    var isEmpty: Bool { unsafe authorization == nil && user == nil && technicalUser == nil }
 }
 
 /// Who sends the requests of a connection, as its last request said; the same bytes are not looked at twice.

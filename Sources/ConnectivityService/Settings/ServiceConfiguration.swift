@@ -35,6 +35,7 @@ package struct ServiceConfiguration: Sendable {
     /// A client connection stays with the location ID, virtual host and principal of its first request, as SAP's proxy
     /// has it.
     package var isStrict = true
+    package var connect = Connect.refuse
     /// A log line for each request.
     package var accessLog = false
     /// Spans for requests that somebody traces.
@@ -65,6 +66,14 @@ package struct ServiceConfiguration: Sendable {
         self.maxConnections = maxConnections
         self.maxWaiting = maxWaiting
     }
+}
+
+/// What becomes of a CONNECT at the proxy entry.
+package enum Connect: String, CaseIterable, Sendable {
+    /// 405, as SAP's proxy has it.
+    case refuse
+    /// It is taken, and HTTP/1.1 is read inside, each request of which the policy decides on.
+    case http
 }
 
 /// Time limits of the proxy entry.

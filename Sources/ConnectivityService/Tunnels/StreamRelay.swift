@@ -235,6 +235,8 @@ final class StreamRelay {
         }
 
         func streamBatchEnded() { onClientLoop { $0.receiver?.streamBatchEnded() } }
+
+        func streamExpires() { onClientLoop { $0.receiver?.streamExpires() } }
     }
 
     /// Opens a stream on a tunnel of another event loop.

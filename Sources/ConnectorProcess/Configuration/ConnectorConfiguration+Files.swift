@@ -2,6 +2,7 @@ internal import CloudConnector
 internal import ConfigurationReading
 internal import Cryptography
 internal import DaemonSupport
+internal import PrincipalPropagation
 
 extension ConnectorConfiguration {
     /// What is wrong or odd with the certificates and keys that it names.
@@ -17,6 +18,16 @@ extension ConnectorConfiguration {
             )
         }
         files.checkTrust([tunnel.trustedCA], "tunnel.trusted-ca")
+        if case .file(let certificate)? = backendTLS.certificateChain, case .file(let key)? = backendTLS.privateKey {
+            _ = files.checkIdentity(certificate, key, below: "system-certificate")
+        }
+        if let propagation, !propagation.authorityCertificate.isEmpty {
+            _ = files.checkIdentity(
+                propagation.authorityCertificate,
+                propagation.authorityKey,
+                below: "principal-propagation.ca"
+            )
+        }
         files.checkTrust(backendTLS.trust, "backend-trust.certificates")
         return files.findings
     }

@@ -6,6 +6,7 @@ package import ConfigurationReading
 internal import Cryptography
 package import DaemonSupport
 internal import NIOCore
+internal import PrincipalPropagation
 internal import TextFormats
 internal import TunnelCore
 internal import YAMLDocument
@@ -112,6 +113,7 @@ package struct ConnectorConfigurationReader {
         readCookieDomains(section.list("cookie-domains"))
         if let check = section.value("check") { readCheck(check) }
         readBackendTrust(section.value("backend-trust"))
+        readUsers(&section)
         if let times = section.value("times") { readTimes(times) }
         if let responses = section.value("responses") { readResponses(responses) }
         readProcess(&section)
@@ -302,6 +304,27 @@ package struct ConnectorConfigurationReader {
         section.finish()
     }
 
+    /// Who the connector is to internal hosts, and who its users are.
+    private mutating func readUsers(_ section: inout Section) {
+        let reader = PropagationReader(findings: findings)
+        if let node = section.value("system-certificate") {
+            let files = reader.pair(node, "system-certificate")
+            configuration.backendTLS.certificateChain = .file(files.certificate)
+            configuration.backendTLS.privateKey = .file(files.privateKey)
+            configuration.backendTrustDigest += FileDigest.of([files.certificate, files.privateKey])
+        }
+        if let node = section.value("principal-propagation") { configuration.propagation = reader.read(node) }
+        for (index, system) in configuration.systems.enumerated() where system.authentication.mode.takesUsers {
+            let (line, key) = (configuration.places[index].line, "systems[\(index)].authentication-mode")
+            let mode = system.authentication.mode.rawValue
+            if configuration.propagation == nil {
+                findings.add(.error, line, 1, key, "\(mode) needs the section principal-propagation")
+            } else if configuration.backendTLS.certificateChain == nil {
+                findings.add(.error, line, 1, key, "\(mode) needs a system-certificate, which internal hosts trust")
+            }
+        }
+    }
+
     private mutating func readCiphers(_ section: inout Section) {
         guard let list = section.string("ciphers") else { return }
         configuration.backendTLS.ciphers = list
@@ -341,6 +364,11 @@ package struct ConnectorConfigurationReader {
         configuration.forwarding.idle = section.duration("idle", fallback.idle, atLeast: .seconds(1))
         configuration.drain = section.duration("drain", configuration.drain, atLeast: .seconds(0))
         configuration.forwarding.tcpIdle = section.duration("tcp-idle", fallback.tcpIdle, atLeast: .seconds(1))
+        configuration.forwarding.webSocketIdle = section.duration(
+            "websocket-idle",
+            fallback.webSocketIdle,
+            atLeast: .seconds(1)
+        )
         configuration.forwarding.poolIdle = section.duration("pool-idle", fallback.poolIdle, atLeast: .seconds(1))
         section.finish()
     }

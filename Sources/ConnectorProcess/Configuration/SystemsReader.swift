@@ -4,6 +4,7 @@ internal import ConfigurationReading
 internal import HostSystem
 internal import NIOCore
 internal import TextFormats
+internal import TunnelCore
 internal import YAMLDocument
 
 /// Reads the list `systems` and looks for what an administrator did not mean.
@@ -50,6 +51,7 @@ struct SystemsReader {
         let responseTimeout = section.value("response-timeout").map { _ in
             section.duration("response-timeout", .seconds(1), atLeast: .seconds(1)).nanoseconds / 1_000_000_000
         }
+        let authentication = readAuthentication(&section, proto)
         let description = section.string("description") ?? ""
         section.readCreated()
         var reader = ResourcesReader(key: key, findings: findings)
@@ -75,6 +77,7 @@ struct SystemsReader {
                 hostInHeader: host,
                 forwardedHeaders: forwarded,
                 responseTimeout: responseTimeout.map(Int.init),
+                authentication: authentication,
                 description: description,
                 portCount: virtual.count,
                 learnsUntil: learnsUntil,
@@ -84,6 +87,48 @@ struct SystemsReader {
         places.append(
             ConnectorConfiguration.SystemPlace(file: file, line: node.line, resourceLines: reader.lines)
         )
+    }
+
+    /// How users arrive.
+    private func readAuthentication(
+        _ section: inout Section,
+        _ proto: SystemMapping.InternalProtocol?
+    ) -> UserAuthentication {
+        let mode =
+            section.choice("authentication-mode", UserAuthentication.Mode.self, unsupported: ["KERBEROS"]) ?? .none
+        if mode != .none, let proto, proto != .https {
+            findings.error(
+                section.place("authentication-mode"),
+                section.path("authentication-mode"),
+                "\(mode.rawValue) is for HTTPS systems: a certificate in a field counts only where TLS shows who sends it"
+            )
+        }
+        let form = section.choice("user-certificate-form", UserAuthentication.Form.self) ?? .base64DER
+        let field = section.string("user-certificate-field")
+        if let field, !Self.isField(field) {
+            findings.error(
+                section.place("user-certificate-field"),
+                section.path("user-certificate-field"),
+                "must be the name of a header that has no other meaning, such as SSL_CLIENT_CERT"
+            )
+        }
+        return UserAuthentication(mode: mode, form: form, field: field)
+    }
+
+    private static func isField(_ name: String) -> Bool {
+        var name = name
+        let known = name.withUTF8 { unsafe KnownField.identify(UnsafeRawBufferPointer($0)).field }
+        return (1...64).contains(name.utf8.count) && name.utf8.allSatisfy(isFieldByte)
+            && (known == .other || known == .clientCertificate)
+    }
+
+    private static func isFieldByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+            true
+        default: false
+        }
     }
 
     /// Learn mode at most.
@@ -289,13 +334,6 @@ struct ResourcesReader {
         let access = hasAccess ? section.choice("access", Resource.Access.self) : nil
         let isActive = section.flag("active", true)
         let isUpgradeAllowed = section.flag("upgrade-allowed", false)
-        if isUpgradeAllowed {
-            findings.warning(
-                section.place("upgrade-allowed"),
-                "\(key).upgrade-allowed",
-                "has no use yet: this version carries no upgraded connections, such as those of WebSocket"
-            )
-        }
         let isSegmentMatch = section.flag("segment-match", false)
         _ = section.string("description")
         section.readCreated()

@@ -84,6 +84,12 @@ internal import COpenSSL
         unsafe EVP_PKEY_free(key)
     }
 
+    /// Whether it is one by its certificate (RFC 5280 sections 4.2.1.3 and 4.2.1.9).
+    package var maySign: Bool {
+        // Of a certificate without the extension, every use is allowed.
+        unsafe X509_check_ca(certificate) == 1 && X509_get_key_usage(certificate) & UInt32(KU_KEY_CERT_SIGN) != 0
+    }
+
     /// - Parameter days: from an hour ago on; negative for a certificate that has expired.
     package func issue(_ purpose: Purpose, commonName: String, days: Int) throws(TLSError) -> Identity {
         let key = try SigningKey()
@@ -114,6 +120,38 @@ internal import COpenSSL
             throw TLSError(.configuration, "the certificate request is not signed with a key that can be used")
         }
         return try unsafe issue(.connector(identity), commonName: "connector", key: key, seconds: seconds)
+    }
+
+    /// Makes a certificate of a user, to be shown in a field. Nobody has to prove that its key is his.
+    ///
+    /// - Parameters:
+    ///   - subject: types as OpenSSL has them, with their values, the widest first.
+    ///   - seconds: of its validity.
+    /// - Returns: the certificate in DER, and its serial number in hexadecimal.
+    package func issueUser(
+        _ subject: [(type: String, value: String)],
+        seconds: Int,
+        key: SigningKey
+    ) throws(TLSError) -> (der: [UInt8], serialNumber: String) {
+        let certificate = try unsafe Self.make(
+            subject: subject,
+            seconds: seconds,
+            key: key.key,
+            issuer: self.certificate,
+            issuerKey: self.key,
+            extensions: [
+                (NID_basic_constraints, "critical,CA:FALSE"), (NID_key_usage, "critical,digitalSignature"),
+                (NID_ext_key_usage, "clientAuth"), (NID_authority_key_identifier, "keyid"),
+            ]
+        )
+        defer { unsafe X509_free(certificate) }
+        var bytes: UnsafeMutablePointer<UInt8>?
+        let count = unsafe i2d_X509(certificate, &bytes)
+        guard count > 0, let start = unsafe bytes else { throw Self.failure() }
+        defer { unsafe COpenSSL_OPENSSL_free(start) }
+        return unsafe (
+            Array(UnsafeBufferPointer(start: start, count: Int(count))), CertificateDetails(certificate).serial
+        )
     }
 
     private func issue(

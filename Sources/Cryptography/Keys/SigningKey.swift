@@ -11,6 +11,17 @@ package enum SHA256 {
     }
 }
 
+/// SHA-1 of the system's OpenSSL. For WebSocket's handshake, which asks for it and for no secrecy (RFC 6455 section 10.8).
+package enum SHA1 {
+    /// 20 bytes (FIPS 180-4).
+    package static func digest(_ bytes: some Sequence<UInt8>) -> [UInt8] {
+        var digest = [UInt8](repeating: 0, count: 20)
+        let input = Array(bytes)
+        unsafe EVP_Digest(input, input.count, &digest, nil, EVP_sha1(), nil)
+        return digest
+    }
+}
+
 /// Unpredictable bytes from OpenSSL's generator.
 package enum SecureRandom {
     /// From OpenSSL's generator.

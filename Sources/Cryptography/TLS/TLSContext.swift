@@ -28,6 +28,9 @@ internal import COpenSSL
         setProtocols()
     }
 
+    /// Whether there is a certificate to show.
+    package var hasCertificate: Bool { configuration.certificateChain != nil }
+
     deinit {
         unsafe SSL_CTX_free(context)
         unsafe protocols.deallocate()

@@ -7,6 +7,8 @@ package struct TLSEstablished: Sendable {
     package var version: String
     /// Nil where the peer showed none.
     package var peerCertificate: CertificateDetails?
+    /// Clients only: the server has asked for a certificate, and got ours.
+    package var sentCertificate = false
 }
 
 /// Sent the other way, by whoever has had no traffic for a while.
@@ -107,7 +109,8 @@ package final class TLSHandler: ChannelDuplexHandler {
                     TLSEstablished(
                         applicationProtocol: session.applicationProtocol,
                         version: session.version,
-                        peerCertificate: session.peerCertificate
+                        peerCertificate: session.peerCertificate,
+                        sentCertificate: session.sentCertificate
                     )
                 )
             }

@@ -16,6 +16,10 @@ package import NIOCore
     private let peer: String
     /// The certificate that verification has refused, if it has.
     var refused: CertificateDetails?
+    /// A server has asked for a certificate.
+    fileprivate(set) var isAskedForCertificate = false
+    /// And there is one to show. A server that does not like it ends the connection.
+    package var sentCertificate: Bool { isAskedForCertificate && context.hasCertificate }
 
     /// - Parameters:
     ///   - serverName: for clients: sent as SNI and checked against the certificate; an IP address is only checked.
@@ -38,11 +42,24 @@ package import NIOCore
         case .server: unsafe SSL_set_accept_state(ssl)
         case .client:
             unsafe SSL_set_connect_state(ssl)
+            if context.hasCertificate { noteRequestOfCertificate() }
             if let serverName { setServerName(serverName) }
         }
     }
 
     deinit { unsafe SSL_free(ssl) }
+
+    /// Of a client, OpenSSL calls this when a server asks (SSL_set_cert_cb(3)).
+    private func noteRequestOfCertificate() {
+        unsafe SSL_set_cert_cb(
+            ssl,
+            { _, own in
+                unsafe Unmanaged<TLSSession>.fromOpaque(own!).takeUnretainedValue().isAskedForCertificate = true
+                return 1
+            },
+            unsafe Unmanaged.passUnretained(self).toOpaque()
+        )
+    }
 
     private func setServerName(_ name: String) {
         let parameters = unsafe SSL_get0_param(ssl)

@@ -9,7 +9,7 @@ package final class StreamPipe: ChannelInboundHandler, ChannelOutboundHandler, S
     package typealias OutboundOut = ByteBuffer
 
     /// How it ended, for logs and metrics.
-    package enum End: Sendable, Equatable { case closed, reset, idle }
+    package enum End: Sendable, Equatable { case closed, reset, idle, expired }
 
     package var sweepIndex = -1
     /// Bytes from the connection into the tunnel, and back.
@@ -19,6 +19,8 @@ package final class StreamPipe: ChannelInboundHandler, ChannelOutboundHandler, S
     package var onEnd: ((End) -> Void)?
 
     private var stream: (any TunnelStream)?
+    /// What it carries, where that is known.
+    private var content: Content
     private let sweeper: DeadlineSweeper
     private let idleTicks: Int
     private var deadline: Int
@@ -28,12 +30,27 @@ package final class StreamPipe: ChannelInboundHandler, ChannelOutboundHandler, S
     private var isOutputClosed = false
     private var isReadHeld = false
     private var isAllWritten = false
+    /// Both ends have been told, and this is how it will have ended.
+    private var isLeaving: End?
     private var hasUnflushed = false
 
+    /// What the bytes are. WebSocket has words for an early end, which may be said between two frames only.
+    package enum Content {
+        case unknown
+        /// The connection's peer is the client or the server of it.
+        case webSocket(isPeerClient: Bool, in: WebSocketFrames = .init(), out: WebSocketFrames = .init())
+    }
+
     /// - Parameters:
-    ///   - idle: without an byte in either direction; then both sides are closed.
-    package init(_ stream: any TunnelStream, sweeper: DeadlineSweeper, idle: TimeAmount) {
+    ///   - idle: without a byte in either direction; then both sides are closed.
+    package init(
+        _ stream: any TunnelStream,
+        _ content: Content = .unknown,
+        sweeper: DeadlineSweeper,
+        idle: TimeAmount
+    ) {
         self.stream = stream
+        self.content = content
         self.sweeper = sweeper
         idleTicks = DeadlineSweeper.ticks(idle)
         deadline = sweeper.tick + idleTicks
@@ -51,12 +68,20 @@ package final class StreamPipe: ChannelInboundHandler, ChannelOutboundHandler, S
         self.context = nil
     }
 
-    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) { take(unwrapInboundIn(data)) }
+
+    /// Bytes from the connection; also those that were read before it was this pipe's.
+    package func take(_ buffer: ByteBuffer) {
         guard let stream, !isInputClosed else { return }
-        let buffer = unwrapInboundIn(data)
         bytesIn += buffer.readableBytes
         deadline = sweeper.tick + idleTicks
-        unsafe buffer.withUnsafeReadableBytes { unsafe stream.send(body: $0) }
+        unsafe buffer.withUnsafeReadableBytes { bytes in
+            if case .webSocket(let isPeerClient, var frames, let out) = content {
+                unsafe frames.pass(bytes)
+                content = .webSocket(isPeerClient: isPeerClient, in: frames, out: out)
+            }
+            unsafe stream.send(body: bytes)
+        }
     }
 
     package func read(context: ChannelHandlerContext) {
@@ -68,6 +93,11 @@ package final class StreamPipe: ChannelInboundHandler, ChannelOutboundHandler, S
         guard case ChannelEvent.inputClosed? = event as? ChannelEvent else {
             return context.fireUserInboundEventTriggered(event)
         }
+        inputEnded()
+    }
+
+    /// The connection's peer has sent its last byte.
+    package func inputEnded() {
         guard !isInputClosed else { return }
         isInputClosed = true
         stream?.finish(trailers: nil)
@@ -101,6 +131,10 @@ package final class StreamPipe: ChannelInboundHandler, ChannelOutboundHandler, S
         guard let context, !isOutputClosed else { return }
         var buffer = context.channel.allocator.buffer(capacity: body.count)
         unsafe buffer.writeBytes(body)
+        if case .webSocket(let isPeerClient, let incoming, var frames) = content {
+            unsafe frames.pass(body)
+            content = .webSocket(isPeerClient: isPeerClient, in: incoming, out: frames)
+        }
         bytesOut += body.count
         uncredited += body.count
         deadline = sweeper.tick + idleTicks
@@ -152,9 +186,46 @@ package final class StreamPipe: ChannelInboundHandler, ChannelOutboundHandler, S
 
     package func sweep(_ tick: Int) {
         guard tick >= deadline else { return }
+        if let isLeaving { return end(isLeaving) }
+        if sayGoodbye(.goingAway) { return leave(.idle) }
         stream?.cancel(.cancel)
         stream = nil
         end(.idle)
+    }
+
+    package func streamExpires() {
+        if sayGoodbye(.goingAway) { leave(.expired) }
+    }
+
+    /// Tells both ends why this is the end, where a frame may begin.
+    ///
+    /// - Returns: whether both know now.
+    private func sayGoodbye(_ code: WebSocketCloseCode) -> Bool {
+        guard case .webSocket(let isPeerClient, let incoming, let out) = content, let context, let stream,
+            incoming.isBetweenFrames, out.isBetweenFrames
+        else { return false }
+        if !out.isClosed, !isOutputClosed {
+            let frame = WebSocketFrames.close(code, isMasked: !isPeerClient)
+            context.write(wrapOutboundOut(context.channel.allocator.buffer(bytes: frame)), promise: nil)
+        }
+        if !incoming.isClosed, !isInputClosed {
+            unsafe WebSocketFrames.close(code, isMasked: isPeerClient).withUnsafeBytes { unsafe stream.send(body: $0) }
+        }
+        return true
+    }
+
+    /// Ends both directions after what has been written.
+    private func leave(_ end: End) {
+        guard let context else { return }
+        stream?.finish(trailers: nil)
+        (isInputClosed, isOutputClosed) = (true, true)
+        stream = nil
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        let empty = context.channel.allocator.buffer(capacity: 0)
+        // One that takes nothing any more is not waited for.
+        deadline = sweeper.tick + DeadlineSweeper.ticks(.seconds(5))
+        isLeaving = end
+        context.writeAndFlush(wrapOutboundOut(empty)).whenComplete { _ in bound.value.end(end) }
     }
 
     private func allWritten() {
@@ -164,6 +235,7 @@ package final class StreamPipe: ChannelInboundHandler, ChannelOutboundHandler, S
 
     /// Cuts both sides.
     package func cut() {
+        if sayGoodbye(.policyViolation) { return leave(.expired) }
         stream?.cancel(.cancel)
         stream = nil
         end(.reset)

@@ -227,7 +227,7 @@ package final class TunnelHandler: ChannelInboundHandler {
     package func drain(_ reason: String = "", limit: TimeAmount) {
         guard !machine.isClosed, drainTimer == nil else { return }
         let handler = NIOLoopBound(self, eventLoop: eventLoop)
-        drainTimer = eventLoop.scheduleTask(in: limit) { handler.value.close(nil) }
+        drainTimer = eventLoop.scheduleTask(in: limit) { handler.value.expire() }
         guard !session.isDraining else { return }
         switch machine.drains(ping: pingCount + 1, mayAnnounce: session.role == .server) {
         case .none: break
@@ -238,6 +238,14 @@ package final class TunnelHandler: ChannelInboundHandler {
             delegate.tunnelShutdownSeen(self)
             session.goAway(reason: reason)
         }
+    }
+
+    /// What has not ended by itself is told so, and given a moment to say goodbye.
+    private func expire() {
+        guard !machine.isClosed else { return }
+        session.expireAll()
+        let handler = NIOLoopBound(self, eventLoop: eventLoop)
+        drainTimer = eventLoop.scheduleTask(in: .milliseconds(100)) { handler.value.close(nil) }
     }
 
     /// Ends the tunnel and all its streams, and tells the peer why.

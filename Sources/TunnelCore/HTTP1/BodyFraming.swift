@@ -17,6 +17,7 @@ extension HTTP1HeadParser {
         package var expectsContinue: Bool
         /// `Connection` names fields other than the standard options, which then must not be forwarded.
         package var nominatesFields: Bool
+        /// `Upgrade` offers WebSocket. Other protocols are ignored, as RFC 9110 section 7.8 lets a server do.
         package var isWebSocketUpgrade: Bool
     }
 
@@ -56,7 +57,9 @@ extension HTTP1HeadParser {
                 guard unsafe Bytes.equals(value, "100-continue") else { throw .unsupportedExpectation }
                 framing.expectsContinue = minorVersion == 1
             case .upgrade:
-                if unsafe Bytes.equals(value, "websocket") { framing.isWebSocketUpgrade = true }
+                unsafe ConnectionOptions.forEach(value) { option in
+                    if unsafe Bytes.equals(option, "websocket") { framing.isWebSocketUpgrade = true }
+                }
             default: break
             }
         }
@@ -70,7 +73,8 @@ extension HTTP1HeadParser {
         guard framing.host != nil || minorVersion == 0 else { throw .missingHost }
         if connection.close { framing.isKeptAlive = false }
         if minorVersion == 0, connection.keepAlive, !connection.close { framing.isKeptAlive = true }
-        framing.isWebSocketUpgrade = framing.isWebSocketUpgrade && connection.upgrade
+        // HTTP/1.0 knows no upgrade (RFC 9110 section 7.8).
+        framing.isWebSocketUpgrade = framing.isWebSocketUpgrade && connection.upgrade && minorVersion == 1
         framing.nominatesFields = connection.nominatesFields
         return framing
     }

@@ -41,7 +41,7 @@ package enum Bytes {
     }
 
     @inline(__always)
-    static func hasPrefix(_ text: UnsafeRawBufferPointer, _ lowercase: StaticString) -> Bool {
+    package static func hasPrefix(_ text: UnsafeRawBufferPointer, _ lowercase: StaticString) -> Bool {
         unsafe text.count >= lowercase.utf8CodeUnitCount
             && equals(UnsafeRawBufferPointer(rebasing: text[..<lowercase.utf8CodeUnitCount]), lowercase)
     }

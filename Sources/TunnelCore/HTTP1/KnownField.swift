@@ -10,7 +10,7 @@ package enum KnownField: Sendable {
     case host, contentLength, transferEncoding, trailer, te, upgrade, expect
     // Hop-by-hop (RFC 9110 section 7.6.1).
     case connection, keepAlive, proxy
-    case http2Settings
+    case http2Settings, webSocketKey, webSocketAccept
     // Ours and SAP's, consumed here.
     case locationID, proxyAuthorization, userToken, technicalUserToken, sapConnectivity, pin, upgradeRequest, timing,
         reason, requestTag
@@ -36,7 +36,8 @@ package enum KnownField: Sendable {
     /// Whether the field may travel from an internal host to a client.
     package var isForwardedInResponse: Bool {
         switch self {
-        case .connection, .keepAlive, .transferEncoding, .te, .trailer, .upgrade, .http2Settings, .pin,
+        case .connection, .keepAlive, .transferEncoding, .te, .trailer, .upgrade, .http2Settings, .webSocketAccept,
+            .pin,
             .upgradeRequest, .timing, .reason, .requestTag, .proxyAuthorization, .sapConnectivity, .userToken,
             .technicalUserToken,
             .locationID:
@@ -71,6 +72,8 @@ package enum KnownField: Sendable {
             switch name.count {
             case 6: return unsafe match(name, "cookie", .cookie)
             case 10: return unsafe match(name, "connection", .connection)
+            case 11: return unsafe match(name, "client-cert", .clientCertificate)
+            case 17: return unsafe match(name, "client-cert-chain", .clientCertificate)
             case 12: return unsafe match(name, "content-type", .neverTrailer)
             case 14: return unsafe match(name, "content-length", .contentLength)
             case 13: return unsafe match(name, "content-range", .neverTrailer, or: "cache-control", .neverTrailer)
@@ -118,10 +121,14 @@ package enum KnownField: Sendable {
         if name.count == 10 { return unsafe match(name, "set-cookie", .setCookie) }
         guard name.count > 10 else { return (.other, false) }
         if unsafe name[1] | 0x20 == UInt8(ascii: "s") {
-            return unsafe matchPrefix(name, "ssl-client-", .clientCertificate)
+            let client = unsafe matchPrefix(name, "ssl-client-", .clientCertificate)
+            return unsafe client.field == .other ? matchPrefix(name, "ssl-cipher-", .clientCertificate) : client
         }
         switch name.count {
+        case 17: return unsafe match(name, "sec-websocket-key", .webSocketKey)
         case 20:
+            let accept = unsafe match(name, "sec-websocket-accept", .webSocketAccept)
+            if accept.field != .other { return accept }
             let pin = unsafe match(name, "sap-connectivity-pin", .pin)
             if pin.field != .other { return pin }
         case 21:
@@ -164,6 +171,10 @@ package enum KnownField: Sendable {
             let host = unsafe match(name, "x-forwarded-host", .forwardedHost, or: "x-correlation-id", .correlationID)
             if host.field != .other { return host }
         default: break
+        }
+        if name.count == 23 {
+            let certificate = unsafe match(name, "x-forwarded-client-cert", .clientCertificate)
+            if certificate.field != .other { return certificate }
         }
         return unsafe matchPrefix(name, "x-forwarded-", .forwarded)
     }

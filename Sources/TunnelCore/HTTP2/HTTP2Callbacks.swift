@@ -168,6 +168,10 @@ extension HTTP2Session {
         } else {
             budget.earn(FrameBudget.Cost.headers(length))
             stream.machine.receivedHead()
+            // Only a success makes a connection of it (RFC 9110 section 9.3.6).
+            if stream.isTunnel, fields.count > 0, unsafe fields.value(0).first != UInt8(ascii: "2") {
+                stream.isTunnel = false
+            }
             stream.receiver?.streamReceived(head: fields, isEnd: isEnd)
         }
     }

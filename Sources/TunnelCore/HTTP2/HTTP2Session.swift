@@ -364,6 +364,11 @@ package import NIOCore
 
     // MARK: End
 
+    /// Tells the owners of all streams that their time is over.
+    package func expireAll() {
+        for stream in slots { stream?.receiver?.streamExpires() }
+    }
+
     /// Ends all streams: the tunnel is gone. Nothing is received or produced any more.
     package func failAll(_ failure: StreamError, _ proof: consuming AtRest) {
         isDraining = true

@@ -15,6 +15,12 @@ package protocol StreamReceiver: AnyObject {
     func streamBecameWritable()
     /// All that one read from the tunnel had for this stream has been delivered: the time to write it on at once.
     func streamBatchEnded()
+    /// The tunnel is going to be cut, and with it what still lives on it: the time for a farewell.
+    func streamExpires()
+}
+
+extension StreamReceiver {
+    package func streamExpires() {}
 }
 
 /// Why a stream ended before its time.

@@ -150,11 +150,12 @@ export function resourceDialog(connector, system, own, given = {}) {
     { name: "id", label: "URL path", value: start.id, keys: [".path", "id ", "starts with", "exists already"], hint: "/sap/opu/odata/", isFixed: Boolean(own) },
     { name: "exactMatchOnly", label: "Access policy", value: start.exactMatchOnly ? "true" : "false", options: [["true", "Path only (sub-paths are excluded)"], ["false", "Path and all sub-paths"]], keys: ["access"] },
     { name: "enabled", label: "Active", type: "checkbox", value: start.enabled },
+    { name: "websocketUpgradeAllowed", label: "WebSocket upgrade allowed", type: "checkbox", value: start.websocketUpgradeAllowed },
     { name: "description", label: "Description", value: start.description ?? "" },
   ];
   const base = `${connector.path}/systemMappings/${encodeURIComponent(system.address)}/resources`;
   changeForm(own ? `Edit ${own.id} of ${system.address}` : `Add a resource to ${system.address}`, fields, own ? "Save" : "Add", (values) => {
-    const body = { ...values, websocketUpgradeAllowed: start.websocketUpgradeAllowed };
+    const body = { ...values };
     if (!values.description && start.description == null) delete body.description;
     if (own) delete body.id;
     return { method: own ? "PUT" : "POST", path: values.id ? (own ? `${base}/${encodeID(own.id)}` : base) : null, body };

@@ -1,0 +1,42 @@
+internal import AccessPolicy
+internal import Cryptography
+internal import PrincipalPropagation
+internal import TunnelCore
+
+/// What a request says of its user to the internal host.
+enum UserField {
+    case absent
+    /// There, and empty: nobody is to be logged on by the certificate of the connection.
+    case empty
+    case value([UInt8])
+
+    func size(_ authentication: UserAuthentication) -> Int {
+        switch self {
+        case .absent: 0
+        case .empty: authentication.field.utf8.count + 4
+        case .value(let value): authentication.field.utf8.count + 4 + value.count
+        }
+    }
+
+    func write(_ authentication: UserAuthentication, _ writer: inout HeadWriter) {
+        if case .absent = self { return }
+        var name = authentication.field
+        name.withUTF8 { unsafe writer.write(UnsafeRawBufferPointer($0)) }
+        unsafe writer.write(": ")
+        if case .value(let value) = self { unsafe value.withUnsafeBytes { unsafe writer.write($0) } }
+        unsafe writer.write("\r\n")
+    }
+}
+
+extension UserAuthentication {
+    /// Whether a program has written the field itself, in whatever case, with "-" or "_".
+    func names(_ name: UnsafeRawBufferPointer) -> Bool {
+        let own = field.utf8
+        guard own.count == name.count else { return false }
+        return unsafe zip(own, name).allSatisfy { one, other in Self.folded(one) == Self.folded(other) }
+    }
+
+    private static func folded(_ byte: UInt8) -> UInt8 {
+        byte == UInt8(ascii: "_") ? UInt8(ascii: "-") : Bytes.lowercased(byte)
+    }
+}

@@ -1,0 +1,59 @@
+package import Cryptography
+
+/// What a configuration says of principal propagation; files are read when it is taken into effect.
+package struct PropagationConfiguration: Sendable, Equatable {
+    package struct Issuer: Sendable, Equatable {
+        package var issuer: String
+        package var tenant: String?
+        /// A file with a JSON Web Key Set.
+        package var keys: String
+
+        package init(issuer: String, tenant: String?, keys: String) {
+            (self.issuer, self.tenant, self.keys) = (issuer, tenant, keys)
+        }
+    }
+
+    package var issuers: [Issuer] = []
+    package var patterns: [SubjectPattern] = []
+    /// PEM files; empty for none.
+    package var authorityCertificate = ""
+    package var authorityKey = ""
+    /// Seconds for which a token counts after it has expired.
+    package var tolerance = 3600
+    /// Seconds of a user's certificate.
+    package var validity = 3600
+    /// Of all the files, so that a reload notices their change.
+    package var digest: [UInt8] = []
+
+    package init() {}
+
+    package var files: [String] { issuers.map(\.keys) + [authorityCertificate, authorityKey].filter { !$0.isEmpty } }
+
+    /// - Parameters:
+    ///   - subaccount: whose tokens count.
+    ///   - read: the bytes of a file.
+    package func load(
+        subaccount: String,
+        _ read: (String) throws(TLSError) -> [UInt8]
+    ) throws(TLSError) -> UserPropagation {
+        var settings = UserPropagation.Settings()
+        settings.subaccount = subaccount
+        (settings.patterns, settings.tolerance, settings.validity) = (patterns, tolerance, validity)
+        for issuer in issuers {
+            let keys: [WebKey]
+            do throws(TLSError) { keys = try WebKey.set(try read(issuer.keys)) } catch {
+                throw TLSError(.configuration, "\(issuer.keys): \(error)")
+            }
+            settings.issuers.append(TrustedIssuer(issuer: issuer.issuer, tenant: issuer.tenant, keys: keys))
+        }
+        if !authorityCertificate.isEmpty {
+            settings.authority = try CertificateIssuer(
+                CertificateIssuer.Identity(
+                    certificate: String(decoding: try read(authorityCertificate), as: UTF8.self),
+                    privateKey: String(decoding: try read(authorityKey), as: UTF8.self)
+                )
+            )
+        }
+        return try UserPropagation(settings)
+    }
+}

@@ -1,0 +1,186 @@
+package import Cryptography
+internal import JSON
+internal import Synchronization
+
+/// Turns users' tokens into short-lived certificates: is the issuer trusted, which pattern counts, who is it.
+///
+/// Source: SAP Cloud Connector, "Configuring Principal Propagation". Made from a configuration, and replaced with it.
+package final class UserPropagation: Sendable {
+    package struct Settings: Sendable {
+        /// Nobody by default.
+        package var issuers: [TrustedIssuer] = []
+        package var patterns: [SubjectPattern] = []
+        /// Nil where there is none.
+        package var authority: CertificateIssuer?
+        /// Seconds for which a token counts after it has expired.
+        package var tolerance = 3600
+        /// Seconds.
+        package var validity = 3600
+        /// Whose tokens count.
+        package var subaccount = ""
+        /// Of all the files that it was made from.
+        package var digest: [UInt8] = []
+
+        package init() {}
+    }
+
+    private let settings: Settings
+    /// One for all users: nobody ever uses it, since a certificate in a field needs none.
+    private let key: SigningKey
+    private let made = Mutex<[String: UserCertificate]>([:])
+    private let counts = Mutex<Counts>(Counts())
+
+    package struct Counts: Sendable {
+        /// Certificates that were made.
+        package var made = 0
+        /// Tokens that did not count, or made no subject.
+        package var refused = 0
+    }
+
+    /// Certificates that are kept.
+    package static let limit = 10_000
+    /// Seconds by which clocks may differ.
+    package static let leeway = 60
+
+    package init(_ settings: Settings) throws(TLSError) {
+        self.settings = settings
+        key = try SigningKey()
+    }
+
+    package var figures: Counts { counts.withLock { $0 } }
+
+    /// What came of a token, for the audit log and for `explain`.
+    package struct Outcome: Sendable {
+        package var certificate: UserCertificate
+        /// The place of the pattern that counted, from one on.
+        package var rule: Int
+        package var issuer: String
+        /// Made just now, rather than found.
+        package var isNew: Bool
+    }
+
+    /// - Parameter now: seconds since 1970.
+    package func certificate(
+        for token: some Collection<UInt8>,
+        isTechnical: Bool,
+        now: Int
+    ) throws(PropagationError) -> Outcome {
+        do throws(PropagationError) {
+            return try make(token, isTechnical, now)
+        } catch {
+            counts.withLock { $0.refused += 1 }
+            throw error
+        }
+    }
+
+    private func make(_ token: some Collection<UInt8>, _ isTechnical: Bool, _ now: Int) throws(PropagationError)
+        -> Outcome
+    {
+        guard let authority = settings.authority else { throw .noAuthority }
+        let (claims, issuer) = try trusted(token, isTechnical, now)
+        let name = claims["name"] ?? "unknown"
+        guard let index = settings.patterns.firstIndex(where: { $0.holds(for: claims) }) else {
+            throw .subject(user: name, "no subject pattern has a condition that holds for the token")
+        }
+        let parts: [(type: String, value: String)]
+        do throws(SubjectPattern.Fault) {
+            parts = try settings.patterns[index].subject(for: claims)
+        } catch {
+            throw .subject(user: name, "pattern \(index + 1): \(error.message)")
+        }
+        let subject = Self.text(parts)
+        let tokenEnd = (claims.time("exp") ?? now).addingReportingOverflow(settings.tolerance).partialValue
+        if let known = made.withLock({ $0[subject] }), known.usableUntil > now {
+            // Another token of the same user; that one may end earlier.
+            return Outcome(certificate: known.until(tokenEnd), rule: index + 1, issuer: issuer, isNew: false)
+        }
+        let certificate: UserCertificate
+        do throws(TLSError) {
+            let signed = try authority.issueUser(parts, seconds: settings.validity, key: key)
+            certificate = UserCertificate(
+                subject: subject,
+                serialNumber: signed.serialNumber,
+                usableUntil: now + max(1, settings.validity / 2),
+                der: signed.der
+            )
+        } catch {
+            throw .cannotSign("\(error)")
+        }
+        keep(certificate, now)
+        counts.withLock { $0.made += 1 }
+        return Outcome(certificate: certificate.until(tokenEnd), rule: index + 1, issuer: issuer, isNew: true)
+    }
+
+    private func keep(_ certificate: UserCertificate, _ now: Int) {
+        made.withLock { made in
+            if made.count >= Self.limit { made = made.filter { $0.value.usableUntil > now } }
+            if made.count >= Self.limit { made = [:] }
+            made[certificate.subject] = certificate
+        }
+    }
+
+    /// RFC 4514: the narrowest part first.
+    private static func text(_ parts: [(type: String, value: String)]) -> String {
+        parts.reversed().map { part in
+            let value = part.value.map { "\\,+\"<>;=".contains($0) ? "\\\($0)" : String($0) }.joined()
+            return "\(part.type == "emailAddress" ? "EMAIL" : part.type)=\(value)"
+        }.joined(separator: ",")
+    }
+
+    // MARK: Trust
+
+    /// Checks a token: issuer, signature, times, tenant.
+    private func trusted(
+        _ bytes: some Collection<UInt8>,
+        _ isTechnical: Bool,
+        _ now: Int
+    ) throws(PropagationError) -> (UserClaims, String) {
+        guard !settings.issuers.isEmpty else { throw .token("no identity provider is trusted") }
+        let token: CompactToken
+        do throws(CompactToken.Fault) { token = try CompactToken(bytes) } catch { throw .token(Self.words(error)) }
+        guard let algorithm = WebKey.Algorithm(rawValue: token.algorithm) else {
+            throw .token(
+                "the token is signed with an algorithm that does not count; RS256 to RS512 and ES256 to ES512 do"
+            )
+        }
+        guard let claims = UserClaims(token.payload, isTechnical: isTechnical) else {
+            throw .token("the token's payload is no JSON object")
+        }
+        let named = settings.issuers.filter { $0.issuer == claims.claim("iss") }
+        guard !named.isEmpty else { throw .token("the token's issuer is not trusted") }
+        let keys = named.flatMap { $0.keys(for: token.keyID) }
+        guard !keys.isEmpty else { throw .token("the token is signed with a key that its issuer is not known to have") }
+        guard keys.contains(where: { $0.isValid(token.signature, over: token.signed, algorithm) }) else {
+            throw .token("the token's signature is wrong")
+        }
+        guard let expires = claims.time("exp") else { throw .token("the token has no time at which it expires") }
+        guard expires > now - settings.tolerance else {
+            throw .token("the token has expired, and the tolerance of \(settings.tolerance / 60) minutes with it")
+        }
+        guard max(claims.time("nbf") ?? 0, claims.time("iat") ?? 0) <= now + Self.leeway else {
+            throw .token("the token is not valid yet: its times lie in the future")
+        }
+        let isOfTenant = named.contains { issuer in
+            guard let tenant = claims.tenant else { return issuer.tenant == nil }
+            return tenant == issuer.tenant ?? settings.subaccount
+        }
+        guard isOfTenant else { throw .token("the token is of another tenant") }
+        return (claims, named[0].issuer)
+    }
+
+    private static func words(_ fault: CompactToken.Fault) -> String {
+        switch fault {
+        case .tooLong: "the token is longer than \(CompactToken.maxBytes) bytes"
+        case .notCompact: "it is no JSON Web Token: three parts in base64url, separated by dots, are expected"
+        case .badHeader: "the token's header is no JSON object with alg"
+        case .unknownExtension: "the token's header has an extension (crit or b64), and none is known here"
+        }
+    }
+}
+
+extension UserCertificate {
+    /// The same, for no longer than so.
+    fileprivate func until(_ end: Int) -> UserCertificate {
+        end >= usableUntil ? self : UserCertificate(self, usableUntil: end)
+    }
+}
