@@ -52,7 +52,7 @@ timeout 120 bash -c '
     authorization=none proxy="connect: http" start_cloud
     start_connector connector "" "  - {virtual-host: \"ws.test:80\", internal-host: \"127.0.0.1:3333\", protocol: HTTP, resources: [
       {path: /ws, access: path-only, upgrade-allowed: true}, {path: /closed, access: path-only}]}"
-    "$PYTHON" "$tests/websocket.py" 20003 3333 ws.test "$tests/websocket.js"
+    "$PYTHON" "$tests/upgrade.py" 20003 3333 ws.test "$tests/upgrade.js"
 '
 echo "== the cockpit in Chromium"
 timeout 300 dev/test-cockpit.sh

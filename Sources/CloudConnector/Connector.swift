@@ -9,6 +9,7 @@ package import Logging
 internal import NIOCore
 internal import NIOPosix
 internal import Networking
+internal import PrincipalPropagation
 internal import Synchronization
 package import Telemetry
 internal import TextFormats
@@ -103,6 +104,9 @@ package final class Connector: Sendable {
         /// Nil where the tunnels may stay.
         fileprivate var tunnelTLS: TLSContext?
     }
+
+    /// What was done for users; nil where none arrive.
+    var userCounts: UserPropagation.Counts? { current.withLock { $0.snapshot.users }?.figures }
 
     /// Reads certificates and keys for a new configuration; nothing has changed yet.
     ///

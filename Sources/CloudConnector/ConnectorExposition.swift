@@ -1,4 +1,5 @@
 package import AdminProtocol
+internal import PrincipalPropagation
 package import Telemetry
 internal import TextFormats
 
@@ -10,8 +11,11 @@ package struct ConnectorMetricsPart: Sendable {
     var status: ConnectorStatus.Connector
     var counts: ConnectorState.Counts
     var idle: Int
+    /// Nil where no users arrive.
+    var users: UserPropagation.Counts?
 
     package init(_ connector: Connector) async throws {
+        users = connector.userCounts
         subaccount = connector.configuration.subaccount
         locationID = connector.configuration.locationID
         var merged: [String: SystemMetrics.Snapshot] = [:]
@@ -51,6 +55,7 @@ package struct ConnectorExposition {
         writeRequests(&exposition)
         writeTunnels(&exposition)
         writeSystems(&exposition)
+        writeUsers(&exposition)
         exposition.family("connector_audit_ok", .gauge, "1 while the audit log can be written, or is off.")
         exposition.sample([:], audit.isWritable ? 1 : 0)
         exposition.family("connector_audit_records_lost_total", .counter, "Audit records that could not be kept.")
@@ -153,6 +158,18 @@ package struct ConnectorExposition {
         gauge("connector_certificate_expiry_timestamp_seconds", "When the tunnel's certificate ends.", .gauge) {
             $0.status.certificateExpires
         }
+    }
+
+    private func writeUsers(_ exposition: inout Exposition) {
+        func counter(_ name: String, _ help: String, _ value: (UserPropagation.Counts) -> Int) {
+            exposition.family(name, .counter, help)
+            for part in parts {
+                guard let users = part.users else { continue }
+                exposition.sample(["subaccount": part.subaccount, "location_id": part.locationID], value(users))
+            }
+        }
+        counter("connector_user_certificates_total", "Certificates made for users.") { $0.made }
+        counter("connector_user_tokens_refused_total", "Tokens of users that did not count.") { $0.refused }
     }
 
     private func writeSystems(_ exposition: inout Exposition) {

@@ -27,6 +27,19 @@ package final class CloudDaemon: Daemon {
     let api: CloudAPI?
     /// Of API and cockpit.
     private let listeners = Mutex<[HTTPListener]>([])
+    private let certificates: Certificates
+
+    /// Of API and cockpit.
+    struct Certificates: Sendable {
+        let api: ListenerCertificate
+        let cockpit: ListenerCertificate
+
+        init(_ configuration: CloudConfiguration) throws {
+            api = try ListenerCertificate(configuration.api?.tls)
+            cockpit = try ListenerCertificate(configuration.cockpit?.tls)
+        }
+    }
+
     let notifier: SystemdNotifier
     let startedAt = WallClock.seconds()
     let state: Mutex<State>
@@ -59,8 +72,9 @@ package final class CloudDaemon: Daemon {
             let admin = AdminServers(logger: logger)
             parts.add { await admin.stop() }
             let authority = try authority(configuration, audit)
-            let (api, apiServer) = try await bindAPI(configuration, audit, logger, parts)
-            let cockpitServer = try await bindCockpit(configuration, parts)
+            let certificates = try Certificates(configuration)
+            let (api, apiServer) = try await bindAPI(configuration, certificates.api, audit, logger, parts)
+            let cockpitServer = try await bindCockpit(configuration, certificates.cockpit, parts)
             let service = try await ConnectivityService.start(
                 try complete(configuration, authority, api),
                 authority: authority ?? NoAuthority(),
@@ -68,7 +82,17 @@ package final class CloudDaemon: Daemon {
                 logger: logger
             )
             parts.add { try? await service.shutdown() }
-            let daemon = CloudDaemon(configuration, service, authority, api, audit, admin, notifier, logger)
+            let daemon = CloudDaemon(
+                configuration,
+                service,
+                authority,
+                api,
+                certificates,
+                audit,
+                admin,
+                notifier,
+                logger
+            )
             try await daemon.serve(apiServer, cockpitServer, configuration)
             audit.record(
                 .serviceStarted,
@@ -84,6 +108,7 @@ package final class CloudDaemon: Daemon {
         _ service: ConnectivityService,
         _ authority: EnrolmentAuthority?,
         _ api: CloudAPI?,
+        _ certificates: Certificates,
         _ audit: AuditLog,
         _ admin: AdminServers,
         _ notifier: SystemdNotifier,
@@ -93,6 +118,7 @@ package final class CloudDaemon: Daemon {
         self.service = service
         self.authority = authority
         self.api = api
+        self.certificates = certificates
         self.audit = audit
         self.admin = admin
         self.notifier = notifier
@@ -121,12 +147,18 @@ package final class CloudDaemon: Daemon {
 
     private static func bindAPI(
         _ configuration: CloudConfiguration,
+        _ certificate: ListenerCertificate,
         _ audit: AuditLog,
         _ logger: Logger,
         _ parts: DaemonParts
     ) async throws -> (CloudAPI?, HTTPListener?) {
         guard let settings = configuration.api else { return (nil, nil) }
-        let listener = try await HTTPListener.bind(settings.address, as: "api.listen", maxConnections: 500)
+        let listener = try await HTTPListener.bind(
+            settings.address,
+            as: "api.listen",
+            maxConnections: 500,
+            tls: { certificate.current }
+        )
         parts.add { await listener.stop() }
         let api = try CloudAPI(settings, port: listener.port, configuration.service.subaccount, audit, logger)
         return (api, listener)
@@ -134,11 +166,17 @@ package final class CloudDaemon: Daemon {
 
     private static func bindCockpit(
         _ configuration: CloudConfiguration,
+        _ certificate: ListenerCertificate,
         _ parts: DaemonParts
     ) async throws -> HTTPListener? {
         guard let settings = configuration.cockpit else { return nil }
         // Browsers have six each; the fewer, the sooner comes the turn of the right password.
-        let listener = try await HTTPListener.bind(settings.address, as: "cockpit.listen", maxConnections: 64)
+        let listener = try await HTTPListener.bind(
+            settings.address,
+            as: "cockpit.listen",
+            maxConnections: 64,
+            tls: { certificate.current }
+        )
         parts.add { await listener.stop() }
         return listener
     }
@@ -159,7 +197,10 @@ package final class CloudDaemon: Daemon {
         let access = try CockpitAccess(hostNames: settings.hostNames, password: settings.password)
         try await cockpitServer.serve(Cockpit(access, service, api.destinations, logger))
         let host = settings.isLoopback ? "localhost" : settings.address.host
-        logger.info("cockpit started", metadata: ["url": "http://\(host):\(cockpitServer.port)/"])
+        logger.info(
+            "cockpit started",
+            metadata: ["url": "\(settings.tls == nil ? "http" : "https")://\(host):\(cockpitServer.port)/"]
+        )
     }
 
     /// Fills in what the service's own authority and token service provide.
@@ -239,7 +280,13 @@ package final class CloudDaemon: Daemon {
             do {
                 let (new, warnings) = try CloudConfigurationReader.load(file)
                 let old = state.withLock { $0.current }
+                let apiTLS = try certificates.api.prepare(
+                    old.api?.tls == nil || new.api?.tls == nil ? old.api?.tls : new.api?.tls
+                )
+                let cockpitTLS = try certificates.cockpit.prepare(new.cockpit?.tls)
                 try await service.apply(try Self.complete(new, authority, api))
+                certificates.api.apply(apiTLS)
+                certificates.cockpit.apply(cockpitTLS)
                 authority?.reload()
                 await apply(new, old)
                 audit.record(.configurationChanged, "Configuration reloaded [by \(cause)]")
@@ -273,7 +320,8 @@ package final class CloudDaemon: Daemon {
         let needsStart =
             new.process.audit != old.process.audit || new.process.traceFile != old.process.traceFile
             || new.process.logFormat != old.process.logFormat
-            || new.enrolment != old.enrolment || new.api != old.api || new.cockpit != old.cockpit
+            || new.enrolment != old.enrolment || new.api?.withoutTLS != old.api?.withoutTLS
+            || new.cockpit?.withoutTLS != old.cockpit?.withoutTLS
             || new.service.eventLoops != old.service.eventLoops
         if needsStart {
             logger.warning(

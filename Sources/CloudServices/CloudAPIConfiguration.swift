@@ -1,10 +1,13 @@
 internal import Glibc
+package import Networking
 package import TextFormats
 package import Tokens
 
 /// What programs and SDKs use beside the proxy.
 package struct CloudAPIConfiguration: Sendable, Equatable {
     package var address = HostPort(host: "127.0.0.1", port: 20080)
+    /// Nil for plain HTTP.
+    package var tls: ListenerTLS?
     /// Under which clients reach it, without a slash at the end; empty for the address itself.
     package var url = ""
     /// Holds keys and secrets.
@@ -36,6 +39,16 @@ package struct CloudAPIConfiguration: Sendable, Equatable {
     /// Where programs reach the API: as configured, or else this machine.
     package func url(port: Int) -> String {
         guard url.isEmpty else { return url }
-        return "http://\(HostPort(host: isLoopback ? "localhost" : address.host, port: port))"
+        return
+            "\(tls == nil ? "http" : "https")://\(HostPort(host: isLoopback ? "localhost" : address.host, port: port))"
+    }
+}
+
+extension CloudAPIConfiguration {
+    /// What takes effect at the next start only: whether there is TLS is a part of the API's URL, which certificate is not.
+    package var withoutTLS: CloudAPIConfiguration {
+        var other = self
+        if tls != nil { other.tls = ListenerTLS() }
+        return other
     }
 }

@@ -86,7 +86,14 @@ package final class ConnectivityService: Sendable {
             loop.sweeper.start(on: eventLoop)
             return loop
         }
-        listeners = Listeners(group: group, loops: loops, hub: hub, load: load)
+        listeners = Listeners(
+            group: group,
+            loops: loops,
+            hub: hub,
+            load: load,
+            proxyCertificate: try ListenerCertificate(configuration.proxyTLS),
+            socksCertificate: try ListenerCertificate(configuration.socksTLS)
+        )
         let acceptor = try await listeners.bindTunnels(configuration)
         var proxy: (any Channel)?
         do {
@@ -144,6 +151,8 @@ package final class ConnectivityService: Sendable {
     /// - Throws: where a certificate cannot be used or an address not be bound; then nothing has changed.
     package func apply(_ configuration: ServiceConfiguration) async throws {
         let tls = try TLSContext(configuration.tunnelTLS)
+        let proxyTLS = try listeners.proxyCertificate.prepare(configuration.proxyTLS)
+        let socksTLS = try listeners.socksCertificate.prepare(configuration.socksTLS)
         let old = hub.settings.configuration
         let proxy =
             configuration.proxyAddress == old.proxyAddress ? nil : try await listeners.bindProxy(configuration)
@@ -161,6 +170,8 @@ package final class ConnectivityService: Sendable {
         }
         let newSocks = socks
         hub.apply(tls, configuration)
+        listeners.proxyCertificate.apply(proxyTLS)
+        listeners.socksCertificate.apply(socksTLS)
         memory.setLimit(configuration.tenants.processMemory)
         try await loops.forEach { $0.apply(configuration) }
         let replaced = state.withLock { state in

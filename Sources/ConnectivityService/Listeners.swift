@@ -23,9 +23,11 @@ struct Listeners {
     let loops: PerLoop<ProxyLoop>
     let hub: TunnelHub
     let load: ListenerLoads
+    let proxyCertificate: ListenerCertificate
+    let socksCertificate: ListenerCertificate
 
     func bindProxy(_ configuration: ServiceConfiguration) async throws -> any Channel {
-        let loops = self.loops
+        let (loops, certificate) = (self.loops, proxyCertificate)
         return try await bind(
             configuration.proxyAddress,
             "proxy",
@@ -33,6 +35,7 @@ struct Listeners {
             load.proxy,
             Self.client
         ) { channel in
+            try Self.secure(channel, certificate)
             let connection = ProxyConnection(loop: loops[channel.eventLoop])
             try channel.pipeline.syncOperations.addHandler(connection)
         }
@@ -40,8 +43,9 @@ struct Listeners {
 
     func bindSocks(_ configuration: ServiceConfiguration) async throws -> (any Channel)? {
         guard let address = configuration.socksAddress else { return nil }
-        let loops = self.loops
+        let (loops, certificate) = (self.loops, socksCertificate)
         return try await bind(address, "socks", configuration.maxConnections, load.socks, Self.client) { channel in
+            try Self.secure(channel, certificate)
             try channel.pipeline.syncOperations.addHandler(SocksConnection(loops[channel.eventLoop]))
         }
     }
@@ -57,6 +61,12 @@ struct Listeners {
         ) { channel in
             try Self.addHandlers(channel, hub)
         }
+    }
+
+    private static func secure(_ channel: any Channel, _ certificate: ListenerCertificate) throws {
+        guard let context = certificate.current else { return }
+        let peer = "the program at \(channel.remoteAddress?.text ?? "unknown")"
+        try channel.pipeline.syncOperations.addHandler(TLSHandler(context, serverName: nil, peer: peer))
     }
 
     private static let client = SocketSettings(highWatermark: 64 << 10, allowsHalfClosure: true)

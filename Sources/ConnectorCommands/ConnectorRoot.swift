@@ -25,7 +25,7 @@ package struct ConnectorRoot: AsyncParsableCommand {
                 name: "Configuration",
                 subcommands: [
                     CheckConfigCommand.self, ExplainCommand.self, SystemCommand.self, ResourceCommand.self,
-                    ConfigCommand.self, LearnCommand.self, RehearseCommand.self,
+                    ConfigCommand.self, LearnCommand.self, RehearseCommand.self, CertificateCommand.self,
                     EnrolConnectorCommand.self, ImportCommand.self,
                 ]
             ),

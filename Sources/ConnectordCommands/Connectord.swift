@@ -26,7 +26,7 @@ package struct Connectord: AsyncParsableCommand {
                 name: "Configuration",
                 subcommands: [
                     CheckBothConfigCommand.self, ExplainCommand.self, SystemCommand.self, ResourceCommand.self,
-                    ConfigCommand.self, LearnCommand.self, RehearseCommand.self,
+                    ConfigCommand.self, LearnCommand.self, RehearseCommand.self, CertificateCommand.self,
                     EnrolCommand.self, ImportCommand.self, CertificatesCommand.self,
                 ]
             ),

@@ -62,7 +62,9 @@ struct TLSTestServer {
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
             request += String(buffer: unwrapInboundIn(data))
-            guard let end = SimpleHTTP.messageEnd(Array(request.utf8), from: 0), end == request.utf8.count else { return }
+            guard let end = SimpleHTTP.messageEnd(Array(request.utf8), from: 0), end == request.utf8.count else {
+                return
+            }
             context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: respond(request))), promise: nil)
             request = ""
         }

@@ -14,6 +14,7 @@ enum CloudAPIReader {
         if let address = section.address("listen", allowsZero: true) {
             api.address = address
         }
+        api.tls = section.listenerTLS()
         api.directory = section.required("directory", "a folder for the keys and secrets of tokens") ?? ""
         api.destinationsFolder = section.string("destinations") ?? ""
         api.trustedCA = section.string("trusted-ca") ?? ""

@@ -3,6 +3,7 @@ internal import ConfigurationReading
 internal import ConnectivityService
 internal import Cryptography
 internal import DaemonSupport
+internal import Networking
 internal import TextFormats
 
 extension CloudConfiguration {
@@ -14,6 +15,13 @@ extension CloudConfiguration {
             files.checkIdentity(certificate, key, below: "tunnel")
         }
         files.checkTrust(tls.trust, "tunnel.trusted-ca")
+        for (key, tls) in [
+            ("proxy", service.proxyTLS), ("socks", service.socksTLS), ("api", api?.tls), ("cockpit", cockpit?.tls),
+        ] {
+            guard let tls else { continue }
+            files.checkIdentity(tls.certificate, tls.privateKey, below: "\(key).tls")
+            if !tls.clientCA.isEmpty { files.checkTrust([tls.clientCA], "\(key).tls.client-ca") }
+        }
         return files.findings
     }
 

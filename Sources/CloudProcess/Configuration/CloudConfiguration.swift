@@ -138,6 +138,7 @@ package enum CloudConfigurationReader {
         } else {
             configuration.socksAddress = .init(host: "127.0.0.1", port: 20004)
         }
+        configuration.socksTLS = section.listenerTLS()
         section.finish()
         if !hasTokens {
             findings.error(node, "socks", "needs the section \"api\": SOCKS5 clients authenticate with its tokens")
@@ -199,6 +200,7 @@ package enum CloudConfigurationReader {
             )
         }
         configuration.isStrict = section.choice("connection-binding", Binding.self) != .relaxed
+        configuration.proxyTLS = section.listenerTLS()
         configuration.connect = section.choice("connect", Connect.self) ?? .refuse
         if let address = section.address("listen", allowsZero: true) {
             configuration.proxyAddress = address

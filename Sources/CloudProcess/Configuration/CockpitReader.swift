@@ -14,6 +14,7 @@ enum CockpitReader {
         if let address = section.address("listen", allowsZero: true) {
             cockpit.address = address
         }
+        cockpit.tls = section.listenerTLS()
         for item in section.list("host-names") {
             guard case .scalar(let name, _) = item.content, HostPort.isHostName(name) || name.hasPrefix("[") else {
                 findings.error(

@@ -1,8 +1,11 @@
+package import Networking
 package import TextFormats
 
 /// The web page for people.
 package struct CockpitConfiguration: Sendable, Equatable {
     package var address = HostPort(host: "127.0.0.1", port: 20081)
+    /// Nil for plain HTTP.
+    package var tls: ListenerTLS?
     /// Under which browsers call it, beside those of loopback.
     package var hostNames: [String] = []
     /// Nil where loopback is enough.
@@ -11,4 +14,13 @@ package struct CockpitConfiguration: Sendable, Equatable {
     package init() {}
 
     package var isLoopback: Bool { address.isLoopback }
+}
+
+extension CockpitConfiguration {
+    /// What takes effect at the next start only.
+    package var withoutTLS: CockpitConfiguration {
+        var other = self
+        other.tls = nil
+        return other
+    }
 }

@@ -180,6 +180,12 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // A reset by the client, mostly; the stream is cancelled with the connection.
+        if let error = error as? TLSError {
+            loop.logger.info(
+                "client's TLS failed",
+                metadata: ["client": "\(context.remoteAddress?.text ?? "")", "cause": "\(error)"]
+            )
+        }
         context.close(promise: nil)
     }
 

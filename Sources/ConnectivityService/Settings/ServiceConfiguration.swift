@@ -1,5 +1,6 @@
 package import Cryptography
 package import NIOCore
+package import Networking
 package import TextFormats
 package import Tokens
 package import TunnelCore
@@ -8,6 +9,9 @@ package import TunnelCore
 package struct ServiceConfiguration: Sendable {
     /// Where programs send their requests.
     package var proxyAddress: HostPort
+    /// Nil for plain HTTP.
+    package var proxyTLS: ListenerTLS?
+    package var socksTLS: ListenerTLS?
     /// Where programs open TCP connections with SOCKS5; nil for nowhere.
     package var socksAddress: HostPort?
     /// What SOCKS5 clients are checked with where requests at the proxy need no token.

@@ -33,6 +33,7 @@ struct MappingDocument: Encodable {
         creationDate = Self.created(value)
         if let type = value["back-end-type"]?.scalar { backendType = type }
         if let host = value["host-in-header"]?.scalar { hostInHeader = host.uppercased() }
+        if let mode = value["authentication-mode"]?.scalar { authenticationMode = mode.uppercased() }
         description = value["description"]?.scalar
         let resources = value["resources"]?.items.map { ResourceDocument($0) } ?? []
         totalResourcesCount = resources.count
@@ -65,9 +66,10 @@ struct MappingDocument: Encodable {
         changes.append(.init("host-in-header", host.uppercased() == "VIRTUAL" ? nil : .text(host.lowercased())))
         changes.append(.init("description", (try body.text("description")).map { .text($0) }))
         let mode = try body.text("authenticationMode") ?? "NONE"
-        guard mode == "NONE" else {
+        guard UserAuthentication.Mode(rawValue: mode) != nil else {
             throw .invalid("authenticationMode \(LogText.escaped(mode.utf8)) is not supported by this connector yet")
         }
+        changes.append(.init("authentication-mode", mode == "NONE" ? nil : .text(mode)))
         for name in ["sid", "sapRouter", "sncPartnerName", "allowedClients", "blacklistedUsers"] {
             try body.refuse(name)
         }

@@ -122,10 +122,16 @@ struct SCCImport {
         var obstacles: [String] = []
         let known = SystemMapping.InternalProtocol(rawValue: mapping.protocol)
         if known == nil { obstacles.append("\(mapping.protocol) is not supported yet") }
-        if let mode = mapping.authenticationMode, mode != "NONE" {
-            obstacles.append(
-                "principal propagation (\(mode)) is not supported yet; without it, users would be anonymous"
-            )
+        let mode = mapping.authenticationMode ?? "NONE"
+        if let known = UserAuthentication.Mode(rawValue: mode) {
+            if known.takesUsers {
+                obstacles.append(
+                    "\(mode) needs the sections principal-propagation and system-certificate; with them, add "
+                        + "authentication-mode: \(mode)"
+                )
+            }
+        } else {
+            obstacles.append("\(mode) is not supported yet; without it, users would be anonymous")
         }
         var entries: [YAMLValue.Entry] = [
             .init("virtual-host", .text("\(HostPort.bracketed(mapping.virtualHost)):\(mapping.virtualPort.text)")),
@@ -134,6 +140,9 @@ struct SCCImport {
         ]
         if let type = mapping.backendType, type != "nonSAPsys", SystemMapping.BackEndType(rawValue: type) != nil {
             entries.append(.init("back-end-type", .text(type)))
+        }
+        if mode == UserAuthentication.Mode.noneRestricted.rawValue {
+            entries.append(.init("authentication-mode", .text(mode)))
         }
         if mapping.hostInHeader?.uppercased() == "INTERNAL" {
             entries.append(.init("host-in-header", .text("internal")))

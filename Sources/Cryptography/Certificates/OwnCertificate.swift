@@ -74,15 +74,18 @@ package enum OwnCertificate {
     }
 
     /// Signs a certificate with its own key.
-    package static func selfSigned(_ wanted: Wanted, days: Int) throws(TLSError) -> Identity {
+    ///
+    /// - Parameter isAuthority: to sign others with it.
+    package static func selfSigned(_ wanted: Wanted, days: Int, isAuthority: Bool = false) throws(TLSError) -> Identity
+    {
         let subject = try parts(wanted.subject)
         let names = try wanted.extensionText()
         let key = try key(wanted)
         var extensions: [(Int32, String)] = [
-            (NID_basic_constraints, "critical,CA:FALSE"),
-            (NID_key_usage, "critical,digitalSignature,keyEncipherment"),
-            (NID_ext_key_usage, "serverAuth,clientAuth"),
+            (NID_basic_constraints, isAuthority ? "critical,CA:TRUE,pathlen:0" : "critical,CA:FALSE"),
+            (NID_key_usage, isAuthority ? "critical,keyCertSign,cRLSign" : "critical,digitalSignature,keyEncipherment"),
         ]
+        if !isAuthority { extensions.append((NID_ext_key_usage, "serverAuth,clientAuth")) }
         if !names.isEmpty { extensions.append((NID_subject_alt_name, names)) }
         let certificate = try unsafe CertificateIssuer.make(
             subject: subject,
@@ -97,7 +100,12 @@ package enum OwnCertificate {
     }
 
     /// A request for an authority to sign (PKCS #10, PEM), with its key.
-    package static func request(_ wanted: Wanted) throws(TLSError) -> (request: String, privateKey: String) {
+    ///
+    /// - Parameter isAuthority: it asks for the right to sign others.
+    package static func request(
+        _ wanted: Wanted,
+        isAuthority: Bool = false
+    ) throws(TLSError) -> (request: String, privateKey: String) {
         let subject = try parts(wanted.subject)
         let names = try wanted.extensionText()
         let key = try key(wanted)
@@ -106,8 +114,10 @@ package enum OwnCertificate {
         guard unsafe CertificateIssuer.fill(X509_REQ_get_subject_name(request), subject),
             unsafe X509_REQ_set_pubkey(request, key.key) == 1
         else { throw CertificateIssuer.failure() }
-        if !names.isEmpty {
-            guard let item = unsafe X509V3_EXT_conf_nid(nil, nil, NID_subject_alt_name, names) else {
+        let asked =
+            names.isEmpty ? isAuthority ? (NID_key_usage, "critical,keyCertSign") : nil : (NID_subject_alt_name, names)
+        if let (kind, text) = asked {
+            guard let item = unsafe X509V3_EXT_conf_nid(nil, nil, kind, text) else {
                 throw CertificateIssuer.failure()
             }
             defer { unsafe X509_EXTENSION_free(item) }

@@ -39,13 +39,13 @@ package final class HTTPListener: Sendable {
     /// - Parameters:
     ///   - setting: the key that names the address.
     ///   - maxConnections: at once; more wait unaccepted, and one address gets three quarters of them.
-    ///   - tls: for HTTPS; asked for each connection, so a new certificate counts from the next one on.
+    ///   - tls: for HTTPS; asked for each connection, so a new certificate counts from the next one on. Nil for plain HTTP.
     ///   - limits: what one connection may take.
     package static func bind(
         _ address: HostPort,
         as setting: String,
         maxConnections: Int,
-        tls: (@Sendable () -> TLSContext)? = nil,
+        tls: (@Sendable () -> TLSContext?)? = nil,
         limits: HTTPServerLimits = HTTPServerLimits()
     ) async throws -> HTTPListener {
         try await bind(maxConnections, tls: tls, limits: limits) { bootstrap in
@@ -84,7 +84,7 @@ package final class HTTPListener: Sendable {
     private static func bind(
         _ maxConnections: Int,
         path: String? = nil,
-        tls: (@Sendable () -> TLSContext)? = nil,
+        tls: (@Sendable () -> TLSContext?)? = nil,
         limits: HTTPServerLimits = HTTPServerLimits(),
         _ bind: (ServerBootstrap) async throws -> any Channel
     ) async throws -> HTTPListener {
@@ -103,9 +103,9 @@ package final class HTTPListener: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard let router = routes.router.withLock({ $0 }) else { return }
-                    if let tls {
-                        let handler = TLSHandler(tls(), serverName: nil, peer: "a browser or program")
-                        try channel.pipeline.syncOperations.addHandler(handler)
+                    if let context = tls?() {
+                        let handler = TLSHandler(context, serverName: nil, peer: "a browser or program")
+                        try channel.pipeline.syncOperations.addHandlers(PlainRequestRedirect(), handler)
                     }
                     try HTTPConnection.configure(channel, router, bodies)
                 }

@@ -121,6 +121,7 @@ function changeForm(title, fields, action, call) {
 }
 
 const protocols = ["HTTP", "HTTPS", "TCP", "TCPS"].map((name) => [name, name]);
+const modes = [["NONE", "Off"], ["NONE_RESTRICTED", "Off, and no logon by the system certificate"], ["X509_RESTRICTED", "X.509 certificate (recommended)"], ["X509_GENERAL", "X.509 certificate, or logon by the system certificate"]];
 const types = [["nonSAPsys", "Non-SAP System"], ["abapSys", "ABAP System"], ["hana", "SAP HANA"], ["netweaverCE", "SAP NetWeaver CE"], ["netweaverGW", "SAP Gateway"], ["applServerJava", "SAP Application Server Java"], ["PI", "SAP Process Integration"], ["BC", "SAP Business Connector"], ["otherSAPsys", "Other SAP System"]];
 
 export function systemDialog(connector, system, given = {}) {
@@ -133,11 +134,12 @@ export function systemDialog(connector, system, given = {}) {
     { name: "protocol", label: "Protocol", value: own.protocol ?? "HTTPS", options: protocols, keys: ["protocol"] },
     { name: "backendType", label: "Back-end type", value: own.backendType ?? "nonSAPsys", options: types, keys: ["back-end-type"] },
     { name: "hostInHeader", label: "Host in request header", value: own.hostInHeader ?? "VIRTUAL", options: [["VIRTUAL", "Use virtual host"], ["INTERNAL", "Use internal host"]], keys: ["host-in-header"] },
+    { name: "authenticationMode", label: "Principal propagation", value: own.authenticationMode ?? "NONE", options: modes, keys: ["authentication-mode"] },
     { name: "description", label: "Description", value: own.description ?? "", keys: ["description"] },
   ];
   const base = `${connector.path}/systemMappings`;
   changeForm(system ? `Edit ${system.address}` : "Add a system mapping", fields, system ? "Save" : "Add", (values) => {
-    const body = { ...values, authenticationMode: "NONE" };
+    const body = { ...values };
     if (!values.description && own.description == null) delete body.description;
     const isReady = values.localHost && values.localPort && values.virtualHost && values.virtualPort;
     return { method: system ? "PUT" : "POST", path: isReady ? (system ? `${base}/${encodeURIComponent(system.address)}` : base) : null, body };

@@ -1,6 +1,6 @@
 // WebSocket from Node's own HTTP client, in the form in which requests go to a proxy, without CONNECT.
 //
-//     websocket.js PROXY-PORT VIRTUAL-HOST
+//     upgrade.js PROXY-PORT VIRTUAL-HOST
 const http = require("node:http");
 const crypto = require("node:crypto");
 

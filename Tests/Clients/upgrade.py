@@ -1,6 +1,6 @@
 """WebSocket through the proxy with clients of others: the package websockets (client and server), Node, and Chromium.
 
-    websocket.py PROXY-PORT SERVER-PORT VIRTUAL-HOST NODE-SCRIPT
+    upgrade.py PROXY-PORT SERVER-PORT VIRTUAL-HOST NODE-SCRIPT
 """
 
 import asyncio
@@ -82,8 +82,12 @@ def chromium():
         driver.quit()
 
 
+def choose(_, offered):
+    return "mqtt" if "mqtt" in offered else None
+
+
 async def main():
-    async with websockets.serve(serve, "127.0.0.1", port, max_size=32 << 20, subprotocols=["mqtt"]):
+    async with websockets.serve(serve, "127.0.0.1", port, max_size=32 << 20, select_subprotocol=choose):
         await python_client()
         await many()
         node = await asyncio.to_thread(
