@@ -123,7 +123,7 @@ let package = Package(
         room(
             "CloudConnector",
             "\(ground) AvailabilityCheck PrincipalPropagation EpollTransport AccessPolicy TunnelCore Cryptography ControlProtocol AdminProtocol Telemetry Networking NIOCore "
-                + "NIOPosix Logging Tracing"
+                + "NIOPosix NIOHTTP1 Logging Tracing"
         ),
         room(
             "ConnectivityService",

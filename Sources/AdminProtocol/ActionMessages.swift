@@ -11,6 +11,8 @@ package enum ActionMessage {
         package var headers: [String: String] = [:]
         /// Base64.
         package var body = ""
+        /// Where an X-CSRF-Token is fetched first: path and query, empty for `target`; nil for nowhere.
+        package var csrfTarget: String?
 
         package init(
             subaccount: String? = nil,
@@ -18,8 +20,10 @@ package enum ActionMessage {
             method: String = "GET",
             target: String = "",
             headers: [String: String] = [:],
-            body: String = ""
+            body: String = "",
+            csrfTarget: String? = nil
         ) {
+            self.csrfTarget = csrfTarget
             self.subaccount = subaccount
             self.destination = destination
             self.method = method

@@ -55,8 +55,8 @@ package enum ConfigurationChange {
     }
 
     private static func text(_ system: SystemMapping) -> String {
-        "\(system.internalAddress), \(system.protocol.rawValue), host in header \(system.hostInHeader.rawValue), "
-            + "authentication mode \(system.authentication.mode.rawValue)"
+        "\(system.internalAddress), \(system.protocol.rawValue), host in header \(system.hostInHeader.rawValue)"
+            + (system.authentication.isOn ? ", authentication mode \(system.authentication.mode.rawValue)" : "")
     }
 
     private static func resources(_ name: String, _ old: [Resource], _ new: [Resource]) -> [String] {

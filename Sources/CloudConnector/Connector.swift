@@ -92,7 +92,8 @@ package final class Connector: Sendable {
         addFleet()
         let checks = Task { [checker] in await checker.run() }
         let renewals = Task { [renewal] in await renewal.run(for: self) }
-        current.withLock { $0.background = [checks, renewals] }
+        let keys = Task { [logger] in await KeySetRefresh(logger: logger).run(for: self) }
+        current.withLock { $0.background = [checks, renewals, keys] }
     }
 
     // MARK: Change
@@ -122,7 +123,7 @@ package final class Connector: Sendable {
             ),
             backendTLS: isTrustSame ? oldSnapshot.backendTLS : try TLSContext(new.backendTLS),
             users: new.propagation == old.propagation && new.subaccount == old.subaccount
-                ? oldSnapshot.users : try new.loadPropagation(),
+                ? oldSnapshot.users : try new.loadPropagation(after: oldSnapshot.users),
             configuration: new.cappedForwarding,
             accessLog: new.accessLog,
             isTracing: new.isTracing

@@ -64,13 +64,17 @@ package struct ConnectorConfiguration: Sendable {
     }
 
     /// Users and how they arrive, with the files that are named for it.
-    package func loadPropagation() throws(TLSError) -> UserPropagation? {
+    ///
+    /// - Parameter old: what it has fetched stays.
+    package func loadPropagation(after old: UserPropagation? = nil) throws(TLSError) -> UserPropagation? {
         guard let propagation else { return nil }
-        return try propagation.load(subaccount: subaccount) { (path) throws(TLSError) in
+        let users = try propagation.load(subaccount: subaccount) { (path) throws(TLSError) in
             do { return try PlainFile.read(path, maxBytes: PrivateFile.maxBytes) } catch {
                 throw TLSError(.configuration, "\(path): \(error)")
             }
         }
+        if let old { users.adopt(old) }
+        return users
     }
 
     /// Whether certificate, key and trust can be used, and the certificate is this connector's.

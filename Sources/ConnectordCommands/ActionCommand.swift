@@ -43,6 +43,9 @@ struct ActionCommand: AsyncParsableCommand {
         @Option(help: "A file with the whole body.") var body: String?
         @Option(help: "Print a value of the payload as NAME=VALUE: NAME=POINTER, or NAME for a field.") var output:
             [String] = []
+        @Flag(help: "Fetch an X-CSRF-Token before a request that changes something, and send it with its cookies.")
+        var csrf = false
+        @Option(help: "Where it is fetched: path and query; the operation's own unless given.") var csrfPath: String?
         @Option(help: "Of this subaccount; the service's own unless given.") var subaccount: String?
         @OptionGroup var service: ServiceOptions
 
@@ -73,7 +76,8 @@ struct ActionCommand: AsyncParsableCommand {
                 destination: destination,
                 subaccount: subaccount,
                 values: try values(),
-                body: bytes
+                body: bytes,
+                csrfTarget: csrfPath ?? (csrf ? "" : nil)
             )
         }
     }
@@ -190,6 +194,8 @@ struct ActionRunner {
     let subaccount: String?
     let values: [String: String]
     let body: [UInt8]?
+    /// `ActionMessage.Request.csrfTarget`.
+    var csrfTarget: String?
 
     struct Result {
         var operation: OpenAPIDocument.Operation
@@ -293,7 +299,8 @@ struct ActionRunner {
             method: request.method,
             target: request.target,
             headers: request.headers,
-            body: Base64.encode(request.body)
+            body: Base64.encode(request.body),
+            csrfTarget: csrfTarget
         )
         let answer = try await client.post("/actions/request", request).decode(ActionMessage.Answer.self)
         let body = Base64.decode(answer.body) ?? []

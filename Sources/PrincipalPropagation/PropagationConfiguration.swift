@@ -5,8 +5,10 @@ package struct PropagationConfiguration: Sendable, Equatable {
     package struct Issuer: Sendable, Equatable {
         package var issuer: String
         package var tenant: String?
-        /// A file with a JSON Web Key Set.
+        /// A file with a JSON Web Key Set, or the URL of one.
         package var keys: String
+
+        var isFetched: Bool { keys.contains("://") }
 
         package init(issuer: String, tenant: String?, keys: String) {
             (self.issuer, self.tenant, self.keys) = (issuer, tenant, keys)
@@ -27,7 +29,12 @@ package struct PropagationConfiguration: Sendable, Equatable {
 
     package init() {}
 
-    package var files: [String] { issuers.map(\.keys) + [authorityCertificate, authorityKey].filter { !$0.isEmpty } }
+    /// Certificates that anchor `https` of key sets; empty for those of the system.
+    package var trustedCA = ""
+
+    package var files: [String] {
+        issuers.filter { !$0.isFetched }.map(\.keys) + [authorityCertificate, authorityKey].filter { !$0.isEmpty }
+    }
 
     /// - Parameters:
     ///   - subaccount: whose tokens count.
@@ -40,9 +47,13 @@ package struct PropagationConfiguration: Sendable, Equatable {
         settings.subaccount = subaccount
         (settings.patterns, settings.tolerance, settings.validity) = (patterns, tolerance, validity)
         for issuer in issuers {
-            let keys: [WebKey]
-            do throws(TLSError) { keys = try WebKey.set(try read(issuer.keys)) } catch {
-                throw TLSError(.configuration, "\(issuer.keys): \(error)")
+            let keys: IssuerKeys
+            if issuer.isFetched {
+                keys = IssuerKeys(url: issuer.keys)
+            } else {
+                do throws(TLSError) { keys = IssuerKeys(try WebKey.set(try read(issuer.keys))) } catch {
+                    throw TLSError(.configuration, "\(issuer.keys): \(error)")
+                }
             }
             settings.issuers.append(TrustedIssuer(issuer: issuer.issuer, tenant: issuer.tenant, keys: keys))
         }

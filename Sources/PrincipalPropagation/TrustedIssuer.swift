@@ -1,22 +1,13 @@
-package import Cryptography
-internal import JSON
-
 /// An identity provider whose tokens count.
 package struct TrustedIssuer: Sendable {
     /// As tokens name it (`iss`).
     package let issuer: String
     /// Whose tokens of it count; nil for the connector's own subaccount.
     package let tenant: String?
-    let keys: [WebKey]
+    package let keys: IssuerKeys
 
-    package init(issuer: String, tenant: String?, keys: [WebKey]) {
+    package init(issuer: String, tenant: String?, keys: IssuerKeys) {
         (self.issuer, self.tenant, self.keys) = (issuer, tenant, keys)
-    }
-
-    /// The keys that may have signed a token: the one it names, or, where it names none, the only one there is.
-    func keys(for id: String?) -> [WebKey] {
-        guard let id else { return keys.count == 1 ? keys : [] }
-        return keys.filter { $0.id == id }
     }
 }
 

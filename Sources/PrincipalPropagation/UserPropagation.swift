@@ -47,6 +47,14 @@ package final class UserPropagation: Sendable {
         key = try SigningKey()
     }
 
+    /// Keys that are fetched.
+    package var fetchedKeys: [IssuerKeys] { settings.issuers.map(\.keys).filter { $0.url != nil } }
+
+    /// Takes over what the one before has fetched.
+    package func adopt(_ other: UserPropagation) {
+        for keys in fetchedKeys { other.fetchedKeys.forEach { keys.adopt($0) } }
+    }
+
     package var figures: Counts { counts.withLock { $0 } }
 
     /// What came of a token, for the audit log and for `explain`.
@@ -148,8 +156,13 @@ package final class UserPropagation: Sendable {
         }
         let named = settings.issuers.filter { $0.issuer == claims.claim("iss") }
         guard !named.isEmpty else { throw .token("the token's issuer is not trusted") }
-        let keys = named.flatMap { $0.keys(for: token.keyID) }
-        guard !keys.isEmpty else { throw .token("the token is signed with a key that its issuer is not known to have") }
+        let keys = named.flatMap { $0.keys.keys(for: token.keyID) }
+        guard !keys.isEmpty else {
+            if let failure = named.lazy.compactMap(\.keys.failure).first {
+                throw .token("the keys of the token's issuer are not known: \(failure)")
+            }
+            throw .token("the token is signed with a key that its issuer is not known to have")
+        }
         guard keys.contains(where: { $0.isValid(token.signature, over: token.signed, algorithm) }) else {
             throw .token("the token's signature is wrong")
         }

@@ -42,6 +42,47 @@ import Testing
         try text.write(to: rig.folder.appending(path: name), atomically: true, encoding: .utf8)
     }
 
+    @Test("A system that wants an X-CSRF-Token gets the one it gave, with the session that belongs to it")
+    func token() throws {
+        let backend = TestServer.http { head, _ in
+            let head = head.lowercased()
+            if head.contains("x-csrf-token: fetch") {
+                let fields = "X-CSRF-Token: t-1\r\nSet-Cookie: session=s1; Path=/; HttpOnly\r\nSet-Cookie: usr=u1\r\n"
+                // As some do, it gives HEAD nothing.
+                return head.hasPrefix("head") ? TestServer.ok("") : TestServer.ok("{}", fields: fields)
+            }
+            let isGood = head.contains("x-csrf-token: t-1\r\n") && head.contains("cookie: session=s1; usr=u1\r\n")
+            return isGood && head.hasPrefix("delete /items/7")
+                ? "HTTP/1.1 204 No Content\r\n\r\n"
+                : "HTTP/1.1 403 Forbidden\r\nX-CSRF-Token: Required\r\nContent-Length: 0\r\n\r\n"
+        }
+        defer { backend.stop() }
+        let rig = try Rig(cloud: DestinationTests.cloud)
+        defer { rig.stop() }
+        try rig.startConnector(
+            systems: Rig.system("internalhost:3333", port: backend.port, "{path: /, access: path-and-sub-paths}")
+        )
+        try write(rig, "hello.yaml", Self.spec)
+        try write(
+            rig,
+            "good.properties",
+            "Name=GOOD\nType=HTTP\nURL=http\\://internalhost\\:3333\nProxyType=OnPremise\n"
+                + "sap.processautomation.enabled=true\nsap.applicationdevelopment.actions.enabled=true\n"
+        )
+        #expect(try control(rig, "destination", "import", "good.properties").status == 0)
+        let call = [
+            "action", "test", "--destination", "GOOD", "--spec", "hello.yaml", "--operation", "remove", "--set", "id=7",
+        ]
+        func run(_ more: String...) throws -> (status: Int32, output: String) {
+            let result = try Rig.run(call + more + ["--config", "cloud.conf"], rig.folder)
+            return (result.status, result.output)
+        }
+        #expect(try run().output.contains("403"))
+        let good = try run("--csrf")
+        #expect(good.status == 0 && good.output.contains("204"), "\(good.output)")
+        #expect(try run("--csrf-path", "/service/").status == 0)
+    }
+
     @Test("The seed's action: tested, run, its message picked, and each failure on the way with its words")
     func hello() throws {
         let backend = TestServer.http { head, _ in

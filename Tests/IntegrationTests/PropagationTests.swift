@@ -230,4 +230,35 @@ import Testing
         #expect(reload.status != 0 && reload.output.contains("principal-propagation.ca"), "\(reload.output)")
         try await server.stop()
     }
+
+    @Test("Keys are fetched from a URL; while it is gone, those of before count, also after a reload")
+    func fetchedKeys() async throws {
+        let plant = try Plant()
+        defer { plant.rig.stop() }
+        let heads = Heads()
+        let server = try await plant.server(asks: true, heads)
+        let keys = try String(contentsOf: plant.rig.folder.appending(path: "keys.json"), encoding: .utf8)
+        let provider = TestServer.http { head, _ in
+            head.hasPrefix("GET /keys?x=1 HTTP/1.1")
+                ? TestServer.ok(keys) : "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+        }
+        let connector = try plant.rig.startConnector(
+            systems: plant.system("strict.test", server.port, "authentication-mode: X509_RESTRICTED"),
+            extra: Plant.settings.replacing(
+                "keys: keys.json",
+                with: "keys: \"http://localhost:\(provider.port)/keys?x=1\""
+            )
+        )
+        try connector.wait(for: "keys of an identity provider fetched")
+        #expect(try plant.ask("strict.test", try plant.token("anna")).contains("200 OK"))
+        provider.stop()
+        try plant.rig.rewrite { $0.replacing("O=Plant", with: "O=Other") }
+        #expect(try plant.rig.control("reload", "--config", "connector0.conf").status == 0)
+        #expect(try plant.ask("strict.test", try plant.token("anna")).contains("200 OK"))
+        #expect(try plant.verifiedSubject(heads.last("SSL_CLIENT_CERT")[0]) == "subject=CN=anna,O=Other")
+        // Beyond this machine, only https counts.
+        try plant.rig.rewrite { $0.replacing("http://localhost:", with: "http://idp.test:") }
+        #expect(try plant.rig.control("reload", "--config", "connector0.conf").output.contains("must be https"))
+        try await server.stop()
+    }
 }

@@ -44,7 +44,7 @@ struct UserPropagationTests {
         settings.tolerance = tolerance
         settings.authority = try authority.get()
         settings.issuers = [
-            TrustedIssuer(issuer: issuer, tenant: nil, keys: try WebKey.set(keySet(try key.get())))
+            TrustedIssuer(issuer: issuer, tenant: nil, keys: IssuerKeys(try WebKey.set(keySet(try key.get()))))
         ]
         settings.patterns = try patterns ?? [SubjectPattern(condition: nil, subject: "CN=${name}")]
         return try UserPropagation(settings)
@@ -140,6 +140,42 @@ struct UserPropagationTests {
             try Self.cause(Self.token(Self.claims(exp: Self.now - 59)), Self.propagation(tolerance: 60))
                 == "issued for CN=jdoe"
         )
+    }
+
+    @Test(
+        "Fetched keys are fetched anew each hour, and when a token names an unknown one, but not more often than each half minute"
+    )
+    func fetchedKeys() throws {
+        let keys = IssuerKeys(url: "https://idp.test/keys")
+        var settings = UserPropagation.Settings()
+        settings.subaccount = "plant"
+        settings.authority = try Self.authority.get()
+        settings.issuers = [TrustedIssuer(issuer: Self.issuer, tenant: nil, keys: keys)]
+        settings.patterns = [try SubjectPattern(condition: nil, subject: "CN=${name}")]
+        let propagation = try UserPropagation(settings)
+        let token = try Self.token(Self.claims())
+        let now = Self.now
+        #expect(keys.isDue(now: now))
+        #expect(Self.cause(token, propagation).contains("not been fetched yet"))
+        keys.failed("no route", now: now)
+        #expect(Self.cause(token, propagation).hasSuffix("are not known: no route"))
+        #expect(!keys.isDue(now: now + 29) && keys.isDue(now: now + 30))
+        #expect(keys.took(Self.keySet(try Self.other.get(), id: "k0"), now: now + 30) == nil)
+        #expect(!keys.isDue(now: now + 90) && keys.isDue(now: now + 3630))
+        // The provider has rotated.
+        #expect(Self.cause(token, propagation).contains("key that its issuer is not known to have"))
+        #expect(!keys.isDue(now: now + 59) && keys.isDue(now: now + 60))
+        #expect(keys.took(Array("{}".utf8), now: now + 60) != nil)
+        #expect(keys.took(Self.keySet(try Self.key.get()), now: now + 90) == nil)
+        #expect(Self.cause(token, propagation) == "issued for CN=jdoe")
+        // A failure later leaves the keys as they are, and so does a new configuration.
+        keys.failed("no route", now: now + 4000)
+        #expect(Self.cause(token, propagation) == "issued for CN=jdoe")
+        let other = IssuerKeys(url: "https://idp.test/keys")
+        settings.issuers = [TrustedIssuer(issuer: Self.issuer, tenant: nil, keys: other)]
+        let new = try UserPropagation(settings)
+        new.adopt(propagation)
+        #expect(Self.cause(token, new) == "issued for CN=jdoe")
     }
 
     @Test("The first pattern whose condition holds counts")

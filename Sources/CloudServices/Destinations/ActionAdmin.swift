@@ -57,7 +57,10 @@ extension DestinationAdmin {
             return .error(.conflict, "the URL of \(destination.name) is not an http or https URL")
         }
         do {
-            let headers = try await headers(destination, wanted)
+            var headers = try await headers(destination, wanted)
+            if wanted.csrfTarget != nil, CSRFToken.isNeeded(wanted.method) {
+                headers = try await withToken(headers, destination, tenant, wanted)
+            }
             let response = try await exchange(url, destination, tenant, wanted, headers)
             let report = ConnectionChecker.report(response)
             let answer = ActionMessage.Answer(
@@ -74,6 +77,34 @@ extension DestinationAdmin {
         } catch {
             return .error(.badGateway, "\(url.authority): \(error)")
         }
+    }
+
+    /// Fetches an X-CSRF-Token: with HEAD, or with GET where that brings none, as SAP's SDKs do.
+    private func withToken(
+        _ headers: HTTPHeaders,
+        _ destination: NamedConfiguration,
+        _ tenant: Tenant,
+        _ wanted: ActionMessage.Request
+    ) async throws -> HTTPHeaders {
+        let target = wanted.csrfTarget.flatMap { $0.isEmpty ? nil : $0 } ?? wanted.target
+        guard let url = WebURL(destination["URL"] ?? "")?.appending(target, queries(destination)) else {
+            throw AdminError("the URL of the X-CSRF-Token is not an http or https URL")
+        }
+        var asking = headers
+        asking.remove(name: "content-type")
+        asking.replaceOrAdd(name: "x-csrf-token", value: "Fetch")
+        var last = 0
+        for method in ["HEAD", "GET"] {
+            var fetch = wanted
+            (fetch.method, fetch.body) = (method, "")
+            let response = try await exchange(url, destination, tenant, fetch, asking)
+            last = Int(response.status.code)
+            if let token = CSRFToken(response.headers) { return token.applied(to: headers) }
+        }
+        throw AdminError(
+            "\(url.authority)\(url.path) gave no X-CSRF-Token to HEAD and GET with X-CSRF-Token: Fetch (the last status was "
+                + "\(last)); name a path that does with --csrf-path"
+        )
     }
 
     /// `URL.queries.…`

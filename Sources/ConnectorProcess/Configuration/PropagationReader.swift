@@ -43,6 +43,10 @@ struct PropagationReader {
             configuration.patterns = [usual]
         }
         checkOrder(configuration.patterns, section)
+        if let path = section.string("trusted-ca").map({ Credential.path($0) }) {
+            ConfigurationFile.checkReadable(path, section.place("trusted-ca"), section.path("trusted-ca"), findings)
+            configuration.trustedCA = path
+        }
         let tolerance = section.duration("expiration-tolerance", .hours(1), atLeast: .seconds(0))
         configuration.tolerance = Int(tolerance.nanoseconds / 1_000_000_000)
         if configuration.tolerance > 336 * 3600 {
@@ -101,14 +105,11 @@ struct PropagationReader {
     private func issuer(_ node: YAMLNode, _ key: String) -> PropagationConfiguration.Issuer? {
         var section = Section(node, key, findings)
         let issuer = section.required("issuer", "as tokens name it (iss)")
-        let keys = section.required("keys", "a file with the issuer's JSON Web Key Set").map { Credential.path($0) }
+        let text = section.required("keys", "the URL of the issuer's JSON Web Key Set, or a file with it")
+        let keys = text.map { $0.contains("://") ? $0 : Credential.path($0) }
         if let keys {
             if keys.contains("://") {
-                findings.error(
-                    section.place("keys"),
-                    section.path("keys"),
-                    "must be a file: this version does not fetch key sets; put one there with curl, and reload"
-                )
+                checkURL(keys, section)
             } else {
                 checkKeys(keys, section)
             }
@@ -117,6 +118,20 @@ struct PropagationReader {
         section.finish()
         guard let issuer, let keys else { return nil }
         return PropagationConfiguration.Issuer(issuer: issuer, tenant: tenant, keys: keys)
+    }
+
+    /// Who can change the keys on their way can be any user.
+    private func checkURL(_ text: String, _ section: Section) {
+        guard let url = WebURL(text) else {
+            return findings.error(section.place("keys"), section.path("keys"), "must be an https URL, or a file")
+        }
+        if !url.isTLS, !HostPort(host: url.host, port: url.port).isLoopback {
+            findings.error(
+                section.place("keys"),
+                section.path("keys"),
+                "must be https: whoever changes the keys can be any user"
+            )
+        }
     }
 
     private func checkKeys(_ path: String, _ section: Section) {

@@ -126,12 +126,14 @@ struct SCCImport {
         if let known = UserAuthentication.Mode(rawValue: mode) {
             if known.takesUsers {
                 obstacles.append(
-                    "\(mode) needs the sections principal-propagation and system-certificate; with them, add "
+                    "principal propagation (\(mode)) needs the sections principal-propagation and system-certificate; with them, add "
                         + "authentication-mode: \(mode)"
                 )
             }
         } else {
-            obstacles.append("\(mode) is not supported yet; without it, users would be anonymous")
+            obstacles.append(
+                "principal propagation (\(mode)) is not supported yet; without it, users would be anonymous"
+            )
         }
         var entries: [YAMLValue.Entry] = [
             .init("virtual-host", .text("\(HostPort.bracketed(mapping.virtualHost)):\(mapping.virtualPort.text)")),

@@ -60,8 +60,8 @@ package struct HTTPClient: Sendable {
                 TLSConfiguration(
                     role: .client,
                     minimumVersion: .tls12,
-                    trust: .anchors([.file(file)]),
-                    applicationProtocols: ["http/1.1"]
+                    // Without ALPN it is HTTP/1.1, and many servers know no other.
+                    trust: .anchors([.file(file)])
                 )
             )
         }
