@@ -66,6 +66,14 @@ enum AvailabilityExamination {
         let days = (certificate.notAfter - WallClock.seconds()) / 86400
         return "\(tls.version); certificate of \(LogText.escaped(certificate.subjectDN.utf8)) by "
             + "\(LogText.escaped(certificate.issuerDN.utf8)), \(Count.text(days, "day")) left"
+            + asked(tls)
+    }
+
+    /// Whether users can arrive there (SAP Cloud Connector, "Configure Identity Propagation for HTTPS").
+    private static func asked(_ tls: TLSEstablished) -> String {
+        if tls.sentCertificate { return "; asked for the system certificate, and got it" }
+        return tls.isAskedForCertificate
+            ? "; asks for a client certificate, and there is no system-certificate" : "; asks for no client certificate"
     }
 
     private final class Box: Sendable {

@@ -206,6 +206,38 @@ import Testing
         #expect(audit.contains("WebSocket of resource /ws on system ws.test:80 ended"), "\(audit)")
     }
 
+    @Test("A rotation of the tunnels loses no frame: what is open goes on, and is closed with 1001 when its time is over")
+    func rotation() throws {
+        let server = WebSocketPeer.echo()
+        defer { server.stop() }
+        let rig = try Self.rig(server, extra: "times: {drain: 2s}")
+        defer { rig.stop() }
+        var (_, peer) = try WebSocketPeer.open(rig, "http://ws.test/ws")
+        let mark = rig.cloud.mark
+        // It returns when the old tunnels are gone.
+        let rotate = Process()
+        rotate.executableURL = Repository.connectord
+        (rotate.arguments, rotate.currentDirectoryURL) = (["rotate", "--config", "connector0.conf"], rig.folder)
+        try rotate.run()
+        try rig.cloud.wait(for: "tunnel connected", after: mark)
+        var answered = 0
+        while true {
+            peer.send(2, [UInt8](repeating: UInt8(answered & 255), count: 1000))
+            guard let frame = peer.next(), frame.opcode == 2 else { break }
+            #expect(frame.payload == [UInt8](repeating: UInt8(answered & 255), count: 1000))
+            answered += 1
+            // Meanwhile others are let in, through the new tunnel.
+            if answered == 10 {
+                var (head, new) = try WebSocketPeer.open(rig, "http://ws.test/ws")
+                new.send(1, [1])
+                #expect(head.contains(" 101 ") && new.next() == .init(1, [1]))
+            }
+        }
+        #expect(answered > 10)
+        rotate.waitUntilExit()
+        #expect(rotate.terminationStatus == 0)
+    }
+
     @Test("A reload leaves open sockets alone, counts them, and says 1008 to those that are exposed no more")
     func reload() throws {
         let server = WebSocketPeer.echo()

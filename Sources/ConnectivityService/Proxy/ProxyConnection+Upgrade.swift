@@ -63,6 +63,7 @@ extension ProxyConnection {
         machine.switched()
         self.stream = nil
         hold(0)
+        output.release()
         // What the client has sent already.
         if inbound.readableBytes > 0 { pipe.take(inbound) }
         loop.buffers.giveBack(Swift.exchange(&inbound, with: ByteBuffer()))

@@ -7,7 +7,9 @@ package struct TLSEstablished: Sendable {
     package var version: String
     /// Nil where the peer showed none.
     package var peerCertificate: CertificateDetails?
-    /// Clients only: the server has asked for a certificate, and got ours.
+    /// Clients only: the server has asked for a certificate.
+    package var isAskedForCertificate = false
+    /// And got ours.
     package var sentCertificate = false
 }
 
@@ -110,6 +112,7 @@ package final class TLSHandler: ChannelDuplexHandler {
                         applicationProtocol: session.applicationProtocol,
                         version: session.version,
                         peerCertificate: session.peerCertificate,
+                        isAskedForCertificate: session.isAskedForCertificate,
                         sentCertificate: session.sentCertificate
                     )
                 )

@@ -17,7 +17,7 @@ package import NIOCore
     /// The certificate that verification has refused, if it has.
     var refused: CertificateDetails?
     /// A server has asked for a certificate.
-    fileprivate(set) var isAskedForCertificate = false
+    package fileprivate(set) var isAskedForCertificate = false
     /// And there is one to show. A server that does not like it ends the connection.
     package var sentCertificate: Bool { isAskedForCertificate && context.hasCertificate }
 
@@ -42,7 +42,7 @@ package import NIOCore
         case .server: unsafe SSL_set_accept_state(ssl)
         case .client:
             unsafe SSL_set_connect_state(ssl)
-            if context.hasCertificate { noteRequestOfCertificate() }
+            noteRequestOfCertificate()
             if let serverName { setServerName(serverName) }
         }
     }
