@@ -206,7 +206,9 @@ import Testing
         #expect(audit.contains("WebSocket of resource /ws on system ws.test:80 ended"), "\(audit)")
     }
 
-    @Test("A rotation of the tunnels loses no frame: what is open goes on, and is closed with 1001 when its time is over")
+    @Test(
+        "A rotation of the tunnels loses no frame: what is open goes on, and is closed with 1001 when its time is over"
+    )
     func rotation() throws {
         let server = WebSocketPeer.echo()
         defer { server.stop() }

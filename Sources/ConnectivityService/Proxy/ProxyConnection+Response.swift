@@ -193,6 +193,8 @@ extension ProxyConnection: StreamReceiver {
     /// The response is complete and so is the request: on to the next one.
     func finishExchange() {
         settle()
+        // A stream that might have carried a connection would tell of its end when another request is in progress.
+        if isUpgrade { stream?.cancel(.cancel) }
         stream = nil
         flushOutput()
         hold(0)

@@ -1,0 +1,48 @@
+internal import AccessPolicy
+internal import ConfigurationReading
+internal import TextFormats
+internal import TunnelCore
+
+extension SystemsReader {
+    /// How users arrive.
+    func readAuthentication(
+        _ section: inout Section,
+        _ proto: SystemMapping.InternalProtocol?
+    ) -> UserAuthentication {
+        let mode =
+            section.choice("authentication-mode", UserAuthentication.Mode.self, unsupported: ["KERBEROS"]) ?? .none
+        if mode != .none, let proto, proto != .https {
+            findings.error(
+                section.place("authentication-mode"),
+                section.path("authentication-mode"),
+                "\(mode.rawValue) is for HTTPS systems: a certificate in a field counts only where TLS shows who sends it"
+            )
+        }
+        let form = section.choice("user-certificate-form", UserAuthentication.Form.self) ?? .base64DER
+        let field = section.string("user-certificate-field")
+        if let field, !Self.isField(field) {
+            findings.error(
+                section.place("user-certificate-field"),
+                section.path("user-certificate-field"),
+                "must be the name of a header that has no other meaning, such as SSL_CLIENT_CERT"
+            )
+        }
+        return UserAuthentication(mode: mode, form: form, field: field)
+    }
+
+    private static func isField(_ name: String) -> Bool {
+        var name = name
+        let known = name.withUTF8 { unsafe KnownField.identify(UnsafeRawBufferPointer($0)).field }
+        return (1...64).contains(name.utf8.count) && name.utf8.allSatisfy(isFieldByte)
+            && (known == .other || known == .clientCertificate)
+    }
+
+    private static func isFieldByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+            true
+        default: false
+        }
+    }
+}
