@@ -34,13 +34,17 @@ package struct UserAuthentication: Sendable, Equatable {
     package let form: Form
     /// The field's name, as it is written.
     package let field: String
+    /// Whether the field is not the usual one of its form.
+    package let hasOwnField: Bool
     /// Whether requests differ from those of a system that knows nothing of users.
     package let isOn: Bool
 
     /// - Parameter field: nil for the usual one of the form.
     package init(mode: Mode = .none, form: Form = .base64DER, field: String? = nil) {
         (self.mode, self.form) = (mode, form)
-        self.field = field ?? (form == .rfc9440 ? "Client-Cert" : "SSL_CLIENT_CERT")
+        let usual = form == .rfc9440 ? "Client-Cert" : "SSL_CLIENT_CERT"
+        self.field = field ?? usual
+        hasOwnField = field != nil && field != usual
         isOn = mode != .none
     }
 }

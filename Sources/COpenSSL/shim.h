@@ -73,6 +73,11 @@ static inline long COpenSSL_SSL_get0_certificate_types(SSL *ssl, const unsigned 
     return SSL_get0_certificate_types(ssl, types);
 }
 
+// SSL_get_signature_nid
+static inline int COpenSSL_SSL_get_signature_nid(SSL *ssl, int *nid) {
+    return (int)SSL_get_signature_nid(ssl, nid);
+}
+
 // OPENSSL_free
 static inline void COpenSSL_OPENSSL_free(void *memory) { OPENSSL_free(memory); }
 

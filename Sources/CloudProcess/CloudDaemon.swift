@@ -280,9 +280,11 @@ package final class CloudDaemon: Daemon {
             do {
                 let (new, warnings) = try CloudConfigurationReader.load(file)
                 let old = state.withLock { $0.current }
-                let apiTLS = try certificates.api.prepare(
-                    old.api?.tls == nil || new.api?.tls == nil ? old.api?.tls : new.api?.tls
-                )
+                // Whether there is TLS is a part of the API's URL, so it stays until the next start.
+                let isAPISecure = certificates.api.current != nil
+                let apiTLS =
+                    isAPISecure == (new.api?.tls != nil)
+                    ? try certificates.api.prepare(new.api?.tls) : certificates.api.unchanged
                 let cockpitTLS = try certificates.cockpit.prepare(new.cockpit?.tls)
                 try await service.apply(try Self.complete(new, authority, api))
                 certificates.api.apply(apiTLS)

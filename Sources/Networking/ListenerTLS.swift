@@ -68,5 +68,11 @@ package final class ListenerCertificate: Sendable {
         return Prepared(settings: settings, context: try Self.context(settings))
     }
 
+    /// What is in force.
+    package var unchanged: Prepared {
+        let now = state.withLock { $0 }
+        return Prepared(settings: now.settings, context: now.context)
+    }
+
     package func apply(_ prepared: Prepared) { state.withLock { $0 = (prepared.settings, prepared.context) } }
 }

@@ -36,7 +36,7 @@ package final class IssuerKeys: Sendable {
     func keys(for id: String?) -> [WebKey] {
         state.withLock { state in
             guard let id else { return state.keys.count == 1 ? state.keys : [] }
-            let found = state.keys.filter { $0.id == id }
+            let found = state.keys.filter { $0.id?.utf8.elementsEqual(id.utf8) ?? false }
             if found.isEmpty { state.isWanted = true }
             return found
         }

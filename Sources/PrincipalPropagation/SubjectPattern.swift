@@ -133,13 +133,14 @@ package struct SubjectPattern: Sendable, Equatable {
         case .always: true
         case .exists(let variable): claims[variable] != nil
         case .doesNotExist(let variable): claims[variable] == nil
-        case .is(let variable, let value): claims[variable] == value
-        case .isNot(let variable, let value): claims[variable].map { $0 != value } ?? false
+        // Byte for byte: two texts that look the same are not.
+        case .is(let variable, let value): claims[variable].map { $0.utf8.elementsEqual(value.utf8) } ?? false
+        case .isNot(let variable, let value): claims[variable].map { !$0.utf8.elementsEqual(value.utf8) } ?? false
         }
     }
 
-    /// Bytes of one value (RFC 5280 appendix A.1: 64 characters for a common name, 128 for an address; systems take more).
-    private static let maxValue = 256
+    /// Characters of one value (RFC 5280 appendix A.1).
+    private static let limits = ["CN": 64, "O": 64, "OU": 64, "L": 128, "ST": 128, "emailAddress": 128, "C": 2]
 
     /// The subject of a user's certificate, the widest part first, as certificates have it.
     ///
@@ -159,13 +160,17 @@ package struct SubjectPattern: Sendable, Equatable {
                 }
             }
             let isPlain = value.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7F }
-            guard isPlain, value.utf8.count <= Self.maxValue else {
+            let limit = Self.limits[part.type] ?? 64
+            guard isPlain, value.unicodeScalars.count <= limit else {
                 throw Fault(
-                    message: "the value of \(part.type) has control characters or more than \(Self.maxValue) bytes"
+                    message: "the value of \(part.type) has control characters or more than \(limit) characters"
                 )
             }
             if part.type == "C", value.utf8.count != 2 {
                 throw Fault(message: "the value of C is no country of two letters")
+            }
+            if part.type == "emailAddress", value.utf8.contains(where: { $0 > 0x7E }) {
+                throw Fault(message: "the value of EMAIL is not in ASCII")
             }
             result.append((part.type, value))
         }

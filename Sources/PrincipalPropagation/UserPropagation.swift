@@ -27,7 +27,7 @@ package final class UserPropagation: Sendable {
     private let settings: Settings
     /// One for all users: nobody ever uses it, since a certificate in a field needs none.
     private let key: SigningKey
-    private let made = Mutex<[String: UserCertificate]>([:])
+    private let made = Mutex<[[UInt8]: UserCertificate]>([:])
     private let counts = Mutex<Counts>(Counts())
 
     package struct Counts: Sendable {
@@ -98,7 +98,7 @@ package final class UserPropagation: Sendable {
         }
         let subject = Self.text(parts)
         let tokenEnd = (claims.time("exp") ?? now).addingReportingOverflow(settings.tolerance).partialValue
-        if let known = made.withLock({ $0[subject] }), known.usableUntil > now {
+        if let known = made.withLock({ $0[Array(subject.utf8)] }), known.usableUntil > now {
             // Another token of the same user; that one may end earlier.
             return Outcome(certificate: known.until(tokenEnd), rule: index + 1, issuer: issuer, isNew: false)
         }
@@ -123,7 +123,8 @@ package final class UserPropagation: Sendable {
         made.withLock { made in
             if made.count >= Self.limit { made = made.filter { $0.value.usableUntil > now } }
             if made.count >= Self.limit { made = [:] }
-            made[certificate.subject] = certificate
+            // Bytes: text compares by what it looks like, and two users may look the same.
+            made[Array(certificate.subject.utf8)] = certificate
         }
     }
 
@@ -154,18 +155,19 @@ package final class UserPropagation: Sendable {
         guard let claims = UserClaims(token.payload, isTechnical: isTechnical) else {
             throw .token("the token's payload is no JSON object")
         }
-        let named = settings.issuers.filter { $0.issuer == claims.claim("iss") }
+        let named = settings.issuers.filter { issuer in
+            claims.claim("iss").map { Self.isSame($0, issuer.issuer) } ?? false
+        }
         guard !named.isEmpty else { throw .token("the token's issuer is not trusted") }
-        let keys = named.flatMap { $0.keys.keys(for: token.keyID) }
-        guard !keys.isEmpty else {
+        let candidates = named.flatMap { one in one.keys.keys(for: token.keyID).map { (one, $0) } }
+        guard !candidates.isEmpty else {
             if let failure = named.lazy.compactMap(\.keys.failure).first {
                 throw .token("the keys of the token's issuer are not known: \(failure)")
             }
             throw .token("the token is signed with a key that its issuer is not known to have")
         }
-        guard keys.contains(where: { $0.isValid(token.signature, over: token.signed, algorithm) }) else {
-            throw .token("the token's signature is wrong")
-        }
+        let signed = candidates.filter { $0.1.isValid(token.signature, over: token.signed, algorithm) }
+        guard !signed.isEmpty else { throw .token("the token's signature is wrong") }
         guard let expires = claims.time("exp") else { throw .token("the token has no time at which it expires") }
         guard expires > now - settings.tolerance else {
             throw .token("the token has expired, and the tolerance of \(settings.tolerance / 60) minutes with it")
@@ -173,13 +175,17 @@ package final class UserPropagation: Sendable {
         guard max(claims.time("nbf") ?? 0, claims.time("iat") ?? 0) <= now + Self.leeway else {
             throw .token("the token is not valid yet: its times lie in the future")
         }
-        let isOfTenant = named.contains { issuer in
+        // Of the entry whose key has signed it, should two have one name.
+        let isOfTenant = signed.contains { issuer, _ in
             guard let tenant = claims.tenant else { return issuer.tenant == nil }
-            return tenant == issuer.tenant ?? settings.subaccount
+            return Self.isSame(tenant, issuer.tenant ?? settings.subaccount)
         }
         guard isOfTenant else { throw .token("the token is of another tenant") }
-        return (claims, named[0].issuer)
+        return (claims, signed[0].0.issuer)
     }
+
+    /// Byte for byte.
+    private static func isSame(_ one: String, _ other: String) -> Bool { one.utf8.elementsEqual(other.utf8) }
 
     private static func words(_ fault: CompactToken.Fault) -> String {
         switch fault {

@@ -104,7 +104,19 @@ struct TLSSessionTests {
         outcome.client.close()
         outcome.server.receive(try #require(outcome.client.takeCiphertext()))
         try outcome.server.read(into: &received)
+        #expect(outcome.server.isInputEnded && outcome.server.state == .established)
+        // The other direction is open still, and ends by itself.
+        try outcome.server.write(ByteBuffer(string: "the rest"))
+        outcome.client.receive(try #require(outcome.server.takeCiphertext()))
+        received.clear()
+        try outcome.client.read(into: &received)
+        #expect(String(buffer: received) == "the rest")
+        #expect(!outcome.client.isWritable)
+        outcome.server.close()
         #expect(outcome.server.state == .closed)
+        outcome.client.receive(try #require(outcome.server.takeCiphertext()))
+        try outcome.client.read(into: &received)
+        #expect(outcome.client.state == .closed)
     }
 
     @Test("A service whose authority is not trusted is refused here, and told so")

@@ -163,6 +163,12 @@ import Testing
                 .contains("200 OK")
         )
         #expect(heads.last("X-Client").count == 1 && heads.last("X-Client")[0].hasPrefix(":MII"))
+        // Nor through another mapping to the same host.
+        #expect(try plant.ask("none.test", nil, "-H", "X-Client: forged").contains("200 OK"))
+        #expect(heads.last("X-Client").isEmpty)
+        // An empty field is no request without a user.
+        let empty = try plant.ask("general.test", nil, "-H", "SAP-Connectivity-Authentication;")
+        #expect(empty.contains("403 Forbidden"), "\(empty)")
         // Nobody.
         let forged = ["-H", "SSL_CLIENT_CERT: forged", "-H", "Ssl-Client-Cert: forged"]
         #expect(try plant.ask("strict.test", nil, forged[0], forged[1], forged[2], forged[3]).contains("200 OK"))

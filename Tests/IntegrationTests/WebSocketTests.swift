@@ -128,10 +128,16 @@ import Testing
             let answer = try curl(wrong + ["http://ws.test/ws"])
             #expect(answer.contains("400 Bad Request") && answer.contains("Sec-WebSocket-Key"), "\(wrong) \(answer)")
         }
+        // A length of no bytes is none.
+        let zero = try WebSocketPeer.open(rig, "http://ws.test/ws", "Content-Length: 0\r\n")
+        #expect(zero.head.contains(" 101 "))
+        var peer = zero.peer
+        peer.send(1, [7])
+        #expect(peer.next() == .init(1, [7]))
         // HTTP/1.0 knows no upgrade.
         #expect(try curl(["--http1.0", "-H", key, "http://ws.test/plain"]).contains("403") == false)
         let audit = try rig.auditText()
-        #expect(!audit.contains("Allowing an upgrade"))
+        #expect(audit.components(separatedBy: "Allowing an upgrade").count == 2)
     }
 
     @Test(

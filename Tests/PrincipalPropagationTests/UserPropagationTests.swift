@@ -103,6 +103,41 @@ struct UserPropagationTests {
         #expect(certificate.value(.escapedPEM).hasPrefix("-----BEGIN%20CERTIFICATE-----%0AMII"))
     }
 
+    @Test("Two users whose names only look the same are two; a name longer than a certificate takes is told")
+    func lookalikes() throws {
+        let propagation = try Self.propagation([
+            SubjectPattern(condition: "${name} is Kim", subject: "CN=the real one"),
+            SubjectPattern(condition: nil, subject: "CN=${name}"),
+        ])
+        func subject(_ name: String) throws -> String {
+            try propagation.certificate(for: try Self.token(Self.claims(name: name)), isTechnical: false, now: Self.now)
+                .certificate.subject
+        }
+        #expect(try subject("Kim") == "CN=the real one")
+        #expect(try Array(subject("\u{212A}im").utf8) == Array("CN=\u{212A}im".utf8))
+        let composed = try propagation.certificate(
+            for: try Self.token(Self.claims(name: "\u{E9}")),
+            isTechnical: false,
+            now: Self.now
+        )
+        let other = try propagation.certificate(
+            for: try Self.token(Self.claims(name: "e\u{301}")),
+            isTechnical: false,
+            now: Self.now
+        )
+        #expect(other.isNew && composed.certificate.serialNumber != other.certificate.serialNumber)
+        #expect(throws: PropagationError.self) { try subject(String(repeating: "x", count: 65)) }
+    }
+
+    @Test("Keys of other kinds beside good ones are left out; a set without a good one is none")
+    func keySets() throws {
+        let good = String(decoding: Self.keySet(try Self.key.get()), as: UTF8.self).dropFirst(9).dropLast(2)
+        let others =
+            #"{"kty":"OKP","crv":"Ed25519","x":"AA"},{"kty":"oct","k":"AA"},{"kty":"RSA","n":"\#(Base64.encodeURL([UInt8](repeating: 255, count: 128)))","e":"AQAB"}"#
+        #expect(try WebKey.set(Array("{\"keys\":[\(others),\(good)]}".utf8)).count == 1)
+        #expect(throws: TLSError.self) { try WebKey.set(Array("{\"keys\":[\(others)]}".utf8)) }
+    }
+
     @Test("What is wrong with a token is said, and nobody gets through")
     func wrong() throws {
         let propagation = try Self.propagation()

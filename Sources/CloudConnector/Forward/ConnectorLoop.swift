@@ -49,6 +49,8 @@ final class ConnectorLoop {
     private(set) var policy: AccessPolicy
     private(set) var backendTLS: TLSContext
     private(set) var users: KnownUsers?
+    /// Fields by which users arrive somewhere, beside those that never pass: no program may write them, to whatever system.
+    private(set) var userFields: [UserAuthentication] = []
     private(set) var configuration: ForwardingConfiguration
     private(set) var accessLog: Bool
     private(set) var isTracing: Bool
@@ -75,6 +77,7 @@ final class ConnectorLoop {
         self.policy = snapshot.policy
         self.backendTLS = snapshot.backendTLS
         self.users = snapshot.users.map(KnownUsers.init)
+        self.userFields = UserAuthentication.fields(snapshot.policy)
         self.configuration = snapshot.configuration
         self.accessLog = snapshot.accessLog
         self.isTracing = snapshot.isTracing
@@ -89,6 +92,7 @@ final class ConnectorLoop {
         let isTrustChanged = snapshot.backendTLS !== backendTLS
         policy = snapshot.policy
         backendTLS = snapshot.backendTLS
+        userFields = UserAuthentication.fields(snapshot.policy)
         if snapshot.users !== users?.propagation { users = snapshot.users.map(KnownUsers.init) }
         configuration = snapshot.configuration
         accessLog = snapshot.accessLog

@@ -31,6 +31,14 @@ extension ForwardedRequest {
             }
         }
 
+        /// Nothing more is to come of it.
+        var isOver: Bool {
+            switch self {
+            case .done: true
+            default: false
+            }
+        }
+
         // MARK: Head
 
         enum StartAction: Equatable { case send, connect }

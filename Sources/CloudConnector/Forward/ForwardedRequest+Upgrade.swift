@@ -86,6 +86,8 @@ extension ForwardedRequest: LongConnection {
             upgrade.early = []
         }
         if upgrade.isEarlyEnd { pipe.streamReceivedEnd(trailers: nil) }
+        // A reload may have come between the request and its answer.
+        if !isStillExposed { cut() }
     }
 
     private func ended(_ end: StreamPipe.End) {

@@ -108,8 +108,8 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
             }
             let mustBeFresh = !(isEnd && method.isIdempotent)
             let connection =
-                pinnedConnection(permit)
-                ?? (request.isUpgrade ? nil : entry.idle.take(at: started, mustBeFresh: mustBeFresh))
+                request.isUpgrade
+                ? nil : pinnedConnection(permit) ?? entry.idle.take(at: started, mustBeFresh: mustBeFresh)
             let action = machine.permitted(
                 hasConnection: connection != nil,
                 isComplete: isEnd || request.isUpgrade,
@@ -133,6 +133,7 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
                     isEnd: isEnd,
                     webSocketKey: webSocketKey,
                     user: field,
+                    reserved: loop.userFields,
                     to: &connection!.output
                 )
                 if request.isUpgrade { connection!.flush() }
@@ -145,6 +146,7 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
                     isEnd: isEnd,
                     webSocketKey: webSocketKey,
                     user: field,
+                    reserved: loop.userFields,
                     to: &head
                 )
                 pending = head.take()
@@ -216,6 +218,7 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
         let action = machine.received(isEnd: true)
         upstream?.requestEnded()
         guard hasChunkedBody else { return }
+        let trailers = trailers.flatMap { $0.isReserved(loop.userFields) ? nil : $0 }
         switch action {
         case .write: upstream!.finishChunks(trailers)
         case .hold: BodyWriter.finish(trailers, to: &pending!)
@@ -291,6 +294,7 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
 
     /// The user is known: the request goes out like any other.
     func identified(_ fields: FieldBlock, _ permit: Permit, isEnd: Bool, _ field: UserField) {
+        guard !machine.isOver else { return identificationFailed(nil) }
         var head = OutputBuffer()
         let request = RequestSummary(fields)
         RequestHead.write(
@@ -300,6 +304,7 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
             isEnd: isEnd,
             webSocketKey: webSocketKey,
             user: field,
+            reserved: loop.userFields,
             to: &head
         )
         self.field = field
@@ -308,17 +313,18 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
         pending = whole
         let mustBeFresh = !(machine.isRequestComplete && method.isIdempotent)
         let idle = request.isUpgrade ? nil : loop.entry(permit.system).idle.take(at: .now(), mustBeFresh: mustBeFresh)
-        if let connection = pinnedConnection(permit) ?? idle {
+        if let connection = (request.isUpgrade ? nil : pinnedConnection(permit)) ?? idle {
             connected(connection, isNew: false)
         } else {
             connect(permit)
         }
     }
 
-    func identificationFailed(_ refusal: Refusal) {
+    /// - Parameter refusal: nil for a request that is over.
+    func identificationFailed(_ refusal: Refusal?) {
         switch machine.connectFailed() {
         case .givePlaceBack: tunnel.givePlaceBack()
-        case .refuse: answer(refusal)
+        case .refuse: if let refusal { answer(refusal) }
         }
     }
 

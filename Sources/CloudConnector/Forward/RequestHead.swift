@@ -13,6 +13,7 @@ enum RequestHead {
         isEnd: Bool,
         webSocketKey: String? = nil,
         user: UserField = .absent,
+        reserved: [UserAuthentication] = [],
         to output: inout OutputBuffer
     ) {
         let internalAuthority = permit.system.internalAuthority
@@ -34,7 +35,7 @@ enum RequestHead {
                 unsafe writer.write(request.authority)
             }
             unsafe writer.write("\r\n")
-            unsafe write(fields, permit.system, &writer)
+            unsafe write(fields, permit.system, reserved, &writer)
             unsafe user.write(permit.system.authentication, &writer)
             if var key = webSocketKey {
                 unsafe writer.write("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ")
@@ -50,7 +51,12 @@ enum RequestHead {
 }
 
 extension RequestHead {
-    private static func write(_ fields: FieldBlock, _ system: SystemMapping, _ writer: inout HeadWriter) {
+    private static func write(
+        _ fields: FieldBlock,
+        _ system: SystemMapping,
+        _ reserved: [UserAuthentication],
+        _ writer: inout HeadWriter
+    ) {
         var hasCookies = false
         for index in 0..<fields.count {
             let known = fields.known(index)
@@ -58,7 +64,9 @@ extension RequestHead {
             let name = unsafe fields.name(index)
             if unsafe name.first == UInt8(ascii: ":") { continue }
             // A field by which users arrive is ours to say.
-            if case .other = known, system.authentication.isOn, unsafe system.authentication.names(name) { continue }
+            if case .other = known, !reserved.isEmpty, reserved.contains(where: { unsafe $0.names(name) }) {
+                continue
+            }
             if known == .cookie {
                 if !hasCookies { unsafe writeCookies(fields, from: index, &writer) }
                 hasCookies = true

@@ -17,7 +17,8 @@ internal import TunnelCore
     /// The tokens of the user, or of an application in a user's place; with their scheme.
     var user = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
     var technicalUser = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
-    var hasUser: Bool { unsafe !user.isEmpty || !technicalUser.isEmpty }
+    /// Whether the request comes for somebody, even if it does not say for whom.
+    var hasUser = false
     /// The service's ID for it.
     var tag = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
     /// The service wants to know how long the internal host took.
@@ -54,8 +55,12 @@ internal import TunnelCore
             case .authorization:
                 hasConnectionAuthentication = unsafe ConnectionAuthentication.isUsed(fields.value(index))
             case .traceParent: unsafe traceParent = fields.value(index)
-            case .userToken: unsafe user = fields.value(index)
-            case .technicalUserToken: unsafe technicalUser = fields.value(index)
+            case .userToken:
+                hasUser = true
+                unsafe user = fields.value(index)
+            case .technicalUserToken:
+                hasUser = true
+                unsafe technicalUser = fields.value(index)
             case .requestTag: unsafe tag = fields.value(index)
             case .timing: wantsTimes = true
             case .pin: pin = unsafe String(decoding: fields.value(index), as: UTF8.self)

@@ -190,8 +190,10 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, P
     func keepUnused() {
         guard machine.keptUnused() else { return letGo() }
         idleSince = .now()
-        deadline = loop.sweeper.deadline(in: loop.configuration.poolIdle)
-        if !loop.keep(self) { close() }
+        // One that is bound to a client stays with that client.
+        let limit = pin == nil ? loop.configuration.poolIdle : loop.configuration.pinnedIdle
+        deadline = loop.sweeper.deadline(in: limit)
+        if pin == nil, !loop.keep(self) { close() }
     }
 
     /// The request is of no interest any more.

@@ -29,6 +29,16 @@ enum UserField {
 }
 
 extension UserAuthentication {
+    /// One for each name of its own that a system of the policy has.
+    static func fields(_ policy: AccessPolicy) -> [UserAuthentication] {
+        var found: [UserAuthentication] = []
+        for system in policy.systems where system.authentication.hasOwnField {
+            let field = system.authentication.field
+            if !found.contains(where: { $0.field == field }) { found.append(system.authentication) }
+        }
+        return found
+    }
+
     /// Whether a program has written the field itself, in whatever case, with "-" or "_".
     func names(_ name: UnsafeRawBufferPointer) -> Bool {
         let own = field.utf8
@@ -38,5 +48,16 @@ extension UserAuthentication {
 
     private static func folded(_ byte: UInt8) -> UInt8 {
         byte == UInt8(ascii: "_") ? UInt8(ascii: "-") : Bytes.lowercased(byte)
+    }
+}
+
+extension FieldBlock {
+    /// Whether one of the fields is one by which users arrive somewhere.
+    func isReserved(_ reserved: [UserAuthentication]) -> Bool {
+        guard !reserved.isEmpty else { return false }
+        return (0..<count).contains { index in
+            let name = unsafe self.name(index)
+            return reserved.contains { unsafe $0.names(name) }
+        }
     }
 }

@@ -17,6 +17,7 @@ extension ProxyConnection {
     func authorize(_ credentials: RequestCredentials) throws(Refusal) {
         // After CONNECT, which has said it.
         let isSaid = inside == nil ? false : unsafe credentials.isEmpty
+        if isSaid, let inside { principal = inside.principal }
         let isKnown = unsafe isSaid || principal.isSame(credentials)
         if !isKnown || principal.token == nil && loop.configuration.tokens != nil {
             principal = try unsafe identify(credentials)

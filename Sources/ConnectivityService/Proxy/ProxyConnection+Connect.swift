@@ -15,6 +15,8 @@ extension ProxyConnection {
         /// Host and port as they came.
         var authority: [UInt8]
         var locationID: [UInt8]
+        /// Who it came from: for requests that do not say it themselves.
+        var principal: ConnectionPrincipal
     }
 
     /// Whether the head that is parsed is one, and CONNECT is taken here.
@@ -32,6 +34,7 @@ extension ProxyConnection {
             return refuse(error)
         }
         exchange.isOpen = false
+        endSpan(200)
         loop.recent.update(exchange.recent) { entry in
             (entry.id, entry.group, entry.ended, entry.status) = (exchange.id, group, .now(), 200)
         }
@@ -56,7 +59,7 @@ extension ProxyConnection {
         loop.fields.removeAll()
         try unsafe appendFields(bytes, framing)
         try unsafe checkBinding(target)
-        return unsafe Inside(authority: Array(target), locationID: groupLocationID)
+        return unsafe Inside(authority: Array(target), locationID: groupLocationID, principal: principal)
     }
 
     /// The authority of a request after CONNECT, which is that of CONNECT. A request that names another one is refused: one
@@ -70,4 +73,26 @@ extension ProxyConnection {
             )
         }
     }
+
+    /// WebSocket clients ask for CONNECT also where the URL begins with ws:// (RFC 6455 section 4.1).
+    static let connectRefusal = Refusal(
+        status: 405,
+        source: .client,
+        phase: .request,
+        cause: "CONNECT is not taken (proxy.connect is refuse)",
+        proxyStatus: "http_request_denied",
+        text:
+            "CONNECT is not supported. HTTPS proxying: use http:// in the URL, also where the internal system speaks HTTPS. "
+            + "WebSocket: send the handshake as other requests are sent to a proxy (GET http://host/path), or let the operator "
+            + "set proxy.connect: http. TCP systems are reached through the SOCKS5 port."
+    )
+
+    static let httpsRefusal = Refusal(
+        status: 405,
+        source: .client,
+        phase: .request,
+        cause: "HTTPS proxying is not supported",
+        proxyStatus: "http_request_denied",
+        text: "HTTPS proxying is not supported: use http:// in the URL, also where the internal system speaks HTTPS."
+    )
 }

@@ -70,6 +70,10 @@ extension ProxyConnection {
         )
     }
 
+    func endSpan(_ status: Int) {
+        if let span = exchange.rare?.span { end(span, status) }
+    }
+
     private func end(_ span: any Span, _ status: Int) {
         span.updateAttributes { attributes in
             attributes["http.response.status_code"] = status

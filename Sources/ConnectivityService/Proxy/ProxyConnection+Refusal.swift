@@ -10,6 +10,7 @@ internal import TunnelCore
 extension ProxyConnection {
     /// Answers a request ourselves. The connection goes on where the request's end is known.
     func refuse(_ refusal: Refusal) {
+        if isUpgrade, inbound.readableBytes > exchange.headLength { exchange.isKeptAlive = false }
         let action = machine.refused(
             isBodiless: isBodiless(refusal),
             mayContinue: exchange.isKeptAlive && !isInputClosed && !loop.isDraining

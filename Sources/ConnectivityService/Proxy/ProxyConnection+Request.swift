@@ -184,28 +184,6 @@ extension ProxyConnection {
         return nil
     }
 
-    /// WebSocket clients ask for CONNECT also where the URL begins with ws:// (RFC 6455 section 4.1).
-    static let connectRefusal = Refusal(
-        status: 405,
-        source: .client,
-        phase: .request,
-        cause: "CONNECT is not taken (proxy.connect is refuse)",
-        proxyStatus: "http_request_denied",
-        text:
-            "CONNECT is not supported. HTTPS proxying: use http:// in the URL, also where the internal system speaks HTTPS. "
-            + "WebSocket: send the handshake as other requests are sent to a proxy (GET http://host/path), or let the operator "
-            + "set proxy.connect: http. TCP systems are reached through the SOCKS5 port."
-    )
-
-    static let httpsRefusal = Refusal(
-        status: 405,
-        source: .client,
-        phase: .request,
-        cause: "HTTPS proxying is not supported",
-        proxyStatus: "http_request_denied",
-        text: "HTTPS proxying is not supported: use http:// in the URL, also where the internal system speaks HTTPS."
-    )
-
     /// Host and port of the target; of `Host` where the target has none. A `Host` beside a target that has them does not
     /// count (RFC 9112 section 3.2.2), but must be one.
     private func authority(
@@ -249,6 +227,9 @@ extension ProxyConnection {
             switch field.known {
             case .other:
                 if framing.nominatesFields, unsafe parser.isNominated(field, bytes) { continue }
+            case .contentLength where isUpgrade:
+                // Of no bytes; in the tunnel it would be that of the whole connection.
+                continue
             case .locationID:
                 try unsafe set(&locationID, value, "SAP-Connectivity-SCC-Location_ID")
                 continue
@@ -315,8 +296,17 @@ extension ProxyConnection {
     }
 
     private func selectGroup(_ locationID: UnsafeRawBufferPointer?) throws(Refusal) {
-        if unsafe locationID == nil, inside != nil, group != nil, groupSubaccount == subaccount { return }
-        let locationID = unsafe locationID ?? UnsafeRawBufferPointer(start: nil, count: 0)
+        guard unsafe locationID == nil, let inside, !inside.locationID.isEmpty else {
+            return try unsafe selectGroup(named: locationID ?? UnsafeRawBufferPointer(start: nil, count: 0))
+        }
+        var failure: Refusal?
+        unsafe inside.locationID.withUnsafeBytes { bytes in
+            do throws(Refusal) { try unsafe selectGroup(named: bytes) } catch { failure = error }
+        }
+        if let failure { throw failure }
+    }
+
+    private func selectGroup(named locationID: UnsafeRawBufferPointer) throws(Refusal) {
         let isSame = unsafe groupLocationID.withUnsafeBytes { unsafe Bytes.isEqual($0, locationID) }
         let subaccount = subaccount
         if group != nil, isSame, groupSubaccount == subaccount { return }

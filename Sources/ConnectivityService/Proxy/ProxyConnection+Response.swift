@@ -194,7 +194,11 @@ extension ProxyConnection: StreamReceiver {
     func finishExchange() {
         settle()
         // A stream that might have carried a connection would tell of its end when another request is in progress.
-        if isUpgrade { stream?.cancel(.cancel) }
+        if isUpgrade {
+            stream?.cancel(.cancel)
+            // Frames that did not wait for the answer are no request.
+            if inbound.readableBytes > exchange.headLength { exchange.isKeptAlive = false }
+        }
         stream = nil
         flushOutput()
         hold(0)

@@ -50,7 +50,8 @@ extension ProxyConnection {
         dropHead()
         exchange.status = 101
         writeSwitch(fields, key)
-        flushOutput()
+        // Whether or not the client reads: nobody comes back for it.
+        if let buffer = output.take() { context.writeAndFlush(wrapOutboundOut(buffer), promise: nil) }
         let pipe = StreamPipe(stream, .webSocket(isPeerClient: true), sweeper: loop.sweeper, idle: .hours(12))
         pipe.onEnd = { [self, weak pipe] end in ended(end, pipe) }
         do {

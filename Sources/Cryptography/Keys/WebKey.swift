@@ -47,7 +47,6 @@ internal import JSON
         unsafe key = try unsafe Self.read(info)
         isRSA = kind == "RSA"
         guard unsafe EVP_PKEY_get_security_bits(key) >= 112 else {
-            unsafe EVP_PKEY_free(key)
             throw TLSError(.configuration, "a key of the set is too short: RSA takes 2048 bits")
         }
     }
@@ -65,17 +64,21 @@ internal import JSON
 
     deinit { unsafe EVP_PKEY_free(key) }
 
-    /// The keys of a set (RFC 7517 section 5). Those that are for encryption are left out.
+    /// The keys of a set (RFC 7517 section 5). Those that are for encryption, and those of other kinds, are left out.
+    ///
+    /// - Throws: where none is left.
     package static func set(_ bytes: [UInt8]) throws(TLSError) -> [WebKey] {
         guard let value = try? JSONLines.decode(JSONValue.self, bytes), case .object(let members) = value,
             case .array(let all)? = members["keys"]
         else { throw TLSError(.configuration, "it is no JSON Web Key Set: an object with \"keys\"") }
         var keys: [WebKey] = []
+        var fault: TLSError?
         for case .object(let one) in all where one["use"]?.string ?? "sig" == "sig" {
-            keys.append(try WebKey(.object(one)))
+            // What is not understood is ignored (RFC 7517 section 5).
+            do throws(TLSError) { keys.append(try WebKey(.object(one))) } catch { fault = error }
         }
-        guard !keys.isEmpty else { throw TLSError(.configuration, "the set holds no key for signatures") }
-        return keys
+        guard keys.isEmpty else { return keys }
+        throw fault ?? TLSError(.configuration, "the set holds no key for signatures")
     }
 
     /// Whether the key's owner has signed these bytes.

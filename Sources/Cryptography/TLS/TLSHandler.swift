@@ -34,6 +34,7 @@ package final class TLSHandler: ChannelDuplexHandler {
     private var buffers = LoopBuffers()
     private var timer: Scheduled<Void>?
     private var hasFailed = false
+    private var hasToldOfEnd = false
 
     /// - Parameter keepsBuffers: see `TLSSession.keepBuffers`; then somebody should send `TLSIdle`.
     package init(
@@ -119,7 +120,8 @@ package final class TLSHandler: ChannelDuplexHandler {
             }
         }
         try readRecords(context, session)
-        if session.state == .closed {
+        if session.isInputEnded, !hasToldOfEnd {
+            hasToldOfEnd = true
             // The peer's closing alert: an orderly end of its bytes.
             context.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
         }
@@ -144,7 +146,7 @@ package final class TLSHandler: ChannelDuplexHandler {
     }
 
     package func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        guard let session, session.state == .established else {
+        guard let session, session.isWritable else {
             promise?.fail(ChannelError.ioOnClosedChannel)
             return
         }

@@ -4,12 +4,18 @@ package import NIOCore
 
 /// One TLS connection over buffers: ciphertext in, plaintext out and the other way round; no sockets.
 ///
+/// Each direction ends by itself; it is closed when both have ended.
+///
 ///     handshaking ──▶ established ──▶ closed
 ///          └──────────────┴──▶ failed (throws)
 @safe package final class TLSSession {
     package enum State: Sendable { case handshaking, established, closed }
 
     package private(set) var state = State.handshaking
+    /// The peer's closing alert is here: nothing more comes.
+    package private(set) var isInputEnded = false
+    /// Ours has been written: nothing more goes.
+    private var isOutputEnded = false
     private let context: TLSContext
     private let ssl: OpaquePointer
     private let buffers: BufferBIO
@@ -19,7 +25,12 @@ package import NIOCore
     /// A server has asked for a certificate.
     package fileprivate(set) var isAskedForCertificate = false
     /// And there is one to show. A server that does not like it ends the connection.
-    package var sentCertificate: Bool { isAskedForCertificate && context.hasCertificate }
+    package var sentCertificate: Bool {
+        guard isAskedForCertificate, context.hasCertificate else { return false }
+        // Where no algorithm suits both, OpenSSL shows none.
+        var algorithm: Int32 = 0
+        return unsafe COpenSSL_SSL_get_signature_nid(ssl, &algorithm) == 1
+    }
 
     /// - Parameters:
     ///   - serverName: for clients: sent as SNI and checked against the certificate; an IP address is only checked.
@@ -90,6 +101,9 @@ package import NIOCore
         }
     }
 
+    /// Whether plaintext can be written.
+    package var isWritable: Bool { state == .established && !isOutputEnded }
+
     // MARK: Bytes
 
     /// What a thread has left in OpenSSL's queue would be taken for the next call's error. A look costs a fifth of emptying
@@ -110,7 +124,7 @@ package import NIOCore
     ///
     /// - Returns: whether there may be another one.
     package func readRecord(into plaintext: inout ByteBuffer) throws(TLSError) -> Bool {
-        guard state == .established else { return false }
+        guard state == .established, !isInputEnded else { return false }
         Self.clearErrors()
         var count = 0
         let result = unsafe plaintext.writeWithUnsafeMutableBytes(minimumWritableBytes: 16 << 10) { target in
@@ -123,7 +137,8 @@ package import NIOCore
         switch unsafe SSL_get_error(ssl, 0) {
         case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return false
         case SSL_ERROR_ZERO_RETURN:
-            state = .closed
+            isInputEnded = true
+            if isOutputEnded { state = .closed }
             return false
         default:
             state = .closed
@@ -133,7 +148,7 @@ package import NIOCore
 
     /// Encrypts `plaintext`; the result waits in `takeCiphertext`.
     package func write(_ plaintext: ByteBuffer) throws(TLSError) {
-        guard state == .established, plaintext.readableBytes > 0 else { return }
+        guard state == .established, !isOutputEnded, plaintext.readableBytes > 0 else { return }
         Self.clearErrors()
         buffers.borrow()
         let isWritten = unsafe plaintext.withUnsafeReadableBytes { bytes in
@@ -160,10 +175,11 @@ package import NIOCore
     /// Gives back memory that nothing is in.
     package func freeBuffers() { unsafe _ = SSL_free_buffers(ssl) }
 
-    /// Queues the closing alert (RFC 8446 section 6.1).
+    /// Queues the closing alert (RFC 8446 section 6.1). What the peer still sends is read.
     package func close() {
-        guard state == .established else { return }
-        state = .closed
+        guard state == .established, !isOutputEnded else { return }
+        isOutputEnded = true
+        if isInputEnded { state = .closed }
         unsafe SSL_shutdown(ssl)
         ERR_clear_error()
     }

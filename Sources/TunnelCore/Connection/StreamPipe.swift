@@ -165,7 +165,8 @@ package final class StreamPipe: ChannelInboundHandler, ChannelOutboundHandler, S
 
     package func streamFailed(_ failure: StreamError) {
         stream = nil
-        end(.reset)
+        // What was said last is still on its way.
+        if isLeaving == nil { end(.reset) }
     }
 
     package func streamBecameWritable() {
