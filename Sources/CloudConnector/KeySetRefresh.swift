@@ -24,7 +24,8 @@ struct KeySetRefresh: Sendable {
             for keys in users?.fetchedKeys ?? [] where keys.isDue(now: WallClock.seconds()) {
                 await fetch(keys, trust)
             }
-            try? await Task.sleep(for: .seconds(1))
+            // A token may ask for keys at any time; without a URL there is nothing to look for but a reload.
+            try? await Task.sleep(for: users?.fetchedKeys.isEmpty ?? true ? .seconds(5) : .seconds(1))
         }
     }
 

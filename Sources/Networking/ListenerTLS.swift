@@ -1,5 +1,4 @@
 package import Cryptography
-internal import HostSystem
 internal import Synchronization
 
 /// TLS of a listener that programs and people reach.
@@ -17,11 +16,7 @@ package struct ListenerTLS: Sendable, Equatable {
 
     /// Reads the files' digest.
     package mutating func takeDigest() {
-        digest = SHA256.digest(
-            [certificate, privateKey, clientCA].flatMap { path in
-                (try? PlainFile.read(path, maxBytes: PrivateFile.maxBytes)) ?? []
-            }
-        )
+        digest = FileDigest.of([certificate, privateKey, clientCA].filter { !$0.isEmpty })
     }
 
     package var configuration: TLSConfiguration {

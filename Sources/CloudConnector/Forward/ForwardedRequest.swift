@@ -28,7 +28,7 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
     private(set) var hasConnectionAuthentication = false
     private var hasChunkedBody = false
     private(set) var upgrade: Upgrade?
-    /// Of its user, until there is a connection.
+    /// Of its user.
     private var field = UserField.absent
     var isRequestComplete: Bool { machine.isRequestComplete }
     private var uncredited = 0
@@ -126,36 +126,39 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
                 upstream = connection
                 sent = started
                 connection!.begin(self, permit)
-                RequestHead.write(
-                    fields,
-                    request,
-                    permit,
-                    isEnd: isEnd,
-                    webSocketKey: webSocketKey,
-                    user: field,
-                    reserved: loop.userFields,
-                    to: &connection!.output
-                )
+                writeHead(fields, request, permit, isEnd: isEnd, field, to: &connection!.output)
                 if request.isUpgrade { connection!.flush() }
             case .connect:
                 var head = OutputBuffer()
-                RequestHead.write(
-                    fields,
-                    request,
-                    permit,
-                    isEnd: isEnd,
-                    webSocketKey: webSocketKey,
-                    user: field,
-                    reserved: loop.userFields,
-                    to: &head
-                )
+                writeHead(fields, request, permit, isEnd: isEnd, field, to: &head)
                 pending = head.take()
-                self.field = field
                 connect(permit)
             }
         } catch {
             refuse(error, request)
         }
+    }
+
+    /// - Parameter field: kept, because the request may have to go out again, on a connection that has to be good for it.
+    private func writeHead(
+        _ fields: FieldBlock,
+        _ request: RequestSummary,
+        _ permit: Permit,
+        isEnd: Bool,
+        _ field: UserField,
+        to output: inout OutputBuffer
+    ) {
+        self.field = field
+        RequestHead.write(
+            fields,
+            request,
+            permit,
+            isEnd: isEnd,
+            webSocketKey: webSocketKey,
+            user: field,
+            reserved: loop.userFields,
+            to: &output
+        )
     }
 
     /// Asks the policy. Nothing is sent anywhere without the permit that comes out here.
@@ -297,17 +300,7 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
         guard !machine.isOver else { return identificationFailed(nil) }
         var head = OutputBuffer()
         let request = RequestSummary(fields)
-        RequestHead.write(
-            fields,
-            request,
-            permit,
-            isEnd: isEnd,
-            webSocketKey: webSocketKey,
-            user: field,
-            reserved: loop.userFields,
-            to: &head
-        )
-        self.field = field
+        writeHead(fields, request, permit, isEnd: isEnd, field, to: &head)
         var whole = head.take() ?? ByteBuffer()
         if var body = pending { whole.writeBuffer(&body) }
         pending = whole

@@ -200,10 +200,3 @@ extension KnownField {
         }
     }
 }
-
-extension FieldBlock {
-    func contains(_ known: KnownField) -> Bool {
-        for index in 0..<count where self.known(index) == known { return true }
-        return false
-    }
-}

@@ -59,8 +59,7 @@ extension ProxyConnection {
         } catch {
             return context.close(promise: nil)
         }
-        if let stream = stream as? HTTP2Stream { stream.receiver = pipe }
-        (stream as? StreamRelay.ClientHalf)?.receiver = pipe
+        stream.deliver(to: pipe)
         machine.switched()
         self.stream = nil
         hold(0)
@@ -102,11 +101,3 @@ extension ProxyConnection {
 }
 
 extension ProxyConnection: RemovableChannelHandler {}
-
-extension FieldBlock {
-    /// Whether there is a field of this kind.
-    func contains(_ known: KnownField) -> Bool {
-        for index in 0..<count where self.known(index) == known { return true }
-        return false
-    }
-}

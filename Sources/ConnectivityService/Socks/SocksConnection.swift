@@ -186,8 +186,7 @@ final class SocksConnection: ChannelInboundHandler, ChannelOutboundHandler, Remo
         } catch {
             return context.close(promise: nil)
         }
-        if let stream = stream as? HTTP2Stream { stream.receiver = pipe }
-        (stream as? StreamRelay.ClientHalf)?.receiver = pipe
+        stream.deliver(to: pipe)
         self.stream = nil
         if !handshake.rest.isEmpty { unsafe handshake.rest.withUnsafeBytes { unsafe stream.send(body: $0) } }
         let channel = context.channel

@@ -282,6 +282,14 @@ final class StreamRelay {
     }
 }
 
+extension TunnelStream {
+    /// Gives the stream another owner, whichever loop its tunnel lives on.
+    func deliver(to receiver: any StreamReceiver) {
+        (self as? HTTP2Stream)?.receiver = receiver
+        (self as? StreamRelay.ClientHalf)?.receiver = receiver
+    }
+}
+
 /// Carries a value that nobody else refers to from one event loop to another.
 private struct UncheckedTransfer<Value>: @unchecked Sendable {
     let value: Value

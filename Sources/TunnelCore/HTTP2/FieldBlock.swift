@@ -201,6 +201,12 @@ internal import TextFormats
         return nil
     }
 
+    /// Whether there is a field of this kind.
+    package func contains(_ known: KnownField) -> Bool {
+        for index in 0..<count where self.known(index) == known { return true }
+        return false
+    }
+
     /// An independent copy, for another event loop.
     package func copy() -> FieldBlock {
         let other = FieldBlock(capacity: max(used, 64), fields: max(count, 1))

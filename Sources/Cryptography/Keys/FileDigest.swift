@@ -1,4 +1,3 @@
-internal import Cryptography
 internal import HostSystem
 
 /// Tells whether files have changed since they were last read.
