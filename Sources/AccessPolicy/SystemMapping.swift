@@ -33,6 +33,16 @@ package final class SystemMapping: Sendable {
         case pass
     }
 
+    /// PEM files with which the connector shows who it is to this internal host.
+    package struct ClientCertificate: Sendable, Hashable {
+        package let certificate: String
+        package let privateKey: String
+
+        package init(certificate: String, privateKey: String) {
+            (self.certificate, self.privateKey) = (certificate, privateKey)
+        }
+    }
+
     package let virtualHost: String
     package let virtualPort: UInt16
     package let internalHost: String
@@ -44,6 +54,8 @@ package final class SystemMapping: Sendable {
     /// Seconds that its answers may take to begin; nil for the limit that all systems have.
     package let responseTimeout: Int?
     package let authentication: UserAuthentication
+    /// Nil for the system certificate, if there is one.
+    package let clientCertificate: ClientCertificate?
     package let description: String
     /// While it learns what it needs, the last one admits everything.
     package let resources: [Resource]
@@ -70,6 +82,7 @@ package final class SystemMapping: Sendable {
         forwardedHeaders: ForwardedHeaders = .drop,
         responseTimeout: Int? = nil,
         authentication: UserAuthentication = UserAuthentication(),
+        clientCertificate: ClientCertificate? = nil,
         description: String = "",
         portCount: Int = 1,
         learnsUntil: Int? = nil,
@@ -87,6 +100,7 @@ package final class SystemMapping: Sendable {
         self.forwardedHeaders = forwardedHeaders
         self.responseTimeout = responseTimeout
         self.authentication = authentication
+        self.clientCertificate = clientCertificate
         self.description = description
         self.resources = resources
         self.tree = ResourceTree(resources)
@@ -101,7 +115,8 @@ package final class SystemMapping: Sendable {
             && internalPort == other.internalPort && `protocol` == other.`protocol`
             && backEndType == other.backEndType && hostInHeader == other.hostInHeader
             && forwardedHeaders == other.forwardedHeaders && responseTimeout == other.responseTimeout
-            && authentication == other.authentication && description == other.description
+            && authentication == other.authentication && clientCertificate == other.clientCertificate
+            && description == other.description
             && portCount == other.portCount && learnsUntil == other.learnsUntil
             && resources == other.resources
     }
@@ -122,6 +137,7 @@ package final class SystemMapping: Sendable {
             forwardedHeaders: forwardedHeaders,
             responseTimeout: responseTimeout,
             authentication: authentication,
+            clientCertificate: clientCertificate,
             description: description,
             portCount: portCount,
             resources: learnsUntil == nil ? resources : resources.dropLast()

@@ -11,14 +11,18 @@ package struct ConnectorStatus: Codable, Sendable {
         package var roundTripMilliseconds: Double?
         /// Since the service was heard, where that is longer than it should be.
         package var silentSeconds: Int?
+        /// There is no control stream: the other end does not hear what is exposed. Nil for false.
+        package var isStatic: Bool?
 
         package init(
             service: String,
             connectedSince: Int,
             streams: Int,
             roundTripMilliseconds: Double?,
-            silentSeconds: Int? = nil
+            silentSeconds: Int? = nil,
+            isStatic: Bool = false
         ) {
+            self.isStatic = isStatic ? true : nil
             self.service = service
             self.connectedSince = connectedSince
             self.streams = streams
@@ -188,6 +192,8 @@ package struct ServiceStatus: Codable, Sendable {
         package var systems: [ExposedSystem]
         /// Further ones that are not listed; nil for none.
         package var omittedSystems: Int?
+        /// "haproxy" where it is a connector of another make, which says nothing of itself.
+        package var dialect: String?
 
         package init(
             subaccount: String,

@@ -1,7 +1,6 @@
 package import AccessPolicy
 package import AdminProtocol
 package import ControlProtocol
-package import Cryptography
 package import Logging
 package import NIOCore
 internal import NIOPosix
@@ -35,7 +34,7 @@ package final class AvailabilityChecker: Sendable {
         var entries: [AvailabilityTarget: Entry] = [:]
         /// What was due when it was last looked through, and has not been taken since.
         var queue: [AvailabilityTarget] = []
-        var tls: TLSContext?
+        var tls: BackendTLS?
         var configuration = Configuration()
     }
 
@@ -66,7 +65,7 @@ package final class AvailabilityChecker: Sendable {
     /// What is new, or is judged by other rules now, is checked at once; what is gone is forgotten.
     ///
     /// - Parameter tls: for internal hosts that speak it.
-    package func apply(_ systems: [SystemMapping], _ tls: TLSContext, _ configuration: Configuration) {
+    package func apply(_ systems: [SystemMapping], _ tls: BackendTLS, _ configuration: Configuration) {
         state.withLock { state in
             let isTrustChanged = state.tls !== tls
             let isIntervalChanged = state.configuration.interval != configuration.interval
@@ -94,7 +93,7 @@ package final class AvailabilityChecker: Sendable {
     }
 
     /// How internal hosts are looked at; nil before the first configuration.
-    var settings: (TLSContext, TimeAmount)? {
+    var settings: (BackendTLS, TimeAmount)? {
         state.withLock { state in state.tls.map { ($0, state.configuration.timeout) } }
     }
 

@@ -15,7 +15,7 @@ enum AvailabilityExamination {
         var milliseconds: Double
     }
 
-    static func run(_ target: AvailabilityTarget, tls: TLSContext, timeout: TimeAmount) async -> [CheckStep] {
+    static func run(_ target: AvailabilityTarget, tls: BackendTLS, timeout: TimeAmount) async -> [CheckStep] {
         let start = ContinuousClock.now
         var steps: [CheckStep] = []
         do {

@@ -34,7 +34,7 @@ enum AvailabilityProbe {
     /// - Returns: how long it took.
     static func run(
         _ target: AvailabilityTarget,
-        tls: TLSContext,
+        tls: BackendTLS,
         timeout: TimeAmount,
         on eventLoop: any EventLoop,
         observer: @escaping Observer = { _ in }
@@ -52,7 +52,7 @@ enum AvailabilityProbe {
 
     private static func connect(
         _ target: AvailabilityTarget,
-        _ tls: TLSContext,
+        _ tls: BackendTLS,
         _ timeout: TimeAmount,
         _ eventLoop: any EventLoop,
         _ observer: @escaping Observer
@@ -78,7 +78,7 @@ enum AvailabilityProbe {
                     if target.isTLS {
                         try channel.pipeline.syncOperations.addHandler(
                             TLSHandler(
-                                tls,
+                                tls.context(target.clientCertificate),
                                 serverName: target.host,
                                 peer: "the internal host",
                                 handshakeTimeout: timeout

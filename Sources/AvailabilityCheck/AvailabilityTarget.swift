@@ -9,6 +9,7 @@ package struct AvailabilityTarget: Hashable, Sendable {
     package var isHTTP: Bool
     package var isTLS: Bool
     package var authority: String
+    var clientCertificate: SystemMapping.ClientCertificate?
 
     package init(_ system: SystemMapping) {
         host = system.internalHost
@@ -16,6 +17,7 @@ package struct AvailabilityTarget: Hashable, Sendable {
         `protocol` = system.protocol.rawValue
         isHTTP = system.protocol.isHTTP
         isTLS = system.protocol.isTLS
+        clientCertificate = system.clientCertificate
         authority = String(decoding: system.internalAuthority, as: UTF8.self)
     }
 

@@ -56,6 +56,7 @@ package enum ConfigurationChange {
 
     private static func text(_ system: SystemMapping) -> String {
         "\(system.internalAddress), \(system.protocol.rawValue), host in header \(system.hostInHeader.rawValue)"
+            + (system.clientCertificate.map { ", client certificate \($0.certificate)" } ?? "")
             + (system.authentication.isOn ? ", authentication mode \(system.authentication.mode.rawValue)" : "")
     }
 

@@ -45,7 +45,8 @@ extension Connector {
                     connectedSince: tunnel.connectedSince,
                     streams: await tunnel.streamCount(),
                     roundTripMilliseconds: tunnel.roundTrip.map { Double($0.nanoseconds / 1000) / 1000 },
-                    silentSeconds: await tunnel.silence().map { Int($0.nanoseconds / 1_000_000_000) }
+                    silentSeconds: await tunnel.silence().map { Int($0.nanoseconds / 1_000_000_000) },
+                    isStatic: !tunnel.hasControl
                 )
             )
         }

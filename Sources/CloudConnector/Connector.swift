@@ -48,7 +48,7 @@ package final class Connector: Sendable {
         try configuration.checkTunnelFiles()
         let snapshot = ForwardingSnapshot(
             policy: AccessPolicy(systems: configuration.systems, cookieDomains: configuration.cookieDomains),
-            backendTLS: try TLSContext(configuration.backendTLS),
+            backendTLS: try BackendTLS(configuration.backendTLS, configuration.systems),
             users: try configuration.loadPropagation(),
             configuration: configuration.cappedForwarding,
             accessLog: configuration.accessLog,
@@ -115,13 +115,15 @@ package final class Connector: Sendable {
     package func prepare(_ new: ConnectorConfiguration) throws -> PreparedChange {
         let (old, oldSnapshot) = current.withLock { ($0.configuration, $0.snapshot) }
         try new.checkTunnelFiles()
-        let isTrustSame = new.backendTLS == old.backendTLS && new.backendTrustDigest == old.backendTrustDigest
+        let isTrustSame =
+            new.backendTLS == old.backendTLS && new.backendTrustDigest == old.backendTrustDigest
+            && new.systems.map(\.clientCertificate) == old.systems.map(\.clientCertificate)
         let snapshot = ForwardingSnapshot(
             policy: AccessPolicy(
                 systems: Self.keepingIdentity(new.systems, oldSnapshot.policy),
                 cookieDomains: new.cookieDomains
             ),
-            backendTLS: isTrustSame ? oldSnapshot.backendTLS : try TLSContext(new.backendTLS),
+            backendTLS: isTrustSame ? oldSnapshot.backendTLS : try BackendTLS(new.backendTLS, new.systems),
             users: new.propagation == old.propagation && new.subaccount == old.subaccount
                 ? oldSnapshot.users : try new.loadPropagation(after: oldSnapshot.users),
             configuration: new.cappedForwarding,

@@ -18,6 +18,7 @@ package struct ConnectorConfiguration: Sendable {
         package var certificate = ""
         package var privateKey = ""
         package var trustedCA = ""
+        package var dialect = TunnelDialect.standard
         package var minimumTLS = TLSConfiguration.Version.tls13
         package var pingInterval = TimeAmount.seconds(10)
         package var http2 = HTTP2Configuration()
@@ -80,7 +81,9 @@ package struct ConnectorConfiguration: Sendable {
     /// Whether certificate, key and trust can be used, and the certificate is this connector's.
     package func checkTunnelFiles() throws(TLSError) {
         let certificate = try CertificateDetails(.file(tunnel.certificate))
-        guard certificate.connector == identity else {
+        // An edge of another make may know its connectors by other names.
+        let mayBeAnonymous = !tunnel.dialect.hasControlStream && certificate.connector == nil
+        guard certificate.connector == identity || mayBeAnonymous else {
             let found = certificate.connector.map { "\($0)" } ?? "no connector"
             throw TLSError(
                 .configuration,
@@ -113,7 +116,7 @@ package struct ConnectorConfiguration: Sendable {
             certificateChain: .file(tunnel.certificate),
             privateKey: .file(tunnel.privateKey),
             trust: .anchors([.file(tunnel.trustedCA)]),
-            applicationProtocols: [TunnelProtocol.name]
+            applicationProtocols: tunnel.dialect.applicationProtocols
         )
     }
 
@@ -131,6 +134,7 @@ package struct ConnectorConfiguration: Sendable {
             pingInterval: tunnel.pingInterval
         )
         dialer.isActive = tunnel.isActive
+        dialer.dialect = tunnel.dialect
         return dialer
     }
 }

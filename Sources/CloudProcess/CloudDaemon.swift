@@ -235,7 +235,7 @@ package final class CloudDaemon: Daemon {
             service.tunnelTLS.trust = .anchors([.pem(authority.certificate)])
         }
         service.tunnelTLS.requiresClientCertificate = true
-        service.tunnelTLS.applicationProtocols = [TunnelProtocol.name, EnrolmentProtocol.name]
+        service.tunnelTLS.applicationProtocols = TunnelDialect.applicationProtocols + [EnrolmentProtocol.name]
         service.tunnelTLS.anonymousProtocols = [EnrolmentProtocol.name]
         return service
     }

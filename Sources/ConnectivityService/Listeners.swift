@@ -84,10 +84,11 @@ struct Listeners {
         let eventLoop = channel.eventLoop
         try channel.pipeline.syncOperations.addHandlers(
             TLSHandler(settings.tls, serverName: nil, peer: "the connector at \(remote)", keepsBuffers: true),
-            TunnelEntryHandler(hub: hub, remote: remote) {
+            TunnelEntryHandler(hub: hub, remote: remote) { dialect in
                 TunnelHandler(
                     .client,
                     configuration: settings.configuration.tunnel,
+                    dialect: dialect,
                     pingInterval: settings.configuration.pingInterval,
                     eventLoop: eventLoop,
                     delegate: AcceptedTunnel(hub: hub, remote: remote)

@@ -29,7 +29,8 @@ package enum StatusText {
             let roundTrip = tunnel.roundTripMilliseconds.map { ", round trip \($0) ms" } ?? ""
             text += "tunnel         \(tunnel.service), up \(duration(since: tunnel.connectedSince)), "
             let last = tunnel.silentSeconds.map { ", silent for \($0) s" } ?? roundTrip
-            text += "\(Count.text(tunnel.streams, "request")) in flight\(last)\n"
+            text += "\(Count.text(tunnel.streams, "request")) in flight\(last)"
+            text += tunnel.isStatic == true ? ", static: the other end does not hear what is exposed\n" : "\n"
         }
         for (name, cause) in connector.failures.sorted(by: { $0.key < $1.key }) {
             text += "no tunnel      \(name): \(cause)\n"
@@ -72,6 +73,11 @@ package enum StatusText {
             text += "state          \(connector.state)" + (since.map { " for \(duration(since: $0))" } ?? "")
             text += connector.silentSeconds.map { ", silent for \($0) s" } ?? ""
             text += ", \(Count.text(connector.tunnels, "tunnel")), from \(connector.remote)\n"
+            if let dialect = connector.dialect {
+                text +=
+                    "dialect        \(escape(dialect)), static: what it exposes is not known, and no Cloud Connector "
+                text += "checks paths there\n"
+            }
             if !connector.version.isEmpty {
                 let description = connector.description.isEmpty ? "" : ", " + escape(connector.description)
                 text += "connector      \(escape(connector.version))\(description)\n"
@@ -85,6 +91,7 @@ package enum StatusText {
                     system.hasResources ? "has resources" : "no resources", escape(system.availability),
                 ]
             }
+            guard connector.dialect == nil else { continue }
             text += rows.isEmpty ? "no systems are exposed\n" : align(rows)
             if let omitted = connector.omittedSystems { text += "  and \(omitted) more\n" }
         }

@@ -25,7 +25,7 @@ extension ConnectorProgram {
                 hosts.isEmpty || hosts.contains($0.virtualAddress) || hosts.contains($0.virtualHost)
             }
             let checker = AvailabilityChecker(logger: files.process.logger("check", .error))
-            checker.apply(systems, try TLSContext(configuration.backendTLS), configuration.check)
+            checker.apply(systems, try BackendTLS(configuration.backendTLS, configuration.systems), configuration.check)
             await checker.checkNow(systems)
             results += systems.map { ConnectorStatus.System($0, checker) }
         }

@@ -195,13 +195,19 @@ package final class Rig {
 
     /// Starts a connector and waits until a tunnel is up.
     @discardableResult
-    package func startConnector(systems: String, extra: String = "", connections: Int = 1) throws -> LoggedProcess {
+    package func startConnector(
+        systems: String,
+        extra: String = "",
+        tunnel: String = "",
+        connections: Int = 1
+    ) throws -> LoggedProcess {
         let name = "connector\(connectors.count).conf"
         let text = """
             subaccount: test
             tunnel:
               service: localhost:\(tunnelPort)
               connections: \(connections)
+            \(tunnel.isEmpty ? "" : "  \(tunnel)")
               certificate: connector.pem
               private-key: connector.key
               trusted-ca: ca.pem

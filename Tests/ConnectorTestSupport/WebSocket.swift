@@ -84,9 +84,7 @@ package struct WebSocketPeer {
             let bytes = socket.receive { SimpleHTTP.headEnd($0[...]) != nil }
             guard let end = SimpleHTTP.headEnd(bytes[...]) else { return socket.close() }
             let head = String(decoding: bytes[..<end], as: UTF8.self)
-            let key = head.split(separator: "\r\n").first {
-                $0.hasPrefix("Sec-Websocket-Key: ") || $0.hasPrefix("Sec-WebSocket-Key: ")
-            }
+            let key = head.split(separator: "\r\n").first { $0.lowercased().hasPrefix("sec-websocket-key: ") }
             let accept = accept(String(key?.dropFirst(19) ?? ""))
             socket.send(
                 Array(

@@ -36,7 +36,7 @@ final class FramePeer {
                 certificateChain: .file(identity.certificate),
                 privateKey: .file(identity.key),
                 trust: .anchors([.file(identity.anchor)]),
-                applicationProtocols: [TunnelProtocol.name]
+                applicationProtocols: TunnelDialect.standard.applicationProtocols
             )
         )
         return try FramePeer(try Socket(connectingTo: port), context, serverName: "localhost")
@@ -51,7 +51,7 @@ final class FramePeer {
                 privateKey: .file(folder.appending(path: "service.key").path),
                 trust: .anchors([.file(folder.appending(path: "ca.pem").path)]),
                 requiresClientCertificate: true,
-                applicationProtocols: [TunnelProtocol.name]
+                applicationProtocols: TunnelDialect.standard.applicationProtocols
             )
         )
         return try FramePeer(socket, context, serverName: nil)

@@ -16,9 +16,9 @@ final class SessionPair: HTTP2SessionDelegate {
     /// When bytes arrive.
     var now = NIODeadline.uptimeNanoseconds(0)
 
-    init(_ configuration: HTTP2Configuration = HTTP2Configuration()) {
-        client = HTTP2Session(.client, configuration: configuration)
-        server = HTTP2Session(.server, configuration: configuration)
+    init(_ configuration: HTTP2Configuration = HTTP2Configuration(), dialect: TunnelDialect = .standard) {
+        client = HTTP2Session(.client, configuration: configuration, dialect: dialect)
+        server = HTTP2Session(.server, configuration: configuration, dialect: dialect)
         client.delegate = self
         server.delegate = self
     }

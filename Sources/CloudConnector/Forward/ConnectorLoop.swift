@@ -1,6 +1,6 @@
 package import AccessPolicy
 internal import AdminProtocol
-package import Cryptography
+package import AvailabilityCheck
 internal import EpollTransport
 internal import Logging
 internal import NIOCore
@@ -11,7 +11,7 @@ internal import TunnelCore
 /// What new requests begin with: one snapshot of the configuration. A request lives its life on the one it began with.
 package struct ForwardingSnapshot: Sendable {
     package var policy: AccessPolicy
-    package var backendTLS: TLSContext
+    package var backendTLS: BackendTLS
     /// Nil where no users arrive anywhere.
     package var users: UserPropagation?
     package var configuration: ForwardingConfiguration
@@ -22,7 +22,7 @@ package struct ForwardingSnapshot: Sendable {
 
     package init(
         policy: AccessPolicy,
-        backendTLS: TLSContext,
+        backendTLS: BackendTLS,
         users: UserPropagation? = nil,
         configuration: ForwardingConfiguration,
         accessLog: Bool = false,
@@ -47,7 +47,7 @@ final class ConnectorLoop {
     let fields = FieldBlock(capacity: 8192, fields: 128)
     let fieldSpares = FieldSpares()
     private(set) var policy: AccessPolicy
-    private(set) var backendTLS: TLSContext
+    private(set) var backendTLS: BackendTLS
     private(set) var users: KnownUsers?
     /// Fields by which users arrive somewhere, beside those that never pass: no program may write them, to whatever system.
     private(set) var userFields: [UserAuthentication] = []
@@ -140,7 +140,7 @@ final class ConnectorLoop {
 
     /// - Returns: whether there was room, and the system is still exposed.
     func keep(_ connection: UpstreamConnection) -> Bool {
-        guard let entry = entries[ObjectIdentifier(connection.system)], connection.tls === backendTLS else {
+        guard let entry = entries[ObjectIdentifier(connection.system)], connection.backendTLS === backendTLS else {
             return false
         }
         return entry.idle.keep(connection, limit: configuration.poolSize)

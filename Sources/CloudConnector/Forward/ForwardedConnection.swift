@@ -1,4 +1,5 @@
 internal import AccessPolicy
+internal import AvailabilityCheck
 internal import Cryptography
 internal import EpollTransport
 internal import Logging
@@ -134,7 +135,7 @@ final class ForwardedConnection: StreamReceiver, LongConnection {
                 connection.refuse(BackendRefusal.connect(error, permit.system))
             }
             let tls = TLSHandler(
-                loop.backendTLS,
+                loop.backendTLS.context(permit.system),
                 serverName: permit.system.internalHost,
                 peer: peer,
                 handshakeTimeout: limit

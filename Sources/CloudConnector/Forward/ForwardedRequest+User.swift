@@ -1,4 +1,5 @@
 internal import AccessPolicy
+internal import AvailabilityCheck
 internal import Cryptography
 internal import Logging
 internal import NIOCore
@@ -21,7 +22,7 @@ extension ForwardedRequest {
         let mode = permit.system.authentication.mode
         guard request.hasUser, mode.takesUsers else {
             let isNobody = mode.isRestricted || request.hasUser && permit.system.protocol.isTLS
-            return .known(isNobody && loop.backendTLS.hasCertificate ? .empty : .absent)
+            return .known(isNobody && loop.backendTLS.context(permit.system).hasCertificate ? .empty : .absent)
         }
         guard let users = loop.users else { throw PropagationRefusal.make(.notConfigured, permit.system) }
         guard unsafe request.user.isEmpty || request.technicalUser.isEmpty else {

@@ -1,4 +1,5 @@
 internal import AccessPolicy
+internal import AvailabilityCheck
 internal import Cryptography
 internal import EpollTransport
 internal import NIOCore
@@ -15,7 +16,7 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, P
     let system: SystemMapping
     let loop: ConnectorLoop
     /// The rules under which the internal host's certificate was accepted.
-    let tls: TLSContext
+    let backendTLS: BackendTLS
     var output: OutputBuffer
     var pin: String?
     var sweepIndex = -1
@@ -52,7 +53,7 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, P
     private init(_ permit: Permit, loop: ConnectorLoop, ready: EventLoopPromise<NIOLoopBound<UpstreamConnection>>) {
         self.system = permit.system
         self.loop = loop
-        self.tls = loop.backendTLS
+        self.backendTLS = loop.backendTLS
         self.ready = ready
         self.sweeper = loop.sweeper
         self.responseHead = system.responseTimeout.map { .seconds(Int64($0)) } ?? loop.configuration.responseHead
@@ -108,7 +109,7 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, P
         if system.protocol.isTLS {
             try channel.pipeline.syncOperations.addHandler(
                 TLSHandler(
-                    tls,
+                    backendTLS.context(system),
                     serverName: system.internalHost,
                     peer: "the internal host",
                     handshakeTimeout: limit

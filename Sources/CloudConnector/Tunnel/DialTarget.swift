@@ -37,6 +37,7 @@ package struct DialerConfiguration: Sendable, Equatable {
     package var port: Int
     /// Whether tunnels are wanted at all.
     var isActive = true
+    package var dialect = TunnelDialect.standard
     /// Tunnels to each address of the service.
     var connections: Int
     package var proxy: Proxy?

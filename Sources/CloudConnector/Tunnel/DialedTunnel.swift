@@ -121,6 +121,7 @@ final class ServedTunnel: TunnelHandlerDelegate, RequestTunnel {
     func tunnelEstablished(_ handler: TunnelHandler, _ tls: TLSEstablished) throws { tunnel.attach(handler) }
 
     func tunnelReady(_ handler: TunnelHandler) {
+        guard handler.dialect.hasControlStream else { return becomeReady() }
         // An edge without a control stream says nothing more.
         let bound = NIOLoopBound(self, eventLoop: handler.eventLoop)
         staticTimer = handler.eventLoop.scheduleTask(in: .seconds(1)) { bound.value.becomeReady() }

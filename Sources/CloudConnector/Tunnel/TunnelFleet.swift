@@ -185,6 +185,7 @@ final class TunnelFleet: Sendable {
         let handler = TunnelHandler(
             .server,
             configuration: configuration.http2,
+            dialect: configuration.dialect,
             pingInterval: configuration.pingInterval,
             eventLoop: channel.eventLoop,
             delegate: ServedTunnel(loop: loops[channel.eventLoop], tunnel: tunnel, owner: owner)

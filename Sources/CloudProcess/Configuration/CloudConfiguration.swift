@@ -252,6 +252,7 @@ package enum CloudConfigurationReader {
         let minimum = section.tunnelTLS()
         configuration.pingInterval = section.duration("ping-interval", .seconds(10), atLeast: .seconds(1))
         configuration.tunnel = readHTTP2(&section)
+        configuration.namedConnectors = readNamedConnectors(section.list("connectors"), findings)
         section.finish()
         configuration.tunnelTLS = TLSConfiguration(
             role: .server,
@@ -260,13 +261,34 @@ package enum CloudConfigurationReader {
             privateKey: .file(paths["private-key"] ?? ""),
             trust: .anchors(paths["trusted-ca"].map { [.file($0)] } ?? []),
             requiresClientCertificate: true,
-            applicationProtocols: [TunnelProtocol.name]
+            applicationProtocols: TunnelDialect.applicationProtocols
         )
         if enrolment != nil {
             configuration.tunnelTLS.applicationProtocols.append(EnrolmentProtocol.name)
             configuration.tunnelTLS.anonymousProtocols = [EnrolmentProtocol.name]
         }
         return usesOwnCertificate
+    }
+
+    /// Who connectors are whose certificates come from elsewhere, and do not say it.
+    private static func readNamedConnectors(_ nodes: [YAMLNode], _ findings: Findings) -> [String: ConnectorIdentity] {
+        var named: [String: ConnectorIdentity] = [:]
+        for (index, node) in nodes.enumerated() {
+            var section = Section(node, "tunnel.connectors[\(index)]", findings)
+            let subject = section.required(
+                "subject",
+                "that of the certificate, such as \"CN=plant4,O=Example\" (RFC 2253)"
+            )
+            let subaccount = section.required("subaccount", "whose connector it is")
+            let locationID = section.string("location-id") ?? ""
+            section.finish()
+            guard let subject, let subaccount else { continue }
+            if named[subject] != nil {
+                findings.error(section.place("subject"), section.path("subject"), "\(subject) stands here already")
+            }
+            named[subject] = ConnectorIdentity(subaccount: subaccount, locationID: locationID)
+        }
+        return named
     }
 
     /// What one tenant may take from what all share.

@@ -38,10 +38,11 @@ extension ProxyConnection {
         return key.flatMap { WebSocketKey.isValid($0) ? $0 : nil }
     }
 
-    /// Whether a response says that the internal host has switched. A success without the mark is an ordinary answer.
+    /// Whether a response says that the internal host has switched. A success without the mark is an ordinary answer, except
+    /// from a connector of another make, which knows RFC 8441 only.
     func isSwitch(_ fields: FieldBlock) -> Bool {
         guard isUpgrade, unsafe fields.value(0).elementsEqual("200".utf8) else { return false }
-        return fields.contains(.upgradeRequest)
+        return fields.contains(.upgradeRequest) || exchange.tunnel?.dialect == .haproxy
     }
 
     /// Tells the client, and hands its connection over to a pipe.

@@ -32,7 +32,10 @@ final class AcceptedTunnel: TunnelHandlerDelegate {
     }
 
     func tunnelEstablished(_ tunnel: TunnelHandler, _ tls: TLSEstablished) throws {
-        guard let certificate = tls.peerCertificate, let identity = certificate.connector else {
+        let named = hub.settings.configuration.namedConnectors
+        guard let certificate = tls.peerCertificate,
+            let identity = certificate.connector ?? named[certificate.subjectDN]
+        else {
             throw TunnelError.noIdentity
         }
         claimed = identity
@@ -52,7 +55,9 @@ final class AcceptedTunnel: TunnelHandlerDelegate {
     }
 
     func tunnelReady(_ tunnel: TunnelHandler) {
-        guard tunnel.session.peerAllowsExtendedConnect else { return register(tunnel, nil) }
+        guard tunnel.dialect.hasControlStream, tunnel.session.peerAllowsExtendedConnect else {
+            return register(tunnel, nil)
+        }
         control = ServiceControl.open(on: tunnel, owner: self)
     }
 

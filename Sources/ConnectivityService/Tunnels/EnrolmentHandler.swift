@@ -11,12 +11,12 @@ internal import TunnelCore
 final class TunnelEntryHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
 
-    private let makeTunnel: () -> TunnelHandler
+    private let makeTunnel: (TunnelDialect) -> TunnelHandler
     private let hub: TunnelHub
     private let remote: String
     private var hasFailed = false
 
-    init(hub: TunnelHub, remote: String, makeTunnel: @escaping () -> TunnelHandler) {
+    init(hub: TunnelHub, remote: String, makeTunnel: @escaping (TunnelDialect) -> TunnelHandler) {
         self.hub = hub
         self.remote = remote
         self.makeTunnel = makeTunnel
@@ -25,7 +25,9 @@ final class TunnelEntryHandler: ChannelInboundHandler, RemovableChannelHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if let tls = event as? TLSEstablished {
             let handler: any ChannelHandler =
-                tls.applicationProtocol == EnrolmentProtocol.name ? EnrolmentHandler(hub, remote) : makeTunnel()
+                tls.applicationProtocol == EnrolmentProtocol.name
+                ? EnrolmentHandler(hub, remote)
+                : makeTunnel(TunnelDialect(applicationProtocol: tls.applicationProtocol) ?? .standard)
             try? context.pipeline.syncOperations.addHandler(handler, position: .after(self))
             if handler is TunnelHandler {
                 // Whoever has come so far may say more at once.

@@ -12,12 +12,14 @@ package final class RegisteredTunnel: Sendable {
     let session: String?
     /// Of the connector's certificate, upper-case hexadecimal.
     let serial: String
+    let dialect: TunnelDialect
     let handler: NIOLoopBound<TunnelHandler>
 
     init(id: Int, session: String?, serial: String, _ handler: TunnelHandler) {
         self.id = id
         self.session = session
         self.serial = serial
+        self.dialect = handler.dialect
         self.eventLoop = handler.eventLoop
         self.handler = NIOLoopBound(handler, eventLoop: handler.eventLoop)
     }
@@ -43,6 +45,7 @@ package final class TunnelGroup: Sendable {
     /// What is known of a connector beyond its tunnels.
     struct Details: Sendable {
         var hello: ControlMessage.Hello?
+        var dialect = TunnelDialect.standard
         var remote = ""
         var systems = ExposedSystems()
         var connectedSince: Int?

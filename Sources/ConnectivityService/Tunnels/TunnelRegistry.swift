@@ -70,6 +70,7 @@ package final class TunnelRegistry: Sendable {
                 if details.hello?.session != hello.session { forgetSystems(&details, identity) }
             }
             details.hello = hello
+            details.dialect = handler.dialect
             details.remote = remote
             details.certificateExpires = certificate.notAfter
             details.isRevoked = false
@@ -131,7 +132,7 @@ package final class TunnelRegistry: Sendable {
                 return details
             }
             let listed = details.systems.list.prefix(limit)
-            return ServiceStatus.Connector(
+            var connector = ServiceStatus.Connector(
                 subaccount: group.identity.subaccount,
                 locationID: group.identity.locationID,
                 state: tunnels > 0 ? "Connected" : details.isRevoked ? "Revoked" : "Disconnected",
@@ -153,6 +154,8 @@ package final class TunnelRegistry: Sendable {
                     },
                 omittedSystems: details.systems.list.count - listed.count + details.systems.omitted
             )
+            if details.dialect != .standard { connector.dialect = details.dialect.rawValue }
+            return connector
         }
     }
 

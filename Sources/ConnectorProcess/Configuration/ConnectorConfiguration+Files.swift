@@ -1,15 +1,18 @@
+internal import AccessPolicy
 internal import CloudConnector
 internal import ConfigurationReading
 internal import Cryptography
 internal import DaemonSupport
 internal import PrincipalPropagation
+internal import TunnelCore
 
 extension ConnectorConfiguration {
     /// What is wrong or odd with the certificates and keys that it names.
     var fileFindings: [Finding] {
         var files = CertificateFiles(file: file)
         let details = files.checkIdentity(tunnel.certificate, tunnel.privateKey, below: "tunnel")
-        if let details, details.connector != identity {
+        let mayBeAnonymous = !tunnel.dialect.hasControlStream
+        if let details, details.connector != identity, !(mayBeAnonymous && details.connector == nil) {
             let found = details.connector.map { "\($0)" } ?? "no connector"
             files.refuse(
                 "tunnel.certificate",
@@ -20,6 +23,10 @@ extension ConnectorConfiguration {
         files.checkTrust([tunnel.trustedCA], "tunnel.trusted-ca")
         if case .file(let certificate)? = backendTLS.certificateChain, case .file(let key)? = backendTLS.privateKey {
             _ = files.checkIdentity(certificate, key, below: "system-certificate")
+        }
+        for (index, system) in systems.enumerated() {
+            guard let own = system.clientCertificate else { continue }
+            _ = files.checkIdentity(own.certificate, own.privateKey, below: "systems[\(index)].client-certificate")
         }
         if let propagation, !propagation.authorityCertificate.isEmpty {
             _ = files.checkIdentity(

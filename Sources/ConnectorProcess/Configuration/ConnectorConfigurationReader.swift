@@ -166,7 +166,15 @@ package struct ConnectorConfigurationReader {
             }
         }
         if let proxy = section.value("http-proxy") { readProxy(proxy) }
-        configuration.tunnel.renews = section.flag("renew", true)
+        configuration.tunnel.dialect = section.choice("dialect", TunnelDialect.self) ?? .standard
+        configuration.tunnel.renews = section.flag("renew", configuration.tunnel.dialect.hasControlStream)
+        if configuration.tunnel.renews, !configuration.tunnel.dialect.hasControlStream {
+            findings.error(
+                section.place("renew"),
+                "tunnel.renew",
+                "is not possible with this dialect: who runs the edge gives out certificates; leave it out"
+            )
+        }
         configuration.tunnel.minimumTLS = section.tunnelTLS()
         configuration.tunnel.pingInterval = section.duration("ping-interval", .seconds(10), atLeast: .seconds(1))
         configuration.tunnel.http2 = readHTTP2(&section)
@@ -307,6 +315,10 @@ package struct ConnectorConfigurationReader {
     /// Who the connector is to internal hosts, and who its users are.
     private mutating func readUsers(_ section: inout Section) {
         let reader = PropagationReader(findings: findings)
+        let own = Set(configuration.systems.compactMap(\.clientCertificate)).flatMap {
+            [$0.certificate, $0.privateKey]
+        }
+        if !own.isEmpty { configuration.backendTrustDigest += FileDigest.of(own.sorted()) }
         if let node = section.value("system-certificate") {
             let files = reader.pair(node, "system-certificate")
             configuration.backendTLS.certificateChain = .file(files.certificate)
@@ -319,8 +331,14 @@ package struct ConnectorConfigurationReader {
             let mode = system.authentication.mode.rawValue
             if configuration.propagation == nil {
                 findings.add(.error, line, 1, key, "\(mode) needs the section principal-propagation")
-            } else if configuration.backendTLS.certificateChain == nil {
-                findings.add(.error, line, 1, key, "\(mode) needs a system-certificate, which internal hosts trust")
+            } else if configuration.backendTLS.certificateChain == nil, system.clientCertificate == nil {
+                findings.add(
+                    .error,
+                    line,
+                    1,
+                    key,
+                    "\(mode) needs a system-certificate, or a client-certificate of the system, which the internal host trusts"
+                )
             }
         }
     }

@@ -30,6 +30,20 @@ extension SystemsReader {
         return UserAuthentication(mode: mode, form: form, field: field)
     }
 
+    /// Who the connector is to this internal host, where that is not the same as to others.
+    func readClientCertificate(
+        _ section: inout Section,
+        _ proto: SystemMapping.InternalProtocol?
+    ) -> SystemMapping.ClientCertificate? {
+        guard let node = section.value("client-certificate") else { return nil }
+        let key = section.path("client-certificate")
+        let files = PropagationReader(findings: findings).pair(node, key)
+        if let proto, !proto.isTLS {
+            findings.error(node, key, "is for HTTPS and TCPS systems: without TLS nobody sees it")
+        }
+        return SystemMapping.ClientCertificate(certificate: files.certificate, privateKey: files.privateKey)
+    }
+
     private static func isField(_ name: String) -> Bool {
         var name = name
         let known = name.withUTF8 { unsafe KnownField.identify(UnsafeRawBufferPointer($0)).field }

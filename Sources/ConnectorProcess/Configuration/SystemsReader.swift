@@ -51,6 +51,7 @@ struct SystemsReader {
             section.duration("response-timeout", .seconds(1), atLeast: .seconds(1)).nanoseconds / 1_000_000_000
         }
         let authentication = readAuthentication(&section, proto)
+        let clientCertificate = readClientCertificate(&section, proto)
         let description = section.string("description") ?? ""
         section.readCreated()
         var reader = ResourcesReader(key: key, findings: findings)
@@ -77,6 +78,7 @@ struct SystemsReader {
                 forwardedHeaders: forwarded,
                 responseTimeout: responseTimeout.map(Int.init),
                 authentication: authentication,
+                clientCertificate: clientCertificate,
                 description: description,
                 portCount: virtual.count,
                 learnsUntil: learnsUntil,

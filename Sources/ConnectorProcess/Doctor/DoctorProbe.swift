@@ -71,6 +71,7 @@ struct DoctorProbe {
                 TunnelHandler(
                     .server,
                     configuration: configuration.dialer.http2,
+                    dialect: configuration.dialer.dialect,
                     pingInterval: .seconds(10),
                     eventLoop: channel.eventLoop,
                     delegate: TunnelWatcher(promise)

@@ -32,6 +32,7 @@ package final class TunnelHandler: ChannelInboundHandler {
     package typealias OutboundOut = ByteBuffer
 
     package let session: HTTP2Session
+    package let dialect: TunnelDialect
     package private(set) var eventLoop: any EventLoop
     private let delegate: any TunnelHandlerDelegate
     private let pingInterval: TimeAmount
@@ -54,11 +55,13 @@ package final class TunnelHandler: ChannelInboundHandler {
     package init(
         _ role: HTTP2Session.Role,
         configuration: HTTP2Configuration,
+        dialect: TunnelDialect = .standard,
         pingInterval: TimeAmount,
         eventLoop: any EventLoop,
         delegate: any TunnelHandlerDelegate
     ) {
-        self.session = HTTP2Session(role, configuration: configuration)
+        self.dialect = dialect
+        self.session = HTTP2Session(role, configuration: configuration, dialect: dialect)
         self.delegate = delegate
         self.pingInterval = pingInterval
         self.keepalive = Keepalive(interval: pingInterval, now: .now())

@@ -8,7 +8,11 @@ enum HTTP2Callbacks {
         unsafe Unmanaged.passUnretained(stream).toOpaque()
     }
 
-    static func makeSession(_ role: HTTP2Session.Role, _ owner: HTTP2Session) -> OpaquePointer? {
+    static func makeSession(
+        _ role: HTTP2Session.Role,
+        _ owner: HTTP2Session,
+        getsPreface: Bool
+    ) -> OpaquePointer? {
         var callbacks: OpaquePointer?
         unsafe nghttp2_session_callbacks_new(&callbacks)
         defer { unsafe nghttp2_session_callbacks_del(callbacks) }
@@ -23,6 +27,7 @@ enum HTTP2Callbacks {
         unsafe nghttp2_option_new(&options)
         defer { unsafe nghttp2_option_del(options) }
         unsafe nghttp2_option_set_no_auto_window_update(options, 1)
+        unsafe nghttp2_option_set_no_recv_client_magic(options, getsPreface ? 0 : 1)
         unsafe nghttp2_option_set_max_send_header_block_length(options, 256 << 10)
         unsafe nghttp2_option_set_peer_max_concurrent_streams(options, 100)
         // A client's abort is a RST_STREAM on the tunnel and must never count as an attack by the service.

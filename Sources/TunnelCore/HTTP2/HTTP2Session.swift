@@ -35,6 +35,7 @@ package import NIOCore
     var currentHeadStream: HTTP2Stream?
     var budget: FrameBudget
     private var scanner: FrameScanner
+    private var preface: DiallerPreface?
     var session: OpaquePointer?
     private var slots: [HTTP2Stream?] = []
     private var freeSlots: [Int] = []
@@ -54,6 +55,7 @@ package import NIOCore
     package init(
         _ role: Role,
         configuration: HTTP2Configuration = HTTP2Configuration(),
+        dialect: TunnelDialect = .standard,
         allocator: ByteBufferAllocator = ByteBufferAllocator()
     ) {
         self.role = role
@@ -61,8 +63,10 @@ package import NIOCore
         self.allocator = allocator
         self.fields = FieldBlock(capacity: 1024, fields: 24)
         self.budget = FrameBudget(capacity: configuration.frameBudget)
-        self.scanner = FrameScanner(preface: role == .server ? Int(NGHTTP2_CLIENT_MAGIC_LEN) : 0)
-        unsafe self.session = unsafe HTTP2Callbacks.makeSession(role, self)
+        let getsPreface = role == .server && !dialect.isPrefaceOfDialler
+        self.scanner = FrameScanner(preface: getsPreface ? Int(NGHTTP2_CLIENT_MAGIC_LEN) : 0)
+        if dialect.isPrefaceOfDialler { preface = DiallerPreface(role) }
+        unsafe self.session = unsafe HTTP2Callbacks.makeSession(role, self, getsPreface: getsPreface)
         submitSettings()
     }
 
@@ -128,8 +132,9 @@ package import NIOCore
     var isAtRest: Bool { !isLibraryAtWork }
 
     /// Takes bytes from the peer and tells the streams' receivers what they mean.
-    package func receive(_ bytes: UnsafeRawBufferPointer, now: NIODeadline) throws(HTTP2Error) {
+    package func receive(_ received: UnsafeRawBufferPointer, now: NIODeadline) throws(HTTP2Error) {
         guard !isLibraryAtWork, !isOver else { return }
+        let bytes = unsafe try preface?.strip(received) ?? received
         self.now = now
         budget.refill(now)
         unsafe budget.charge(scanner.cost(bytes))
@@ -172,6 +177,7 @@ package import NIOCore
         output = exchange(&buffers.frames, with: ByteBuffer())
         output.clear()
         outputLimit = limit
+        unsafe preface?.begin(session, &output)
         isLibraryAtWork = true
         defer { tellWritable() }
         defer {

@@ -42,6 +42,7 @@ function connectorCard(connector, subaccount, now) {
     [isUp ? "Connected since" : "Disconnected since", time(isUp ? connector.connectedSince : connector.disconnectedSince)],
     ["Tunnels", `${connector.tunnels}${connector.remote ? `, from ${connector.remote}` : ""}`],
     ["Certificate", days(connector.certificateExpires, now)],
+    ...(connector.dialect ? [["Dialect", `${connector.dialect}: static, and no Cloud Connector checks paths there`]] : []),
     ["Version", connector.version || "–"],
     ["Description", connector.description || "–"],
   ];
