@@ -103,15 +103,9 @@ package final class AdministrationGate: HTTPRouter {
         return PageOrigin.hardened(await answer(request, address, isChange))
     }
 
-    /// The client's address; what a trusted proxy says of it, which stands last.
+    /// The client's address, as far as trusted proxies hand it on.
     private static func address(_ request: HTTPRequest, _ settings: AdministrationSettings) -> String {
-        guard settings.trustedProxies.contains(request.remote),
-            let last = request.headers["x-forwarded-for"].last?.split(separator: ",").last
-        else { return request.remote }
-        let text = last.filter { $0 != " " && $0 != "[" && $0 != "]" }
-        let isAddress =
-            (2...45).contains(text.utf8.count) && text.allSatisfy { $0.isHexDigit || $0 == "." || $0 == ":" }
-        return isAddress ? String(text) : request.remote
+        settings.trusted.client(of: request)
     }
 
     // MARK: Who asks

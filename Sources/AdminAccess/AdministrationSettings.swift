@@ -1,3 +1,4 @@
+package import Networking
 package import TextFormats
 
 /// Where people and their programs administer a connector, and how long they may.
@@ -8,8 +9,8 @@ package struct AdministrationSettings: Sendable, Equatable {
     package var folder = ""
     /// Under which it is called, beside addresses and `localhost`.
     package var hostNames: [String] = []
-    /// Addresses of proxies whose `X-Forwarded-For` is believed.
-    package var trustedProxies: [String] = []
+    /// Proxies that are believed about clients.
+    package var trusted = TrustedPeers()
     /// Seconds that a session on the page lasts without a request.
     package var idle = 900
     /// Seconds that it lasts at all.

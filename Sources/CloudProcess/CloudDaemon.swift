@@ -157,7 +157,8 @@ package final class CloudDaemon: Daemon {
             settings.address,
             as: "api.listen",
             maxConnections: 500,
-            tls: { certificate.current }
+            tls: { certificate.current },
+            trusted: settings.trusted
         )
         parts.add { await listener.stop() }
         let api = try CloudAPI(settings, port: listener.port, configuration.service.subaccount, audit, logger)
@@ -175,7 +176,8 @@ package final class CloudDaemon: Daemon {
             settings.address,
             as: "cockpit.listen",
             maxConnections: 64,
-            tls: { certificate.current }
+            tls: { certificate.current },
+            trusted: settings.trusted
         )
         parts.add { await listener.stop() }
         return listener

@@ -8,6 +8,8 @@ package struct CloudAPIConfiguration: Sendable, Equatable {
     package var address = HostPort(host: "127.0.0.1", port: 20080)
     /// Nil for plain HTTP.
     package var tls: ListenerTLS?
+    /// Who is believed about clients.
+    package var trusted = TrustedPeers()
     /// Under which clients reach it, without a slash at the end; empty for the address itself.
     package var url = ""
     /// Holds keys and secrets.

@@ -35,9 +35,12 @@ struct Listeners {
             load.proxy,
             Self.client
         ) { channel in
-            try Self.secure(channel, certificate)
-            let connection = ProxyConnection(loop: loops[channel.eventLoop])
-            try channel.pipeline.syncOperations.addHandler(connection)
+            let loop = loops[channel.eventLoop]
+            let peers = loop.configuration.proxyPeers
+            try peers.introduce(channel, refused: { loop.refused(channel, $0) }) { client in
+                try Self.secure(channel, certificate, client)
+                try channel.pipeline.syncOperations.addHandler(ProxyConnection(loop: loop, client: client))
+            }
         }
     }
 
@@ -45,8 +48,12 @@ struct Listeners {
         guard let address = configuration.socksAddress else { return nil }
         let (loops, certificate) = (self.loops, socksCertificate)
         return try await bind(address, "socks", configuration.maxConnections, load.socks, Self.client) { channel in
-            try Self.secure(channel, certificate)
-            try channel.pipeline.syncOperations.addHandler(SocksConnection(loops[channel.eventLoop]))
+            let loop = loops[channel.eventLoop]
+            let peers = loop.configuration.socksPeers
+            try peers.introduce(channel, refused: { loop.refused(channel, $0) }) { client in
+                try Self.secure(channel, certificate, client)
+                try channel.pipeline.syncOperations.addHandler(SocksConnection(loop, client: client))
+            }
         }
     }
 
@@ -59,13 +66,24 @@ struct Listeners {
             load.tunnels,
             Self.tunnel
         ) { channel in
-            try Self.addHandlers(channel, hub)
+            let remote = channel.remoteAddress?.text ?? "unknown"
+            let peers = hub.settings.configuration.tunnelPeers
+            let refused = { (cause: String) in
+                hub.refused("tunnel refused", remote, TLSError(.closedDuringHandshake, "\(remote) \(cause)"))
+            }
+            try peers.introduce(channel, refused: refused) { client in
+                try Self.addHandlers(channel, hub, client?.text ?? remote)
+            }
         }
     }
 
-    private static func secure(_ channel: any Channel, _ certificate: ListenerCertificate) throws {
+    private static func secure(
+        _ channel: any Channel,
+        _ certificate: ListenerCertificate,
+        _ client: SocketAddress?
+    ) throws {
         guard let context = certificate.current else { return }
-        let peer = "the program at \(channel.remoteAddress?.text ?? "unknown")"
+        let peer = "the program at \((client ?? channel.remoteAddress)?.text ?? "unknown")"
         try channel.pipeline.syncOperations.addHandler(TLSHandler(context, serverName: nil, peer: peer))
     }
 
@@ -78,8 +96,7 @@ struct Listeners {
         unsentInKernel: 256 << 10
     )
 
-    private static func addHandlers(_ channel: any Channel, _ hub: TunnelHub) throws {
-        let remote = channel.remoteAddress?.text ?? "unknown"
+    private static func addHandlers(_ channel: any Channel, _ hub: TunnelHub, _ remote: String) throws {
         let settings = hub.settings
         let eventLoop = channel.eventLoop
         try channel.pipeline.syncOperations.addHandlers(

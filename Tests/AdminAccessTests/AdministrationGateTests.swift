@@ -51,7 +51,7 @@ struct AdministrationGateTests {
     @Test("Whom a proxy speaks for is believed of listed proxies only, and only their last word")
     func proxies() async throws {
         var settings = AdministrationSettings()
-        settings.trustedProxies = ["10.0.0.1"]
+        settings.trusted.ranges = [try #require(AddressRange("10.0.0.1"))]
         let stand = try Stand(settings)
         func who(_ remote: String, _ forwarded: String...) async -> String {
             var headers: HTTPHeaders = ["authorization": right]

@@ -1,6 +1,7 @@
 internal import CloudServices
 internal import ConfigurationReading
 internal import ConnectivityService
+internal import DaemonSupport
 internal import NIOCore
 internal import TextFormats
 internal import Tokens
@@ -15,6 +16,7 @@ enum CloudAPIReader {
             api.address = address
         }
         api.tls = section.listenerTLS()
+        api.trusted = section.trustedPeers()
         api.directory = section.required("directory", "a folder for the keys and secrets of tokens") ?? ""
         api.destinationsFolder = section.string("destinations") ?? ""
         api.trustedCA = section.string("trusted-ca") ?? ""

@@ -139,6 +139,7 @@ package enum CloudConfigurationReader {
             configuration.socksAddress = .init(host: "127.0.0.1", port: 20004)
         }
         configuration.socksTLS = section.listenerTLS()
+        configuration.socksPeers = section.trustedPeers(needsHeader: true)
         section.finish()
         if !hasTokens {
             findings.error(node, "socks", "needs the section \"api\": SOCKS5 clients authenticate with its tokens")
@@ -201,6 +202,7 @@ package enum CloudConfigurationReader {
         }
         configuration.isStrict = section.choice("connection-binding", Binding.self) != .relaxed
         configuration.proxyTLS = section.listenerTLS()
+        configuration.proxyPeers = section.trustedPeers()
         configuration.connect = section.choice("connect", Connect.self) ?? .refuse
         if let address = section.address("listen", allowsZero: true) {
             configuration.proxyAddress = address
@@ -251,6 +253,7 @@ package enum CloudConfigurationReader {
         }
         let minimum = section.tunnelTLS()
         configuration.pingInterval = section.duration("ping-interval", .seconds(10), atLeast: .seconds(1))
+        configuration.tunnelPeers = section.trustedPeers(needsHeader: true)
         configuration.tunnel = readHTTP2(&section)
         configuration.namedConnectors = readNamedConnectors(section.list("connectors"), findings)
         section.finish()

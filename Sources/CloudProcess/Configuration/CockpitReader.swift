@@ -1,6 +1,7 @@
 internal import CloudServices
 internal import ConfigurationReading
 internal import ConnectivityService
+internal import DaemonSupport
 internal import Glibc
 internal import NIOCore
 internal import TextFormats
@@ -15,6 +16,7 @@ enum CockpitReader {
             cockpit.address = address
         }
         cockpit.tls = section.listenerTLS()
+        cockpit.trusted = section.trustedPeers()
         for item in section.list("host-names") {
             guard case .scalar(let name, _) = item.content, HostPort.isHostName(name) || name.hasPrefix("[") else {
                 findings.error(

@@ -99,7 +99,7 @@ extension ProxyConnection {
             metadata: [
                 "request_id": "\(exchange.id.map(\.description) ?? "")", "request": "\(access)",
                 "status": "\(status == 0 ? "incomplete" : String(status))",
-                "client": "\(context?.remoteAddress?.text ?? "")",
+                "client": "\(clientAddress?.text ?? "")",
                 "location_id": "\(LogText.escaped(groupLocationID))",
                 "request_bytes": "\(exchange.requestBytes)", "response_bytes": "\(exchange.responseBytes)",
                 "ms": milliseconds((NIODeadline.now() - exchange.started).nanoseconds / 1000),
@@ -120,7 +120,7 @@ extension ProxyConnection {
         }
         loop.audit.record(
             .accessDenied,
-            "Denying access for \(context?.remoteAddress?.text ?? "a client") to \(request): \(refusal.cause) "
+            "Denying access for \(clientAddress?.text ?? "a client") to \(request): \(refusal.cause) "
                 + "[requestId=\(requestID)]"
         )
     }

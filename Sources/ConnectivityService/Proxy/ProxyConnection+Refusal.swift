@@ -71,7 +71,7 @@ extension ProxyConnection {
             metadata["subaccount"] = "\(LogText.escaped(groupSubaccount.utf8))"
             metadata["location_id"] = "\(LogText.escaped(groupLocationID))"
         }
-        if let remote = context?.remoteAddress { metadata["client"] = "\(remote.text)" }
+        if let remote = clientAddress { metadata["client"] = "\(remote.text)" }
         if exchange.headLength > 0 || !parser.method.isEmpty {
             unsafe inbound.withUnsafeReadableBytes { bytes in
                 guard parser.target.upperBound <= bytes.count else { return }

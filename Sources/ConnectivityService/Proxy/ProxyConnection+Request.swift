@@ -1,6 +1,7 @@
 internal import AccessPolicy
 internal import Cryptography
 internal import NIOCore
+internal import Networking
 internal import Telemetry
 internal import TextFormats
 internal import TunnelCore
@@ -220,6 +221,7 @@ extension ProxyConnection {
         let fields = loop.fields
         var locationID: UnsafeRawBufferPointer?
         var credentials = unsafe RequestCredentials()
+        if !loop.configuration.proxyPeers.ranges.isEmpty { unsafe noteClient(bytes) }
         for index in 0..<parser.fieldCount {
             let field = parser[index]
             let value = unsafe slice(bytes, field.value)
@@ -254,6 +256,22 @@ extension ProxyConnection {
         if let pin { unsafe pin.value.withUnsafeBytes { unsafe fields.append("sap-connectivity-pin", $0) } }
         try unsafe authorize(credentials)
         try unsafe selectGroup(locationID)
+    }
+
+    /// Takes a trusted peer's word for who asks.
+    private func noteClient(_ bytes: UnsafeRawBufferPointer) {
+        let peers = loop.configuration.proxyPeers
+        let peer = client ?? context?.remoteAddress
+        guard peers.contains(peer) else { return }
+        var (forwarded, forwardedFor): ([String], [String]) = ([], [])
+        for index in 0..<parser.fieldCount where parser[index].known == .forwarded && !parser[index].hasUnderscore {
+            let name = unsafe slice(bytes, parser[index].name)
+            let value = unsafe String(decoding: slice(bytes, parser[index].value), as: UTF8.self)
+            if unsafe Bytes.equals(name, "forwarded") { forwarded.append(value) }
+            if unsafe Bytes.equals(name, "x-forwarded-for") { forwardedFor.append(value) }
+        }
+        guard !forwarded.isEmpty || !forwardedFor.isEmpty else { return }
+        rare.client = peers.client(behind: peer, forwarded: forwarded, forwardedFor: forwardedFor)
     }
 
     private static func isForwarded(_ field: HTTP1HeadParser.Field) -> Bool {

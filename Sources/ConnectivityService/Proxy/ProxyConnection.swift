@@ -52,6 +52,7 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     var inside: Inside?
     /// Authentication that is bound to a backend connection binds this connection to one tunnel.
     var pin: (tunnel: RegisteredTunnel, value: [UInt8])?
+    let client: SocketAddress?
     /// The subaccount that this connection counts for.
     var tenant: TenantUsage?
     /// Bytes of the response that count as held by `tenant`.
@@ -76,7 +77,12 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
         var backendTime: Int64?
         /// With which the client asked for WebSocket.
         var webSocketKey: String?
+        /// As a trusted peer says it.
+        var client: SocketAddress?
     }
+
+    /// Who asks, for logs; nil once the connection is gone.
+    var clientAddress: SocketAddress? { exchange.rare?.client ?? client ?? context?.remoteAddress }
 
     struct Exchange {
         var isHead = false
@@ -113,8 +119,10 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
         return rare
     }
 
-    init(loop: ProxyLoop) {
+    /// - Parameter client: if it is known better than by the connection's other end.
+    init(loop: ProxyLoop, client: SocketAddress? = nil) {
         self.loop = loop
+        self.client = client
         self.metrics = loop.unmatched
         self.parser = HTTP1HeadParser(.request, limits: loop.configuration.limits, spares: loop.fieldSpares)
         self.output = OutputBuffer(loop.buffers)
@@ -183,7 +191,7 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
         if let error = error as? TLSError {
             loop.logger.info(
                 "client's TLS failed",
-                metadata: ["client": "\(context.remoteAddress?.text ?? "")", "cause": "\(error)"]
+                metadata: ["client": "\(clientAddress?.text ?? "")", "cause": "\(error)"]
             )
         }
         context.close(promise: nil)
@@ -227,7 +235,7 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     func shed() {
         loop.logger.warning(
             "client cut: it takes nothing of its response, and others wait",
-            metadata: ["client": "\(context?.remoteAddress?.text ?? "")"]
+            metadata: ["client": "\(clientAddress?.text ?? "")"]
         )
         abort()
     }

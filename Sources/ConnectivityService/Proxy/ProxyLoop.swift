@@ -62,6 +62,14 @@ final class ProxyLoop {
     }
 
     /// From now on each connection ends with its next answer; a client that is just sending gets that answer.
+    /// A trusted peer does not say who its client is.
+    func refused(_ channel: any Channel, _ cause: String) {
+        logger.warning(
+            "connection refused",
+            metadata: ["client": "\(channel.remoteAddress?.text ?? "")", "cause": "it \(cause)"]
+        )
+    }
+
     func drain() { drainTick = sweeper.tick + DeadlineSweeper.ticks(.milliseconds(500)) }
 
     var isDraining: Bool { drainTick != nil }

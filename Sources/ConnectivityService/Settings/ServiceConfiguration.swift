@@ -9,6 +9,10 @@ package import TunnelCore
 package struct ServiceConfiguration: Sendable {
     /// Where programs send their requests.
     package var proxyAddress: HostPort
+    /// Who is believed about clients, at each address.
+    package var proxyPeers = TrustedPeers()
+    package var socksPeers = TrustedPeers()
+    package var tunnelPeers = TrustedPeers()
     /// Nil for plain HTTP.
     package var proxyTLS: ListenerTLS?
     package var socksTLS: ListenerTLS?

@@ -19,6 +19,7 @@ final class SocksConnection: ChannelInboundHandler, ChannelOutboundHandler, Remo
 
     var sweepIndex = -1
     private let loop: ProxyLoop
+    private let client: SocketAddress?
     private var context: ChannelHandlerContext?
     private var handshake = SocksHandshake()
     private var deadline: Int
@@ -36,8 +37,10 @@ final class SocksConnection: ChannelInboundHandler, ChannelOutboundHandler, Remo
     /// Bytes that a client may send before it is answered: a token with what is around it, and what a read holds beside.
     static let earlyLimit = 128 << 10
 
-    init(_ loop: ProxyLoop) {
+    /// - Parameter client: if it is known better than by the connection's other end.
+    init(_ loop: ProxyLoop, client: SocketAddress? = nil) {
         self.loop = loop
+        self.client = client
         deadline = loop.sweeper.tick + loop.ticks.requestHead
     }
 
@@ -274,7 +277,7 @@ final class SocksConnection: ChannelInboundHandler, ChannelOutboundHandler, Remo
         isDone = true
         stream?.cancel(.cancel)
         stream = nil
-        let remote = context.remoteAddress?.text ?? "a client"
+        let remote = (client ?? context.remoteAddress)?.text ?? "a client"
         loop.logger.log(
             level: level,
             "connection refused",

@@ -1,6 +1,8 @@
 internal import AdminAccess
 internal import ConfigurationReading
+internal import DaemonSupport
 internal import NIOCore
+internal import Networking
 internal import TextFormats
 internal import YAMLDocument
 
@@ -24,14 +26,7 @@ enum AdministrationReader {
                 "\"\(LogText.escaped(name.utf8))\" is not a host name; write it without a port"
             )
         }
-        settings.trustedProxies = texts("trusted-proxies", &section, findings)
-        for address in settings.trustedProxies where !address.allSatisfy({ $0.isHexDigit || $0 == "." || $0 == ":" }) {
-            findings.error(
-                section.place("trusted-proxies"),
-                section.path("trusted-proxies"),
-                "\"\(LogText.escaped(address.utf8))\" is not an IP address"
-            )
-        }
+        settings.trusted.ranges = section.addressRanges("trusted-proxies")
         settings.idle = seconds("session-idle", settings.idle, &section)
         settings.life = seconds("session-life", settings.life, &section)
     }

@@ -33,8 +33,18 @@ package final class HTTPConnection: ChannelInboundHandler {
     package typealias OutboundOut = HTTPServerResponsePart
 
     /// Adds everything that such a connection needs to its pipeline.
-    package static func configure(_ channel: any Channel, _ router: any HTTPRouter, _ bodies: BodyBudget) throws {
-        let connection = HTTPConnection(router, bodies)
+    ///
+    /// - Parameters:
+    ///   - client: if it is known better than by the connection's other end.
+    ///   - trusted: who is believed about clients.
+    package static func configure(
+        _ channel: any Channel,
+        _ router: any HTTPRouter,
+        _ bodies: BodyBudget,
+        client: SocketAddress? = nil,
+        _ trusted: TrustedPeers = TrustedPeers()
+    ) throws {
+        let connection = HTTPConnection(router, bodies, client ?? channel.remoteAddress, trusted)
         let bytes = BytesHandler(connection)
         connection.bytes = bytes
         try channel.pipeline.syncOperations.addHandler(bytes)
@@ -52,22 +62,25 @@ package final class HTTPConnection: ChannelInboundHandler {
     private var timer: Scheduled<Void>?
     private var context: ChannelHandlerContext?
     private weak var bytes: BytesHandler?
-    private var remote = ""
+    private let address: SocketAddress?
+    private let trusted: TrustedPeers
+    private let remote: String
     private let client = ClientPresence()
     /// The client is left time to read an answer to what it has not sent yet: bytes that arrive on a closed socket would
     /// reset the connection, and the answer with it.
     private static let lingering = TimeAmount.seconds(2)
 
-    init(_ router: any HTTPRouter, _ bodies: BodyBudget) {
+    init(_ router: any HTTPRouter, _ bodies: BodyBudget, _ address: SocketAddress?, _ trusted: TrustedPeers) {
         self.router = router
         self.bodies = bodies
+        (self.address, self.trusted) = (address, trusted)
+        remote = address?.ipAddress ?? ""
     }
 
     private var limits: HTTPServerLimits { bodies.limits }
 
     package func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        remote = context.remoteAddress?.ipAddress ?? ""
         enter(.silent, limits.head)
     }
 
@@ -148,7 +161,7 @@ package final class HTTPConnection: ChannelInboundHandler {
             query: parts.count > 1 ? String(parts[1]) : "",
             headers: head.headers,
             body: body,
-            remote: remote,
+            remote: trusted.client(behind: address, head.headers) ?? remote,
             client: client
         )
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)

@@ -40,15 +40,17 @@ package final class HTTPListener: Sendable {
     ///   - setting: the key that names the address.
     ///   - maxConnections: at once; more wait unaccepted, and one address gets three quarters of them.
     ///   - tls: for HTTPS; asked for each connection, so a new certificate counts from the next one on. Nil for plain HTTP.
+    ///   - trusted: who is believed about clients.
     ///   - limits: what one connection may take.
     package static func bind(
         _ address: HostPort,
         as setting: String,
         maxConnections: Int,
         tls: (@Sendable () -> TLSContext?)? = nil,
+        trusted: TrustedPeers = TrustedPeers(),
         limits: HTTPServerLimits = HTTPServerLimits()
     ) async throws -> HTTPListener {
-        try await bind(maxConnections, tls: tls, limits: limits) { bootstrap in
+        try await bind(maxConnections, tls: tls, trusted: trusted, limits: limits) { bootstrap in
             try await bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
                 .bind(to: address, as: setting)
         }
@@ -85,6 +87,7 @@ package final class HTTPListener: Sendable {
         _ maxConnections: Int,
         path: String? = nil,
         tls: (@Sendable () -> TLSContext?)? = nil,
+        trusted: TrustedPeers = TrustedPeers(),
         limits: HTTPServerLimits = HTTPServerLimits(),
         _ bind: (ServerBootstrap) async throws -> any Channel
     ) async throws -> HTTPListener {
@@ -103,11 +106,15 @@ package final class HTTPListener: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard let router = routes.router.withLock({ $0 }) else { return }
-                    if let context = tls?() {
-                        let handler = TLSHandler(context, serverName: nil, peer: "a browser or program")
-                        try channel.pipeline.syncOperations.addHandlers(PlainRequestRedirect(), handler)
+                    let bound = NIOLoopBound(channel, eventLoop: channel.eventLoop)
+                    try trusted.introduce(channel) { client in
+                        let channel = bound.value
+                        if let context = tls?() {
+                            let handler = TLSHandler(context, serverName: nil, peer: "a browser or program")
+                            try channel.pipeline.syncOperations.addHandlers(PlainRequestRedirect(), handler)
+                        }
+                        try HTTPConnection.configure(channel, router, bodies, client: client, trusted)
                     }
-                    try HTTPConnection.configure(channel, router, bodies)
                 }
             }
         do {
