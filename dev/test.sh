@@ -65,6 +65,15 @@ stage format
 dev/format.sh -l
 stage imports
 dev/check-imports.sh
+# The programs as they ship are built beside all that, with the time that it leaves: their compiler waits whenever anybody else
+# wants the processor. In a folder of its own, since two builds in one folder wait for each other.
+built=$(mktemp)
+building=
+if [ "$scope" != quick ]; then
+    (exec chrt --idle 0 dev/build-release.sh .build/programs) >"$built" 2>&1 &
+    building=$!
+    trap 'kill "$building" 2>/dev/null || true' EXIT
+fi
 stage build
 swift build --build-tests --explicit-target-dependency-import-check error
 # Before the tests, some of which look at the clock. What is missing, its stage fetches again, and fails if it cannot.
@@ -74,15 +83,6 @@ if [ -n "$fetching" ] && ! wait "$fetching"; then
 fi
 stage circles
 dev/check-circles.py
-# The programs as they ship are built beside the tests, with the time that these leave: the compiler waits whenever anybody else
-# wants the processor. In a folder of its own, since two builds in one folder wait for each other.
-built=$(mktemp)
-building=
-if [ "$scope" != quick ]; then
-    (exec chrt --idle 0 dev/build-release.sh .build/programs) >"$built" 2>&1 &
-    building=$!
-    trap 'kill "$building" 2>/dev/null || true' EXIT
-fi
 stage test
 run_tests --skip-build
 [ "$scope" = quick ] && exit 0

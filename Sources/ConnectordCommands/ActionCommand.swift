@@ -38,7 +38,7 @@ struct ActionCommand: AsyncParsableCommand {
 
     struct Options: ParsableArguments {
         @Option(help: "The destination, found by its name now.") var destination: String
-        @Option(help: "The OpenAPI 3.0 or 3.1 description: JSON or YAML.") var spec: String
+        @Option(help: "The OpenAPI 3.0 or 3.1 or Swagger 2.0 description: JSON or YAML.") var spec: String
         @Option(help: "A value of a parameter or of a field of the body.") var set: [String] = []
         @Option(help: "A file with the whole body.") var body: String?
         @Option(help: "Print a value of the payload as NAME=VALUE: NAME=POINTER, or NAME for a field.") var output:
@@ -151,7 +151,13 @@ struct ActionCommand: AsyncParsableCommand {
     static func document(_ spec: String) throws -> OpenAPIDocument {
         do {
             let bytes = try PlainFile.read(spec, maxBytes: OpenAPIDocument.maxBytes)
-            return try OpenAPIDocument(bytes, isYAML: !spec.lowercased().hasSuffix(".json"))
+            let folder = Folder.of(spec)
+            return try OpenAPIDocument(bytes, isYAML: !spec.lowercased().hasSuffix(".json")) {
+                (path) throws(OpenAPIError) in
+                do { return try PlainFile.read("\(folder)/\(path)", maxBytes: OpenAPIDocument.maxBytes) } catch {
+                    throw OpenAPIError("\(error)")
+                }
+            }
         } catch {
             throw AdminError("\(spec): \(error)")
         }
@@ -293,6 +299,7 @@ struct ActionRunner {
     }
 
     private func send(_ operation: OpenAPIDocument.Operation, _ request: ActionRequest) async throws -> Result {
+        let wantsToken = operation.tokenParameter.map { values[$0] == nil } ?? false
         let request = ActionMessage.Request(
             subaccount: subaccount,
             destination: destination,
@@ -300,7 +307,7 @@ struct ActionRunner {
             target: request.target,
             headers: request.headers,
             body: Base64.encode(request.body),
-            csrfTarget: csrfTarget
+            csrfTarget: csrfTarget ?? (wantsToken ? "" : nil)
         )
         let answer = try await client.post("/actions/request", request).decode(ActionMessage.Answer.self)
         let body = Base64.decode(answer.body) ?? []

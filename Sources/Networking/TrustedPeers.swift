@@ -1,5 +1,4 @@
 package import NIOCore
-package import NIOHTTP1
 
 /// Whose word about clients counts: load balancers and TLS servers in front of a listener.
 package struct TrustedPeers: Sendable, Equatable {
@@ -30,19 +29,6 @@ package struct TrustedPeers: Sendable, Equatable {
         let found = (first(elements), first(addresses))
         guard !elements.isEmpty, !addresses.isEmpty else { return found.0 ?? found.1 }
         return found.0?.octets == found.1?.octets ? found.0 : nil
-    }
-
-    /// The same for what an HTTP server has read.
-    package func client(behind peer: SocketAddress?, _ headers: HTTPHeaders) -> String? {
-        guard contains(peer) else { return nil }
-        let (forwarded, forwardedFor) = (headers["forwarded"], headers["x-forwarded-for"])
-        return client(behind: peer, forwarded: forwarded, forwardedFor: forwardedFor)?.ipAddress
-    }
-
-    /// - Returns: the address as text.
-    package func client(of request: HTTPRequest) -> String {
-        let peer = try? SocketAddress(ipAddress: request.remote, port: 0)
-        return client(behind: peer, request.headers) ?? request.remote
     }
 
     /// Lets a connection go on, after the header of the PROXY protocol where its other end sends one.

@@ -29,6 +29,8 @@ package struct ActionRequest: Sendable, Equatable {
         var cookies: [String] = []
         for parameter in operation.parameters {
             unused.remove(parameter.name)
+            // It is fetched before the request is sent.
+            if parameter.name == operation.tokenParameter, values[parameter.name] == nil { continue }
             guard let value = values[parameter.name] ?? (parameter.isRequired ? parameter.fallback : nil) else {
                 if parameter.isRequired {
                     throw OpenAPIError(

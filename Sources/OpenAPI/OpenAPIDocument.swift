@@ -8,14 +8,17 @@ package struct OpenAPIError: Error, Sendable, Equatable, CustomStringConvertible
     package init(_ description: String) { self.description = description }
 }
 
-/// An OpenAPI 3.0 or 3.1 document, as JSON or YAML.
+/// An OpenAPI 3.0 or 3.1 document, or Swagger 2.0, as JSON or YAML, with the files that it refers to.
 package struct OpenAPIDocument: Sendable {
     /// Bytes; levels of nesting; references that lead to references.
     package static let maxBytes = 16 << 20
     package static let maxDepth = 200
     static let maxReferences = 32
+    /// Nodes of a YAML document with what its aliases stand for.
+    static let maxNodes = 2_000_000
 
     package let root: JSONValue
+    private let isSwagger: Bool
     package let operations: [Operation]
 
     /// A parameter of an operation.
@@ -53,11 +56,40 @@ package struct OpenAPIDocument: Sendable {
 
         /// Changes nothing (RFC 9110 section 9.2.1).
         package var isSafe: Bool { ["GET", "HEAD", "OPTIONS"].contains(method) }
+
+        /// The parameter by which the description asks for a token that is fetched before a change.
+        package var tokenParameter: String? {
+            guard !isSafe else { return nil }
+            return parameters.first { $0.place == .header && $0.name.lowercased() == "x-csrf-token" }?.name
+        }
     }
 
-    package init(_ bytes: [UInt8], isYAML: Bool) throws(OpenAPIError) {
-        guard bytes.count <= Self.maxBytes else {
-            throw OpenAPIError("the specification is larger than \(Self.maxBytes >> 20) MiB")
+    /// - Parameter load: another file that is referred to, by its path from the folder of this one.
+    package init(
+        _ bytes: [UInt8],
+        isYAML: Bool,
+        load: DescriptionFiles.Load = { (_) throws(OpenAPIError) in throw OpenAPIError("other files are not read here")
+        }
+    ) throws(OpenAPIError) {
+        let own = try Self.value(bytes, isYAML: isYAML)
+        if let old = own["swagger"]?.plainText, old != "2.0" {
+            throw OpenAPIError("this is Swagger \(old); Swagger 2.0, OpenAPI 3.0 and 3.1 are supported")
+        }
+        isSwagger = own["swagger"] != nil
+        if !isSwagger {
+            guard let version = own["openapi"]?.string, version.hasPrefix("3.0.") || version.hasPrefix("3.1.") else {
+                let found = own["openapi"]?.plainText.map { "is \($0)" } ?? "is missing"
+                throw OpenAPIError("\"openapi\" \(found); it must be a text such as 3.0.3 or 3.1.0")
+            }
+        }
+        root = try DescriptionFiles.gather(own, load)
+        operations = try Self.operations(root, isSwagger: isSwagger)
+        guard !operations.isEmpty else { throw OpenAPIError("the specification has no operations") }
+    }
+
+    static func value(_ bytes: [UInt8], isYAML: Bool) throws(OpenAPIError) -> JSONValue {
+        guard bytes.count <= maxBytes else {
+            throw OpenAPIError("the specification is larger than \(maxBytes >> 20) MiB")
         }
         let text: [UInt8]
         do throws(TextFileError) {
@@ -66,16 +98,7 @@ package struct OpenAPIDocument: Sendable {
         } catch {
             throw OpenAPIError("\(error)")
         }
-        root = isYAML ? try Self.yaml(text) : try Self.json(text)
-        if let old = root["swagger"]?.plainText {
-            throw OpenAPIError("this is Swagger \(old); OpenAPI 3.0 and 3.1 are supported")
-        }
-        guard let version = root["openapi"]?.string, version.hasPrefix("3.0.") || version.hasPrefix("3.1.") else {
-            let found = root["openapi"]?.plainText.map { "is \($0)" } ?? "is missing"
-            throw OpenAPIError("\"openapi\" \(found); it must be a text such as 3.0.3 or 3.1.0")
-        }
-        operations = try Self.operations(root)
-        guard !operations.isEmpty else { throw OpenAPIError("the specification has no operations") }
+        return isYAML ? try yaml(text) : try json(text)
     }
 
     private static func json(_ bytes: [UInt8]) throws(OpenAPIError) -> JSONValue {
@@ -84,10 +107,10 @@ package struct OpenAPIDocument: Sendable {
 
     private static func yaml(_ bytes: [UInt8]) throws(OpenAPIError) -> JSONValue {
         do {
-            guard let node = try YAMLReader.read(bytes, depthLimit: maxDepth) else {
+            guard let node = try YAMLReader.read(bytes, depthLimit: maxDepth, nodeLimit: maxNodes) else {
                 throw OpenAPIError("the file is empty")
             }
-            return JSONValue(node)
+            return try JSONValue(node)
         } catch let error as YAMLError {
             throw OpenAPIError("\(error.line):\(error.column): \(error.message)")
         } catch {
@@ -134,15 +157,17 @@ package struct OpenAPIDocument: Sendable {
         for _ in 0..<maxReferences {
             guard let reference = value["$ref"]?.string else { return value }
             guard reference.hasPrefix("#/") else {
-                throw OpenAPIError("$ref \"\(reference)\" leads to another file, which is not supported")
+                throw OpenAPIError("$ref \"\(reference)\" leads to another file from within an example")
             }
             var target = root
             for part in reference.dropFirst(2).split(separator: "/", omittingEmptySubsequences: false) {
                 let escaped = PercentText.decode(String(part)) ?? String(part)
                 let name = escaped.replacing("~1", with: "/").replacing("~0", with: "~")
+                if let fault = target[DescriptionFiles.fault]?.string { throw OpenAPIError(fault) }
                 guard let next = target[name] else { throw OpenAPIError("$ref \"\(reference)\" leads nowhere") }
                 target = next
             }
+            if let fault = target[DescriptionFiles.fault]?.string { throw OpenAPIError(fault) }
             value = target
         }
         throw OpenAPIError("a $ref leads to itself")
@@ -152,7 +177,7 @@ package struct OpenAPIDocument: Sendable {
 
     private static let methods = ["get", "put", "post", "delete", "options", "head", "patch", "trace"]
 
-    private static func operations(_ root: JSONValue) throws(OpenAPIError) -> [Operation] {
+    private static func operations(_ root: JSONValue, isSwagger: Bool) throws(OpenAPIError) -> [Operation] {
         guard case .object(let paths)? = root["paths"] else { return [] }
         var result: [Operation] = []
         for (path, item) in paths.sorted(by: { $0.key < $1.key }) where path.hasPrefix("/") {
@@ -160,7 +185,12 @@ package struct OpenAPIDocument: Sendable {
             for method in methods {
                 guard let value = item[method] else { continue }
                 do {
-                    result.append(try operation(method, path, item, try resolved(value, root), root))
+                    var (item, value) = (item, try resolved(value, root))
+                    if isSwagger {
+                        value = try Swagger.operation(value, item, root)
+                        item = .object([:])
+                    }
+                    result.append(try operation(method, path, item, value, root))
                 } catch {
                     // The others are none the worse for it.
                     result.append(
@@ -265,34 +295,5 @@ enum MediaType {
         let (one, other) = (plain(documented), plain(type))
         if one == other || one == "*/*" { return true }
         return one.hasSuffix("/*") && other.hasPrefix(one.dropLast())
-    }
-}
-
-extension JSONValue {
-    /// With the types that YAML's core schema gives to plain scalars.
-    init(_ node: YAMLNode) {
-        switch node.content {
-        case .sequence(let items): self = .array(items.map { JSONValue($0) })
-        case .mapping(let pairs):
-            var members: [String: JSONValue] = [:]
-            for (key, value) in pairs {
-                if case .scalar(let name, _) = key.content { members[name] = JSONValue(value) }
-            }
-            self = .object(members)
-        case .scalar(let text, let isPlain): self = isPlain ? Self.plain(text) : .string(text)
-        }
-    }
-
-    private static func plain(_ text: String) -> JSONValue {
-        switch text {
-        case "", "~", "null", "Null", "NULL": return .null
-        case "true", "True", "TRUE": return .bool(true)
-        case "false", "False", "FALSE": return .bool(false)
-        default: break
-        }
-        if let number = Int(text) { return .integer(number) }
-        let isNumber = text.first.map { $0.isNumber || "+-.".contains($0) } ?? false
-        if isNumber, text.contains(where: \.isNumber), let number = Double(text) { return .number(number) }
-        return .string(text)
     }
 }

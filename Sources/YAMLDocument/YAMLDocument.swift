@@ -3,7 +3,7 @@ internal import CYaml
 /// A YAML node with the place where it stands.
 ///
 /// Read with libyaml's event interface: a file with a hundred thousand mappings loads in under a second, duplicate
-/// keys and their places stay visible, and aliases, which could make a small file huge, are refused.
+/// keys and their places stay visible, and aliases, which could make a small file huge, are refused unless they are bounded.
 package struct YAMLNode: Sendable {
     package indirect enum Content: Sendable {
         case scalar(String, isPlain: Bool)
@@ -62,22 +62,42 @@ package struct YAMLError: Error, Equatable {
     private var parser: UnsafeMutablePointer<yaml_parser_t>
     private var event = unsafe yaml_event_t()
     private let limit: Int
+    /// Nodes that there may be where aliases stand for them; nil where aliases are refused.
+    private let nodeLimit: Int?
+    private var anchors: [String: Anchor] = [:]
+    /// So far, aliases counted as what they stand for.
+    private var nodeCount = 0
+    /// Of all nodes since it was last set.
+    private var deepest = 0
+
+    private struct Anchor {
+        var node: YAMLNode
+        var count: Int
+        var height: Int
+    }
 
     /// The document that a text holds; nil for one without any content.
-    package static func read(_ text: [UInt8], depthLimit: Int = depthLimit) throws(YAMLError) -> YAMLNode? {
+    ///
+    /// - Parameter nodeLimit: nodes that there may be with aliases; nil where aliases are refused.
+    package static func read(
+        _ text: [UInt8],
+        depthLimit: Int = depthLimit,
+        nodeLimit: Int? = nil
+    ) throws(YAMLError) -> YAMLNode? {
         guard text.count <= sizeLimit else {
             throw YAMLError(message: "the file is larger than \(sizeLimit >> 20) MiB", line: 1, column: 1)
         }
         var result: Result<YAMLNode?, YAMLError> = .success(nil)
         unsafe text.withUnsafeBufferPointer { bytes in
-            var reader = unsafe YAMLReader(bytes, depthLimit)
+            var reader = unsafe YAMLReader(bytes, depthLimit, nodeLimit)
             result = Result { () throws(YAMLError) in try reader.document() }
         }
         return try result.get()
     }
 
-    private init(_ bytes: UnsafeBufferPointer<UInt8>, _ depthLimit: Int) {
+    private init(_ bytes: UnsafeBufferPointer<UInt8>, _ depthLimit: Int, _ nodeLimit: Int?) {
         limit = depthLimit
+        self.nodeLimit = nodeLimit
         unsafe parser = .allocate(capacity: 1)
         unsafe yaml_parser_initialize(parser)
         unsafe yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING)
@@ -128,9 +148,54 @@ package struct YAMLError: Error, Equatable {
         }
     }
 
-    /// The node that the current event begins.
+    /// The node that the current event begins, or that it stands for.
     private mutating func node(depth: Int) throws(YAMLError) -> YAMLNode {
+        guard nodeLimit != nil else { return try plainNode(depth: depth) }
+        if let name = alias {
+            guard let anchor = anchors[name] else { throw error("*\(name) stands before &\(name), or within it") }
+            guard depth + anchor.height < limit else { throw error("nested too deeply") }
+            deepest = max(deepest, depth + anchor.height)
+            try count(anchor.count)
+            return anchor.node
+        }
+        try count(1)
+        guard let name = anchorName else { return try plainNode(depth: depth) }
+        // Within itself it stands for nothing.
+        anchors[name] = nil
+        let (outer, start) = (deepest, nodeCount)
+        deepest = depth
+        let node = try plainNode(depth: depth)
+        anchors[name] = Anchor(node: node, count: nodeCount - start + 1, height: deepest - depth)
+        deepest = max(outer, deepest)
+        return node
+    }
+
+    private mutating func count(_ nodes: Int) throws(YAMLError) {
+        nodeCount += nodes
+        if let nodeLimit, nodeCount > nodeLimit {
+            throw error("more than \(nodeLimit) nodes, with what aliases stand for")
+        }
+    }
+
+    private var alias: String? {
+        guard unsafe event.type == YAML_ALIAS_EVENT else { return nil }
+        return unsafe event.data.alias.anchor.map { unsafe String(cString: $0) }
+    }
+
+    private var anchorName: String? {
+        let name: UnsafeMutablePointer<UInt8>?
+        switch unsafe event.type {
+        case YAML_SCALAR_EVENT: unsafe name = unsafe event.data.scalar.anchor
+        case YAML_SEQUENCE_START_EVENT: unsafe name = unsafe event.data.sequence_start.anchor
+        case YAML_MAPPING_START_EVENT: unsafe name = unsafe event.data.mapping_start.anchor
+        default: return nil
+        }
+        return unsafe name.map { unsafe String(cString: $0) }
+    }
+
+    private mutating func plainNode(depth: Int) throws(YAMLError) -> YAMLNode {
         guard depth < limit else { throw error("nested too deeply") }
+        deepest = max(deepest, depth)
         let line = unsafe Int(event.start_mark.line) + 1
         let column = unsafe Int(event.start_mark.column) + 1
         let start = unsafe Int(event.start_mark.index)

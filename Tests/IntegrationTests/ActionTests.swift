@@ -81,6 +81,28 @@ import Testing
         let good = try run("--csrf")
         #expect(good.status == 0 && good.output.contains("204"), "\(good.output)")
         #expect(try run("--csrf-path", "/service/").status == 0)
+        // A description that asks for it, in Swagger, with a part in another file.
+        try write(
+            rig,
+            "swagger.yaml",
+            """
+            swagger: "2.0"
+            paths:
+              /items/{id}:
+                delete:
+                  operationId: remove
+                  parameters:
+                    - &token {name: X-CSRF-Token, in: header, required: true, type: string}
+                    - {name: id, in: path, required: true, type: integer}
+                  responses: {204: {$ref: "answers.yaml#/removed"}}
+            """
+        )
+        try write(rig, "answers.yaml", "removed: {description: gone}")
+        let asked = try Rig.run(
+            call.map { $0 == "hello.yaml" ? "swagger.yaml" : $0 } + ["--config", "cloud.conf"],
+            rig.folder
+        )
+        #expect(asked.status == 0 && asked.output.contains("204"), "\(asked.output)")
     }
 
     @Test("The seed's action: tested, run, its message picked, and each failure on the way with its words")

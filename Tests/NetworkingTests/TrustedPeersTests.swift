@@ -11,7 +11,7 @@ struct TrustedPeersTests {
         return peers
     }
 
-    private static func address(_ text: String) -> SocketAddress { try! SocketAddress(ipAddress: text, port: 1) }
+    private static func address(_ text: String) throws -> SocketAddress { try SocketAddress(ipAddress: text, port: 1) }
 
     @Test(
         "A network has the addresses that begin as it does",
@@ -24,7 +24,7 @@ struct TrustedPeersTests {
         ]
     )
     func ranges(_ range: String, _ address: String, _ isIn: Bool) throws {
-        #expect(try #require(AddressRange(range)).contains(Self.address(address)) == isIn)
+        #expect(try #require(AddressRange(range)).contains(try Self.address(address)) == isIn)
     }
 
     @Test(
@@ -57,9 +57,9 @@ struct TrustedPeersTests {
             ("10.0.0.1", "", "", nil),
         ] as [(String, String, String, String?)]
     )
-    func chain(_ peer: String, _ forwarded: String, _ forwardedFor: String, _ client: String?) {
+    func chain(_ peer: String, _ forwarded: String, _ forwardedFor: String, _ client: String?) throws {
         let found = Self.peers("10.0.0.0/24").client(
-            behind: Self.address(peer),
+            behind: try Self.address(peer),
             forwarded: forwarded.isEmpty ? [] : [forwarded],
             forwardedFor: forwardedFor.isEmpty ? [] : [forwardedFor]
         )

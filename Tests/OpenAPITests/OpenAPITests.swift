@@ -204,7 +204,7 @@ struct OpenAPITests {
     @Test(
         "What is no specification is refused",
         arguments: [
-            "", "a: [", "swagger: \"2.0\"", "openapi: 3.0", "openapi: 3.2.0", "openapi: 3.0.0",
+            "", "a: [", "swagger: \"1.2\"", "swagger: \"2.0\"", "openapi: 3.0", "openapi: 3.2.0", "openapi: 3.0.0",
             "openapi: 3.1.0\npaths: {}",
         ]
     )
