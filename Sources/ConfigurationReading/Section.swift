@@ -125,16 +125,21 @@ package struct Section {
     }
 
     /// A number with its unit, such as `500ms`, `30s`, `5m`, `2h`, `90d`.
-    package mutating func duration(_ name: String, _ fallback: TimeAmount, atLeast minimum: TimeAmount) -> TimeAmount {
+    package mutating func duration(
+        _ name: String,
+        _ fallback: TimeAmount,
+        atLeast minimum: TimeAmount,
+        atMost maximum: TimeAmount = .hours(12)
+    ) -> TimeAmount {
         guard let text = string(name), let place = entry(name)?.value else { return fallback }
         guard let amount = DurationText.nanoseconds(text).map(TimeAmount.nanoseconds), amount >= minimum,
-            amount <= .hours(12)
+            amount <= maximum
         else {
             findings.error(
                 place,
                 path(name),
-                "must be a time such as 500ms, 30s, 5m or 1h, from \(DurationText.format(nanoseconds: minimum.nanoseconds)) to 12h, not "
-                    + "\"\(text)\""
+                "must be a time such as 500ms, 30s, 5m or 1h, from \(DurationText.format(nanoseconds: minimum.nanoseconds)) to "
+                    + "\(maximum.nanoseconds / 3_600_000_000_000)h, not \"\(text)\""
             )
             return fallback
         }

@@ -126,6 +126,26 @@ package struct SubjectPattern: Sendable, Equatable {
         return pieces
     }
 
+    /// The fields of the subject, as they are written: names such as `EMAIL`, and texts with `${variables}`.
+    package var fields: [(name: String, text: String)] {
+        parts.map { part in
+            let text = part.pieces.map { piece in
+                switch piece {
+                case .text(let text): text
+                case .variable(let name): "${\(name)}"
+                }
+            }
+            return (part.type == "emailAddress" ? "EMAIL" : part.type, text.joined())
+        }
+    }
+
+    /// Those that the subject needs, each once.
+    package var variables: [String] {
+        var found: [String] = []
+        for case .variable(let name) in parts.flatMap(\.pieces) where !found.contains(name) { found.append(name) }
+        return found
+    }
+
     // MARK: Use
 
     package func holds(for claims: UserClaims) -> Bool {

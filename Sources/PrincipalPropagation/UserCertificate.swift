@@ -31,6 +31,12 @@ package final class UserCertificate: Sendable {
         }
     }
 
+    /// DER.
+    package var bytes: [UInt8] { Base64.decode(der) ?? [] }
+
+    /// For a file.
+    package var pem: String { pem("\n") + "\n" }
+
     private func pem(_ end: String) -> String {
         var lines: [Substring] = []
         var rest = der[...]

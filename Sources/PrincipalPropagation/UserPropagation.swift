@@ -86,27 +86,46 @@ package final class UserPropagation: Sendable {
     {
         guard let authority = settings.authority else { throw .noAuthority }
         let (claims, issuer) = try trusted(token, isTechnical, now)
-        let name = claims["name"] ?? "unknown"
-        guard let index = settings.patterns.firstIndex(where: { $0.holds(for: claims) }) else {
-            throw .subject(user: name, "no subject pattern has a condition that holds for the token")
-        }
-        let parts: [(type: String, value: String)]
-        do throws(SubjectPattern.Fault) {
-            parts = try settings.patterns[index].subject(for: claims)
-        } catch {
-            throw .subject(user: name, "pattern \(index + 1): \(error.message)")
-        }
+        let (index, parts) = try subject(claims)
         let subject = Self.text(parts)
         let tokenEnd = (claims.time("exp") ?? now).addingReportingOverflow(settings.tolerance).partialValue
         if let known = made.withLock({ $0[Array(subject.utf8)] }), known.usableUntil > now {
             // Another token of the same user; that one may end earlier.
             return Outcome(certificate: known.until(tokenEnd), rule: index + 1, issuer: issuer, isNew: false)
         }
-        let certificate: UserCertificate
+        let certificate = try issue(parts, authority, now)
+        keep(certificate, now)
+        counts.withLock { $0.made += 1 }
+        return Outcome(certificate: certificate.until(tokenEnd), rule: index + 1, issuer: issuer, isNew: true)
+    }
+
+    /// The pattern that counts, and what it makes of the claims.
+    ///
+    /// - Parameter pattern: which one counts; nil for the first whose condition holds.
+    private func subject(
+        _ claims: UserClaims,
+        of pattern: Int? = nil
+    ) throws(PropagationError) -> (index: Int, parts: [(type: String, value: String)]) {
+        let name = claims["name"] ?? "unknown"
+        guard let index = pattern ?? settings.patterns.firstIndex(where: { $0.holds(for: claims) }) else {
+            throw .subject(user: name, "no subject pattern has a condition that holds for the token")
+        }
+        do throws(SubjectPattern.Fault) {
+            return (index, try settings.patterns[index].subject(for: claims))
+        } catch {
+            throw .subject(user: name, "pattern \(index + 1): \(error.message)")
+        }
+    }
+
+    private func issue(
+        _ parts: [(type: String, value: String)],
+        _ authority: CertificateIssuer,
+        _ now: Int
+    ) throws(PropagationError) -> UserCertificate {
         do throws(TLSError) {
             let signed = try authority.issueUser(parts, seconds: settings.validity, key: key)
-            certificate = UserCertificate(
-                subject: subject,
+            return UserCertificate(
+                subject: Self.text(parts),
                 serialNumber: signed.serialNumber,
                 usableUntil: now + max(1, settings.validity / 2),
                 der: signed.der
@@ -114,9 +133,30 @@ package final class UserPropagation: Sendable {
         } catch {
             throw .cannotSign("\(error)")
         }
-        keep(certificate, now)
-        counts.withLock { $0.made += 1 }
-        return Outcome(certificate: certificate.until(tokenEnd), rule: index + 1, issuer: issuer, isNew: true)
+    }
+
+    /// The certificate of somebody made up, to show those who run internal hosts what will arrive there. No token is asked for,
+    /// since nobody has the key that belongs to it.
+    ///
+    /// - Parameters:
+    ///   - values: of the claims that a token would have; `name` stands for `user_name`.
+    ///   - pattern: which one counts, from zero on; nil for the first whose condition holds.
+    package func sample(
+        _ values: [(name: String, value: String)],
+        pattern: Int? = nil,
+        now: Int
+    ) throws(PropagationError) -> Outcome {
+        guard let authority = settings.authority else { throw .noAuthority }
+        var members: [String: JSONValue] = [:]
+        for claim in values {
+            let name = claim.name == "name" ? "user_name" : claim.name
+            members[name.hasPrefix("cp.") ? String(name.dropFirst(3)) : name] = .string(claim.value)
+        }
+        guard let claims = UserClaims(JSONLines.encode(JSONValue.object(members)), isTechnical: false) else {
+            throw .token("the claims are no JSON object")
+        }
+        let (index, parts) = try subject(claims, of: pattern)
+        return Outcome(certificate: try issue(parts, authority, now), rule: index + 1, issuer: "", isNew: true)
     }
 
     private func keep(_ certificate: UserCertificate, _ now: Int) {

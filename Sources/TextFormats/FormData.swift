@@ -28,5 +28,7 @@ package struct FormData: Sendable {
         return pairs
     }
 
+    package var names: some Collection<String> { pairs.keys }
+
     package subscript(_ name: String) -> String? { pairs[name] }
 }

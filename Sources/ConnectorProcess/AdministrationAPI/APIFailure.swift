@@ -156,6 +156,16 @@ struct APIBody {
         }
     }
 
+    /// A member as it is; nil where it is not there.
+    mutating func object(_ name: String) throws(APIFailure) -> JSONValue? {
+        known.insert(name)
+        switch members[name] {
+        case nil, .null: return nil
+        case .object(let object): return .object(object)
+        case let other?: throw .invalid("\(name) must be an object, not \(other.kind)")
+        }
+    }
+
     /// Whether a member is there, whatever it is.
     func has(_ name: String) -> Bool { members[name] != nil }
 

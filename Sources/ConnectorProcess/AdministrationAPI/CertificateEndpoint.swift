@@ -39,39 +39,48 @@ struct CertificateDocument: Encodable {
     }
 }
 
-/// `ui/uiCertificate`: with which the page and the API are served.
+/// `ui/uiCertificate`, `onPremises/systemCertificate` and `onPremises/ppCaCertificate` (SAP Help, "Authentication and UI Settings",
+/// "System Certificate", "CA Certificate for Principal Propagation").
 struct CertificateEndpoint {
     let call: APICall
+    let place: any CertificatePlace
 
     func answer() async throws -> HTTPResponse {
-        try call.allow("GET", "POST", "PATCH", "PUT")
-        guard let certificate = call.host.administration?.certificate else {
-            throw APIFailure.failed("administration is not served; the log says why")
-        }
+        try call.allow("GET", "POST", "PATCH", "PUT", "DELETE")
         switch call.method {
-        case "GET":
-            guard let details = certificate.details else {
-                throw APIFailure.notFound("there is no UI certificate file")
-            }
-            return .json(CertificateDocument(details))
-        case "POST": return try await make(certificate)
+        case "GET": return try show()
+        case "POST": return try await make()
         case "PATCH":
             guard let form = MultipartForm(call.request), let chain = form["signedCertificate"].first else {
                 throw APIFailure.invalid("the body must be multipart/form-data with a file signedCertificate")
             }
-            try certificate.take(chain: String(decoding: chain, as: UTF8.self))
-            call.record("UI certificate replaced by one that an authority has signed")
+            try await place.take(chain: String(decoding: chain, as: UTF8.self))
+            call.record("\(place.title) replaced by one that an authority has signed")
             return .created
+        case "DELETE":
+            try await place.remove()
+            call.record("\(place.title) removed")
+            return .empty
         default:
             guard let form = MultipartForm(call.request), let file = form["pkcs12"].first,
                 let password = form["password"].first
             else {
                 throw APIFailure.invalid("the body must be multipart/form-data with a file pkcs12, and its password")
             }
-            try certificate.put(try OwnCertificate.pkcs12(file, password: String(decoding: password, as: UTF8.self)))
-            call.record("UI certificate replaced by one of a PKCS #12 file")
+            let identity = try OwnCertificate.pkcs12(file, password: String(decoding: password, as: UTF8.self))
+            try await place.put(identity, isOwn: false)
+            call.record("\(place.title) replaced by one of a PKCS #12 file")
             return .empty
         }
+    }
+
+    private func show() throws -> HTTPResponse {
+        guard let source = try place.source, let details = try? CertificateDetails(source) else {
+            throw APIFailure.notFound("there is no \(place.title)")
+        }
+        let wantsFile = call.request.headers.first(name: "accept")?.contains("pkix-cert") ?? false
+        if wantsFile, let name = place.fileName { return .file(try CertificateDetails.der(source), name) }
+        return .json(CertificateDocument(details))
     }
 
     /// A key of 4096 bits takes seconds.
@@ -82,7 +91,7 @@ struct CertificateEndpoint {
         return try await administration.work(body)
     }
 
-    private func make(_ certificate: PageCertificate) async throws -> HTTPResponse {
+    private func make() async throws -> HTTPResponse {
         var body = try APIBody(call.request)
         let type = try body.required("type")
         var wanted = OwnCertificate.Wanted(subject: try body.required("subjectDN"))
@@ -93,16 +102,20 @@ struct CertificateEndpoint {
         }
         wanted.alternatives = try body.pairs("subjectAltNames", "type", "value")
         try body.finish()
+        let (isAuthority, days) = (place.isAuthority, place.days)
         switch type {
         case "selfsigned":
-            let made = try await work { [wanted] in try OwnCertificate.selfSigned(wanted, days: PageCertificate.days) }
-            try certificate.put(made, isOwn: true)
-            call.record("UI certificate replaced by a self-signed one")
+            let made = try await work { [wanted] in
+                try OwnCertificate.selfSigned(wanted, days: days, isAuthority: isAuthority)
+            }
+            try await place.put(made, isOwn: true)
+            call.record("\(place.title) replaced by a self-signed one")
             return .created
         case "csr":
-            let request = try await work { [wanted] in try certificate.makeRequest(wanted) }
-            call.record("certificate request for the UI made")
-            return HTTPResponse(status: .ok, contentType: "application/x-pem-file", body: Array(request.utf8))
+            let made = try await work { [wanted] in try OwnCertificate.request(wanted, isAuthority: isAuthority) }
+            try place.keep(requestKey: made.privateKey)
+            call.record("request for the \(place.title) made")
+            return HTTPResponse(status: .ok, contentType: "application/x-pem-file", body: Array(made.request.utf8))
         default: throw APIFailure.invalid("type must be selfsigned or csr")
         }
     }

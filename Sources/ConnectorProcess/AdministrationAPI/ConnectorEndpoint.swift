@@ -1,3 +1,4 @@
+internal import AdminAccess
 internal import ConfigurationEditing
 internal import Cryptography
 internal import JSON
@@ -23,13 +24,16 @@ struct ConnectorEndpoint {
         case "proxy" where rest.count == 1: return try await ProxyEndpoint(store: store, call: call).answer()
         case "authentication":
             return try await AuthenticationEndpoint(call: call).answer(Array(rest.dropFirst()))
-        case "ui" where rest == ["ui", "uiCertificate"]: return try await CertificateEndpoint(call: call).answer()
+        case "ui" where rest == ["ui", "uiCertificate"]:
+            guard let certificate = call.host.administration?.certificate else {
+                throw APIFailure.failed("administration is not served; the log says why")
+            }
+            let place = PageCertificatePlace(certificate: certificate)
+            return try await CertificateEndpoint(call: call, place: place).answer()
         case "ui" where rest == ["ui", "cipherSuites"]:
             try call.allow("GET")
             return try Self.cipherSuites()
-        case "onPremise" where rest.dropFirst().first == "truststore",
-            "onPremises" where rest.dropFirst().first == "truststore":
-            return try await TrustStoreEndpoint(store: store, call: call).answer(Array(rest.dropFirst(2)))
+        case "onPremise", "onPremises": return try await onPremises(Array(rest.dropFirst()), store)
         case "logAndTrace" where rest.count == 1: return try await LogEndpoint(store: store, call: call).answer()
         case "auditLog" where rest.count == 1: return try LogEndpoint(store: store, call: call).audit()
         default: throw APIFailure.unsupported(["connector"] + rest)
@@ -38,6 +42,29 @@ struct ConnectorEndpoint {
 
     static func cipherSuites() throws -> HTTPResponse {
         .json(try TLSContext(TLSConfiguration(role: .server, minimumVersion: .tls12)).cipherSuites)
+    }
+
+    private func onPremises(_ rest: [String], _ store: ConfigurationStore) async throws -> HTTPResponse {
+        switch rest.first {
+        case "truststore":
+            return try await TrustStoreEndpoint(store: store, call: call).answer(Array(rest.dropFirst()))
+        case "ppSettings" where rest.count == 1:
+            return try await PropagationEndpoint(store: store, call: call).settings()
+        case "subjectPatternRules":
+            return try await PropagationEndpoint(store: store, call: call).rules(Array(rest.dropFirst()))
+        case "ppCaCertificate" where rest.count == 1, "systemCertificate" where rest.count == 1:
+            guard let folder = call.host.administration?.settings.folder else {
+                throw APIFailure.failed("administration is not served, so there is no folder for certificates")
+            }
+            let place = OnPremisesCertificatePlace(
+                kind: rest == ["ppCaCertificate"] ? .ca : .system,
+                store: store,
+                call: call,
+                folder: folder
+            )
+            return try await CertificateEndpoint(call: call, place: place).answer()
+        default: throw APIFailure.unsupported(["connector", "onPremises"] + rest)
+        }
     }
 
     // MARK: Description

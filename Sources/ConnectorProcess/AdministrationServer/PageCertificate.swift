@@ -101,6 +101,8 @@ final class PageCertificate: Sendable {
         state.withLock { $0.renewsAt = isOwn ? details.map { $0.notAfter - Self.month } : nil }
     }
 
+    var source: PEMSource { .file(certificateFile) }
+
     /// Nil where it lies in no file.
     var details: CertificateDetails? { try? CertificateDetails(.file(certificateFile)) }
 
@@ -129,12 +131,10 @@ final class PageCertificate: Sendable {
 
     private var requestKeyFile: String { "\(folder)/page-request.key" }
 
-    /// - Returns: a request, PEM. Its key waits for the certificate.
-    func makeRequest(_ wanted: OwnCertificate.Wanted) throws -> String {
-        let (request, key) = try OwnCertificate.request(wanted)
+    /// The key of a request waits for the certificate.
+    func keep(requestKey key: String) throws {
         try PrivateFile.makeFolder(folder)
         try AtomicFile.write(key, to: requestKeyFile, mode: 0o600)
-        return request
     }
 
     /// The certificate that an authority has made for the last request, followed by those between.

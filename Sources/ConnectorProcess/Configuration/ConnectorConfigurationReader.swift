@@ -329,8 +329,8 @@ package struct ConnectorConfigurationReader {
         for (index, system) in configuration.systems.enumerated() where system.authentication.mode.takesUsers {
             let (line, key) = (configuration.places[index].line, "systems[\(index)].authentication-mode")
             let mode = system.authentication.mode.rawValue
-            if configuration.propagation == nil {
-                findings.add(.error, line, 1, key, "\(mode) needs the section principal-propagation")
+            if configuration.propagation?.authorityCertificate.isEmpty ?? true {
+                findings.add(.error, line, 1, key, "\(mode) needs the section principal-propagation, with its ca")
             } else if configuration.backendTLS.certificateChain == nil, system.clientCertificate == nil {
                 findings.add(
                     .error,

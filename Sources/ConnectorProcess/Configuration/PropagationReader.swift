@@ -19,10 +19,10 @@ struct PropagationReader {
             (configuration.authorityCertificate, configuration.authorityKey) = pair(ca, "principal-propagation.ca")
             checkAuthority(ca, configuration)
         } else {
-            findings.error(
+            findings.warning(
                 section.node,
                 "principal-propagation.ca",
-                "is missing: the CA that signs users' certificates"
+                "is missing: without the CA that signs users' certificates no user arrives anywhere"
             )
         }
         for (index, item) in section.list("trust").enumerated() {
@@ -47,24 +47,20 @@ struct PropagationReader {
             ConfigurationFile.checkReadable(path, section.place("trusted-ca"), section.path("trusted-ca"), findings)
             configuration.trustedCA = path
         }
-        let tolerance = section.duration("expiration-tolerance", .hours(1), atLeast: .seconds(0))
+        let tolerance = section.duration(
+            "expiration-tolerance",
+            .hours(1),
+            atLeast: .seconds(0),
+            atMost: .hours(336)
+        )
         configuration.tolerance = Int(tolerance.nanoseconds / 1_000_000_000)
-        if configuration.tolerance > 336 * 3600 {
-            findings.error(
-                section.place("expiration-tolerance"),
-                section.path("expiration-tolerance"),
-                "is 336 hours at most"
-            )
-        }
-        let validity = section.duration("certificate-validity", .minutes(60), atLeast: .minutes(1))
+        let validity = section.duration(
+            "certificate-validity",
+            .minutes(60),
+            atLeast: .minutes(1),
+            atMost: .hours(720)
+        )
         configuration.validity = Int(validity.nanoseconds / 1_000_000_000)
-        if configuration.validity > 43200 * 60 {
-            findings.error(
-                section.place("certificate-validity"),
-                section.path("certificate-validity"),
-                "is 30 days at most"
-            )
-        }
         section.finish()
         configuration.digest = FileDigest.of(configuration.files)
         return configuration

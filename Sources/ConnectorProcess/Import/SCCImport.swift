@@ -24,8 +24,10 @@ struct SCCImport {
         if service == nil { notes.append("tunnel.service is an example: put the connectivity service's address there") }
         if !documents.trustedCertificates.isEmpty { files.append(("backend-trust.pem", documents.trustedCertificates)) }
         for pattern in documents.subjectPatterns where pattern.condition != "always true" {
+            let subject = SubjectRule.text(pattern.subjectPattern ?? [:])
             notes.append(
-                "subject pattern \"\(pattern.condition ?? "")\": users are not propagated to internal hosts yet"
+                "subject pattern for \"\(pattern.condition ?? "")\", subject \"\(subject)\": put it under "
+                    + "principal-propagation.subject-patterns"
             )
         }
         for (index, subaccount) in documents.subaccounts.enumerated() { add(subaccount, isMain: index == 0) }

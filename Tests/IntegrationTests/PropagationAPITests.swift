@@ -1,0 +1,197 @@
+import ConnectorTestSupport
+import Foundation
+import Testing
+
+/// Principal propagation through SAP's configuration API, as its clients and its Terraform provider use it.
+@Suite(.serialized) struct PropagationAPITests {
+    private static let root = "/api/v1/configuration/connector/onPremises"
+    private static let rules = root + "/subjectPatternRules"
+    private static let settings = root + "/ppSettings"
+    private static let authority = root + "/ppCaCertificate"
+
+    private static func rule(_ variable: String, _ condition: String, _ subject: String) -> String {
+        "{\"description\":\"d\",\"condition\":{\"variable\":\"\(variable)\",\(condition)},\"subjectPattern\":{\(subject)}}"
+    }
+
+    private static func conditions(_ asked: AskedConnector) throws -> [String] {
+        try asked.ask("GET", rules).list.compactMap { $0["condition"] as? String }
+    }
+
+    @Test("Tolerance and validity are read, set as a whole and in part, within their ranges")
+    func settings() throws {
+        let asked = try AskedConnector()
+        defer { asked.stop() }
+        #expect(
+            try asked.ask("GET", Self.settings).json == ["expirationToleranceInHr": 1, "certificateValidityInMin": 60]
+        )
+        let whole = #"{"expirationToleranceInHr":336,"certificateValidityInMin":43200}"#
+        let set = try asked.ask("PUT", Self.settings, whole)
+        #expect(set.status == 204, "\(set)")
+        #expect(try asked.ask("PATCH", Self.settings, #"{"certificateValidityInMin":5}"#).status == 204)
+        #expect(
+            try asked.ask("GET", Self.settings).json == ["expirationToleranceInHr": 336, "certificateValidityInMin": 5]
+        )
+        let before = try asked.file()
+        for body in [
+            "{}", #"{"expirationToleranceInHr":1}"#, #"{"expirationToleranceInHr":337,"certificateValidityInMin":60}"#,
+            #"{"expirationToleranceInHr":1,"certificateValidityInMin":0}"#,
+            #"{"expirationToleranceInHr":"x","certificateValidityInMin":60}"#,
+        ] {
+            #expect(try asked.ask("PUT", Self.settings, body).status == 400, "\(body)")
+        }
+        #expect(try asked.ask("PATCH", Self.settings, "{}").status == 400)
+        #expect(try asked.file() == before)
+    }
+
+    @Test("Rules are added in front of the one that always holds, changed, moved and removed, with SAP's texts")
+    func patterns() throws {
+        let asked = try AskedConnector()
+        defer { asked.stop() }
+        let first = try asked.ask("GET", Self.rules).list
+        #expect(first.count == 1 && first[0]["condition"] as? String == "always true")
+        #expect(first[0]["subjectPattern"] as? [String: String] == ["CN": "${name}"])
+        let all = #""CN":"c","EMAIL":"e","L":"l","OU":"a, b","O":"${org}","ST":"st","C":"TC""#
+        let added = try asked.ask("POST", Self.rules, Self.rule("name", #""operator":"is","value":"X""#, all))
+        #expect(added.status == 201, "\(added)")
+        #expect(
+            try asked.ask("POST", Self.rules, Self.rule("mail", #""operator":"exist_not""#, #""CN":"x""#)).status == 201
+        )
+        #expect(try Self.conditions(asked) == ["name is X", "mail does not exist", "always true"])
+        let subject = try asked.ask("GET", Self.rules).list[0]["subjectPattern"] as? [String: String]
+        #expect(subject == ["CN": "c", "EMAIL": "e", "L": "l", "OU": "a, b", "O": "${org}", "ST": "st", "C": "TC"])
+        #expect(try asked.ask("POST", Self.rules + "/0/move", #"{"position":1}"#).status == 200)
+        #expect(try Self.conditions(asked) == ["mail does not exist", "name is X", "always true"])
+        let changed = Self.rule("group", #""operator":"is_not","value":"a b""#, #""CN":"${name}""#)
+        #expect(try asked.ask("PUT", Self.rules + "/0", changed).status == 204)
+        #expect(try Self.conditions(asked).first == "group is not a b")
+        #expect(try asked.ask("DELETE", Self.rules + "/1").status == 204)
+        #expect(try Self.conditions(asked) == ["group is not a b", "always true"])
+        #expect(try asked.file().contains("  # the last line\n"))
+        let before = try asked.file()
+        let bad: [(String, String, String?)] = [
+            ("DELETE", "/1", nil), ("DELETE", "/2", nil), ("DELETE", "/x", nil), ("PUT", "/1", changed),
+            ("POST", "/0/move", #"{"position":1}"#), ("POST", "/0/move", #"{"position":9}"#),
+            ("POST", "", Self.rule("name", #""operator":"is""#, all)),
+            ("POST", "", Self.rule("name", #""operator":"exist","value":"v""#, all)),
+            ("POST", "", Self.rule("name", #""operator":"like","value":"v""#, all)),
+            ("POST", "", Self.rule("${name}", #""operator":"exist""#, all)),
+            ("POST", "", Self.rule("name", #""operator":"exist""#, #""O":"only""#)),
+            ("POST", "", Self.rule("name", #""operator":"exist""#, #""XX":"x""#)), ("POST", "", #"{"condition":1}"#),
+        ]
+        for (method, path, body) in bad {
+            let answer = try asked.ask(method, Self.rules + path, body)
+            #expect(
+                answer.status == 400 && answer.json["message"] is String,
+                "\(method) \(path) \(body ?? ""): \(answer)"
+            )
+        }
+        #expect(try asked.file() == before)
+    }
+
+    @Test("The CA is made, asked for elsewhere, brought and removed; a sample is signed by it")
+    func authority() throws {
+        let asked = try AskedConnector()
+        defer { asked.stop() }
+        let folder = asked.rig.folder
+        func openssl(_ arguments: String...) throws -> String {
+            try Rig.run(URL(filePath: "/usr/bin/openssl"), arguments, folder).output
+        }
+        #expect(try asked.ask("GET", Self.authority).status == 404)
+        #expect(try asked.ask("DELETE", Self.authority).status == 404)
+        let wanted = #"{"type":"TYPE","keySize":2048,"subjectDN":"CN=Users,O=Plant,C=DE"}"#
+        let own = try asked.ask("POST", Self.authority, wanted.replacing("TYPE", with: "selfsigned"))
+        #expect(own.status == 201, "\(own)")
+        #expect(try asked.ask("GET", Self.authority).json["subjectDN"] as? String == "CN=Users,O=Plant,C=DE")
+        let der = try asked.ask("GET", Self.authority, nil, "-H", "Accept: application/pkix-cert")
+        #expect(der.status == 200 && der.head.contains("ca_certificate.der"), "\(der.head)")
+        // A sample, by a rule with two variables.
+        let two = Self.rule("group", #""operator":"exist""#, #""CN":"${name}","OU":"${group}""#)
+        #expect(try asked.ask("POST", Self.rules, two).status == 201)
+        let sample = try asked.ask(
+            "GET",
+            Self.rules + "/0/sampleCertificate?name=jdoe&group=a%26b",
+            nil,
+            "-H",
+            "Accept: application/x-pem-file"
+        )
+        #expect(sample.status == 200 && sample.head.contains("scc_sample_cert.pem"), "\(sample)")
+        try sample.body.write(to: folder.appending(path: "sample.pem"), atomically: true, encoding: .utf8)
+        let subject = try openssl("x509", "-in", "sample.pem", "-noout", "-subject", "-nameopt", "RFC2253")
+        #expect(subject.contains("CN=jdoe,OU=a&b"), "\(subject)")
+        for query in ["", "?name=jdoe", "?name=jdoe&group=a&more=b"] {
+            #expect(try asked.ask("GET", Self.rules + "/0/sampleCertificate" + query).status == 400)
+        }
+        // Signed elsewhere.
+        let request = try asked.ask("POST", Self.authority, wanted.replacing("TYPE", with: "csr"))
+        try request.body.write(to: folder.appending(path: "ask.csr"), atomically: true, encoding: .utf8)
+        _ = try openssl(
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=Root",
+            "-keyout",
+            "root.key",
+            "-out",
+            "root.pem"
+        )
+        func sign(_ extensions: String) throws {
+            try extensions.write(to: folder.appending(path: "ext"), atomically: true, encoding: .utf8)
+            _ = try openssl(
+                "x509",
+                "-req",
+                "-in",
+                "ask.csr",
+                "-CA",
+                "root.pem",
+                "-CAkey",
+                "root.key",
+                "-days",
+                "2",
+                "-extfile",
+                "ext",
+                "-out",
+                "signed.pem"
+            )
+        }
+        try sign("basicConstraints=critical,CA:FALSE\n")
+        let refused = try asked.ask("PATCH", Self.authority, nil, "-F", "signedCertificate=@signed.pem")
+        #expect(refused.status == 400 && refused.body.contains("may not sign others"), "\(refused)")
+        try sign("basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign\n")
+        #expect(try asked.ask("PATCH", Self.authority, nil, "-F", "signedCertificate=@signed.pem").status == 201)
+        #expect(try asked.ask("GET", Self.authority).json["issuer"] as? String == "CN=Root")
+        #expect(try asked.ask("PATCH", Self.authority, nil, "-F", "signedCertificate=@signed.pem").status == 400)
+        // Only the files in force are left.
+        let left = try FileManager.default.subpathsOfDirectory(atPath: folder.path).filter { $0.contains("user-ca.") }
+        #expect(left.count == 2, "\(left)")
+        #expect(try asked.ask("DELETE", Self.authority).status == 204)
+        #expect(try asked.ask("GET", Self.authority).status == 404)
+        #expect(try asked.file().contains("subject-patterns:"))
+    }
+
+    @Test("A system certificate of a PKCS #12 file is taken, with its password only")
+    func system() throws {
+        let asked = try AskedConnector()
+        defer { asked.stop() }
+        let path = Self.root.replacing("onPremises", with: "onPremise") + "/systemCertificate"
+        _ = try Rig.run(
+            URL(filePath: "/usr/bin/openssl"),
+            [
+                "pkcs12", "-export", "-in", "connector.pem", "-inkey", "connector.key", "-passout", "pass:secret",
+                "-out", "own.p12",
+            ],
+            asked.rig.folder
+        )
+        #expect(try asked.ask("PUT", path, nil, "-F", "pkcs12=@own.p12", "-F", "password=wrong").status == 400)
+        #expect(try asked.ask("PUT", path, nil, "-F", "pkcs12=@own.p12").status == 400)
+        #expect(try asked.ask("PUT", path, nil, "-F", "pkcs12=@own.p12", "-F", "password=secret").status == 204)
+        #expect(try asked.ask("GET", path).json["serialNumber"] is String)
+        #expect(try asked.file().contains("system-certificate:"))
+        #expect(try asked.ask("DELETE", path).status == 204)
+        #expect(try !asked.file().contains("system-certificate:"))
+    }
+}
