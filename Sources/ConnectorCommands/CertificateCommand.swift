@@ -67,7 +67,7 @@ package struct CertificateCommand: AsyncParsableCommand {
 
     package func run() async throws {
         let lines = try await CommandSupport.attempt {
-            let kind: ConnectorProgram.CertificateKind
+            let kind: CertificateKind
             switch self.kind {
             case .ca: kind = .ca
             case .system: kind = .system

@@ -7,13 +7,6 @@ internal import TextFormats
 
 /// Certificates by which internal hosts know the connector and its users.
 extension ConnectorProgram {
-    package enum CertificateKind: String, CaseIterable, Sendable {
-        /// Signs the certificates of users.
-        case ca
-        /// Shows internal hosts that the connector may speak for users.
-        case system
-    }
-
     /// Makes a key, and a certificate signed with it or a request for one. What is there already is left alone.
     ///
     /// - Parameters:
@@ -92,7 +85,7 @@ extension ConnectorProgram {
             identity = try OwnCertificate.pkcs12(bytes, password: password)
             isKeyNew = true
         }
-        try check(identity, kind)
+        try kind.check(identity)
         if isKeyNew { try AtomicFile.write(identity.privateKey, to: keyFile, mode: 0o600) }
         try AtomicFile.write(identity.certificate, to: certificateFile, mode: 0o644)
         let wrote = isKeyNew ? "wrote \(keyFile) and \(certificateFile)" : "wrote \(certificateFile)"
@@ -101,22 +94,6 @@ extension ConnectorProgram {
 
     private static func isThere(_ file: String) -> TLSError {
         TLSError(.configuration, "\(file) is there already; move it away first, or choose another --directory")
-    }
-
-    /// Whether certificate and key belong together, and are good for what they are meant for.
-    static func check(_ identity: CertificateIssuer.Identity, _ kind: CertificateKind) throws {
-        var configuration = TLSConfiguration(role: .client)
-        (configuration.certificateChain, configuration.privateKey) = (
-            .pem(identity.certificate), .pem(identity.privateKey)
-        )
-        _ = try TLSContext(configuration)
-        guard kind == .ca else { return }
-        guard try CertificateIssuer(identity).maySign else {
-            throw TLSError(
-                .configuration,
-                "the certificate may not sign others: users' certificates need one of an authority (CA:TRUE, keyCertSign)"
-            )
-        }
     }
 
     /// Makes a certificate as users will have it, for the rules of internal hosts, such as ABAP's CERTRULE.

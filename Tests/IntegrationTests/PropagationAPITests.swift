@@ -124,47 +124,14 @@ import Testing
         // Signed elsewhere.
         let request = try asked.ask("POST", Self.authority, wanted.replacing("TYPE", with: "csr"))
         try request.body.write(to: folder.appending(path: "ask.csr"), atomically: true, encoding: .utf8)
-        _ = try openssl(
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=Root",
-            "-keyout",
-            "root.key",
-            "-out",
-            "root.pem"
-        )
-        func sign(_ extensions: String) throws {
-            try extensions.write(to: folder.appending(path: "ext"), atomically: true, encoding: .utf8)
-            _ = try openssl(
-                "x509",
-                "-req",
-                "-in",
-                "ask.csr",
-                "-CA",
-                "root.pem",
-                "-CAkey",
-                "root.key",
-                "-days",
-                "2",
-                "-extfile",
-                "ext",
-                "-out",
-                "signed.pem"
-            )
-        }
-        try sign("basicConstraints=critical,CA:FALSE\n")
-        let refused = try asked.ask("PATCH", Self.authority, nil, "-F", "signedCertificate=@signed.pem")
+        let company = try OpenSSLAuthority(folder)
+        try company.sign("ask.csr", "basicConstraints=critical,CA:FALSE\n")
+        let refused = try asked.ask("PATCH", Self.authority, nil, "-F", "signedCertificate=@answer.pem")
         #expect(refused.status == 400 && refused.body.contains("may not sign others"), "\(refused)")
-        try sign("basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign\n")
-        #expect(try asked.ask("PATCH", Self.authority, nil, "-F", "signedCertificate=@signed.pem").status == 201)
+        try company.sign("ask.csr", "basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign\n")
+        #expect(try asked.ask("PATCH", Self.authority, nil, "-F", "signedCertificate=@answer.pem").status == 201)
         #expect(try asked.ask("GET", Self.authority).json["issuer"] as? String == "CN=Root")
-        #expect(try asked.ask("PATCH", Self.authority, nil, "-F", "signedCertificate=@signed.pem").status == 400)
+        #expect(try asked.ask("PATCH", Self.authority, nil, "-F", "signedCertificate=@answer.pem").status == 400)
         // Only the files in force are left.
         let left = try FileManager.default.subpathsOfDirectory(atPath: folder.path).filter { $0.contains("user-ca.") }
         #expect(left.count == 2, "\(left)")

@@ -43,7 +43,7 @@ struct PageCertificatePlace: CertificatePlace {
 
 /// The CA of users' certificates, or the system certificate: files beside the users of the page, named in the connector's file.
 struct OnPremisesCertificatePlace: CertificatePlace {
-    let kind: ConnectorProgram.CertificateKind
+    let kind: CertificateKind
     let store: ConfigurationStore
     let call: APICall
     /// For files that the API makes.
@@ -67,7 +67,7 @@ struct OnPremisesCertificatePlace: CertificatePlace {
 
     /// Under a name that nothing has: the old ones stay good until the configuration names the new ones.
     func put(_ identity: OwnCertificate.Identity, isOwn: Bool) async throws {
-        try ConnectorProgram.check(identity, kind)
+        try kind.check(identity)
         let old = try files()
         var number = 1
         while PlainFile.isThere("\(base).\(number).key") { number += 1 }
