@@ -4,7 +4,7 @@ package import Cryptography
 /// With what the connector speaks TLS to internal hosts: the same to all, except for systems that have a client certificate of
 /// their own.
 package final class BackendTLS: Sendable {
-    package let general: TLSContext
+    private let general: TLSContext
     private let own: [SystemMapping.ClientCertificate: TLSContext]
 
     /// Reads certificates and keys.

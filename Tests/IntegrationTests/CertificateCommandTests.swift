@@ -23,53 +23,16 @@ struct CertificateCommandTests {
         try String(contentsOf: url.appending(path: name), encoding: .utf8)
     }
 
-    /// Has a request signed as a company's authority would.
-    private func sign(_ request: String, _ extensions: String) throws {
-        if !FileManager.default.fileExists(atPath: url.appending(path: "root.pem").path) {
-            _ = try openssl(
-                "req",
-                "-x509",
-                "-newkey",
-                "rsa:2048",
-                "-nodes",
-                "-days",
-                "2",
-                "-subj",
-                "/CN=Root",
-                "-keyout",
-                "root.key",
-                "-out",
-                "root.pem"
-            )
-        }
-        try write("extensions", extensions)
-        _ = try openssl(
-            "x509",
-            "-req",
-            "-in",
-            request,
-            "-CA",
-            "root.pem",
-            "-CAkey",
-            "root.key",
-            "-days",
-            "2",
-            "-extfile",
-            "extensions",
-            "-out",
-            "answer.pem"
-        )
-    }
-
     @Test(
         "The answer to a request comes to its place, with its chain; one that is not for its key, or may not sign, does not"
     )
     func answer() throws {
         #expect(try run("ca", "--subject", "CN=Users,O=Plant", "--request").status == 0)
-        try sign("user-ca.csr", "basicConstraints=critical,CA:FALSE\n")
+        let company = try OpenSSLAuthority(url)
+        try company.sign("user-ca.csr", "basicConstraints=critical,CA:FALSE\n")
         let refused = try run("ca", "--import", "answer.pem")
         #expect(refused.status != 0 && refused.output.contains("may not sign others"), "\(refused)")
-        try sign("user-ca.csr", "basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign\n")
+        try company.sign("user-ca.csr", "basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign\n")
         try write("chain.pem", try read("answer.pem") + read("root.pem"))
         let taken = try run("ca", "--import", "chain.pem")
         #expect(taken.status == 0 && taken.output.contains("wrote ./user-ca.pem"), "\(taken)")

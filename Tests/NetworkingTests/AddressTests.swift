@@ -27,6 +27,9 @@ struct AddressTests {
         #expect(try client("10.0.0.1") == client("10.0.0.1") && client("10.0.0.1") != client("10.0.0.2"))
         #expect(try client("2001:db8:0:1::1") == client("2001:db8:0:1:ffff::2"))
         #expect(try client("2001:db8:0:1::1") != client("2001:db8:0:2::1"))
+        // As a socket that listens for both families accepts them.
+        #expect(try client("::ffff:10.0.0.1") == client("10.0.0.1"))
+        #expect(try client("::ffff:10.0.0.1") != client("::ffff:10.0.0.2"))
         #expect(ClientAddress(try SocketAddress(unixDomainSocketPath: "/tmp/x")) == nil)
     }
 }

@@ -258,22 +258,6 @@ extension ProxyConnection {
         try unsafe selectGroup(locationID)
     }
 
-    /// Takes a trusted peer's word for who asks.
-    private func noteClient(_ bytes: UnsafeRawBufferPointer) {
-        let peers = loop.configuration.proxyPeers
-        let peer = client ?? context?.remoteAddress
-        guard peers.contains(peer) else { return }
-        var (forwarded, forwardedFor): ([String], [String]) = ([], [])
-        for index in 0..<parser.fieldCount where parser[index].known == .forwarded && !parser[index].hasUnderscore {
-            let name = unsafe slice(bytes, parser[index].name)
-            let value = unsafe String(decoding: slice(bytes, parser[index].value), as: UTF8.self)
-            if unsafe Bytes.equals(name, "forwarded") { forwarded.append(value) }
-            if unsafe Bytes.equals(name, "x-forwarded-for") { forwardedFor.append(value) }
-        }
-        guard !forwarded.isEmpty || !forwardedFor.isEmpty else { return }
-        rare.client = peers.client(behind: peer, forwarded: forwarded, forwardedFor: forwardedFor)
-    }
-
     private static func isForwarded(_ field: HTTP1HeadParser.Field) -> Bool {
         if case .other = field.known { return true }
         return !field.hasUnderscore && (field.known.isForwardedInRequest || field.known.tellsOfProxies)

@@ -81,9 +81,6 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
         var client: SocketAddress?
     }
 
-    /// Who asks, for logs; nil once the connection is gone.
-    var clientAddress: SocketAddress? { exchange.rare?.client ?? client ?? context?.remoteAddress }
-
     struct Exchange {
         var isHead = false
         var minorVersion = 1
