@@ -76,6 +76,7 @@ let package = Package(
     targets: [
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+        .systemLibrary(name: "CGSSAPI", providers: [.apt(["libkrb5-dev"])]),
         .systemLibrary(name: "CGlibc"),
         .systemLibrary(name: "CEpoll"),
         .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
@@ -103,6 +104,7 @@ let package = Package(
         room("Tokens", "\(ground) Cryptography AdminProtocol"),
         room("Destinations", "\(ground) Cryptography YAMLDocument"),
         room("PrincipalPropagation", "\(ground) AccessPolicy Cryptography"),
+        room("Kerberos", "HostSystem CGSSAPI"),
         room("Networking", "\(ground) EpollTransport Cryptography AdminProtocol NIOCore NIOPosix NIOHTTP1"),
 
         // For web pages of either side.
@@ -122,7 +124,7 @@ let package = Package(
         ),
         room(
             "CloudConnector",
-            "\(ground) AvailabilityCheck PrincipalPropagation EpollTransport AccessPolicy TunnelCore Cryptography ControlProtocol AdminProtocol Telemetry Networking NIOCore "
+            "\(ground) AvailabilityCheck PrincipalPropagation Kerberos EpollTransport AccessPolicy TunnelCore Cryptography ControlProtocol AdminProtocol Telemetry Networking NIOCore "
                 + "NIOPosix NIOHTTP1 Logging Tracing"
         ),
         room(
@@ -148,7 +150,7 @@ let package = Package(
         ),
         room(
             "ConnectorProcess",
-            "\(ground) CloudConnector AvailabilityCheck PrincipalPropagation DaemonSupport AdminAccess PageAccess AccessPolicy TunnelCore Cryptography ControlProtocol AdminProtocol "
+            "\(ground) CloudConnector AvailabilityCheck PrincipalPropagation Kerberos DaemonSupport AdminAccess PageAccess AccessPolicy TunnelCore Cryptography ControlProtocol AdminProtocol "
                 + "Telemetry Networking ConfigurationReading ConfigurationEditing YAMLDocument NIOCore NIOPosix NIOHTTP1 Logging",
             resources: ["html", "css", "js"].map { .embedInCode("AdministrationPage/page/page.\($0)") }
                 + [.embedInCode("AdministrationPage/page/view.js"), .embedInCode("AdministrationPage/page/change.js")]
@@ -211,6 +213,7 @@ let package = Package(
         tests("Tokens", "HostSystem JSON Cryptography AdminProtocol"),
         tests("Destinations", "JSON ConnectorTestSupport"),
         tests("PrincipalPropagation", "AccessPolicy Cryptography JSON"),
+        tests("Kerberos"),
         tests("LocalForward", "JSON TextFormats"),
         tests(
             "Networking",

@@ -12,8 +12,11 @@ package struct UserAuthentication: Sendable, Equatable {
         case x509General = "X509_GENERAL"
         /// A user arrives with a certificate; without one, nobody is logged on.
         case x509Restricted = "X509_RESTRICTED"
+        /// A user arrives with a Kerberos ticket; without one, nobody is logged on.
+        case kerberos = "KERBEROS"
 
-        package var takesUsers: Bool { self == .x509General || self == .x509Restricted }
+        package var takesUsers: Bool { takesCertificates || self == .kerberos }
+        package var takesCertificates: Bool { self == .x509General || self == .x509Restricted }
         /// Whether a request without a user says that the system certificate is nobody's logon.
         package var isRestricted: Bool { self == .noneRestricted || self == .x509Restricted }
     }
@@ -38,13 +41,18 @@ package struct UserAuthentication: Sendable, Equatable {
     package let hasOwnField: Bool
     /// Whether requests differ from those of a system that knows nothing of users.
     package let isOn: Bool
+    /// A name of its own in Kerberos, without the realm; nil for `HTTP/` and the internal host (RFC 4559 section 4).
+    package let servicePrincipal: String?
 
     /// - Parameter field: nil for the usual one of the form.
-    package init(mode: Mode = .none, form: Form = .base64DER, field: String? = nil) {
-        (self.mode, self.form) = (mode, form)
+    package init(mode: Mode = .none, form: Form = .base64DER, field: String? = nil, servicePrincipal: String? = nil) {
+        (self.mode, self.form, self.servicePrincipal) = (mode, form, servicePrincipal)
         let usual = form == .rfc9440 ? "Client-Cert" : "SSL_CLIENT_CERT"
         self.field = field ?? usual
         hasOwnField = field != nil && field != usual
         isOn = mode != .none
     }
+
+    /// What Kerberos calls the internal host, without its realm.
+    package func service(of host: String) -> String { servicePrincipal ?? "HTTP/\(host)" }
 }

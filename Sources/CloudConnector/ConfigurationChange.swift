@@ -32,6 +32,7 @@ package enum ConfigurationChange {
         if old.backendTLS != new.backendTLS || old.backendTrustDigest != new.backendTrustDigest {
             changes.append("TrustedBackendCertificate changed")
         }
+        if old.kerberos != new.kerberos { changes.append("KerberosConfiguration changed") }
         if old.propagation != new.propagation { changes.append("PrincipalPropagation changed") }
         if old.tunnelFilesDigest != new.tunnelFilesDigest { changes.append("Certificate of the tunnel changed") }
         if old.dialer != new.dialer { changes.append("Configuration of the tunnel to \(new.dialer.service) changed") }

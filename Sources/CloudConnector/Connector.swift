@@ -5,6 +5,7 @@ internal import ControlProtocol
 internal import Cryptography
 internal import EpollTransport
 internal import HostSystem
+internal import Kerberos
 package import Logging
 internal import NIOCore
 internal import NIOPosix
@@ -50,6 +51,7 @@ package final class Connector: Sendable {
             policy: AccessPolicy(systems: configuration.systems, cookieDomains: configuration.cookieDomains),
             backendTLS: try BackendTLS(configuration.backendTLS, configuration.systems),
             users: try configuration.loadPropagation(),
+            delegation: configuration.kerberos.map(KerberosDelegation.init),
             configuration: configuration.cappedForwarding,
             accessLog: configuration.accessLog,
             isTracing: configuration.isTracing
@@ -108,6 +110,9 @@ package final class Connector: Sendable {
 
     /// What was done for users; nil where none arrive.
     var userCounts: UserPropagation.Counts? { current.withLock { $0.snapshot.users }?.figures }
+    /// The same for those who arrive by tickets.
+    var ticketCounts: KerberosDelegation.Counts? { ticketing?.figures }
+    var ticketing: KerberosDelegation? { current.withLock { $0.snapshot.delegation } }
 
     /// Reads certificates and keys for a new configuration; nothing has changed yet.
     ///
@@ -126,6 +131,8 @@ package final class Connector: Sendable {
             backendTLS: isTrustSame ? oldSnapshot.backendTLS : try BackendTLS(new.backendTLS, new.systems),
             users: new.propagation == old.propagation && new.subaccount == old.subaccount
                 ? oldSnapshot.users : try new.loadPropagation(after: oldSnapshot.users),
+            delegation: new.kerberos == old.kerberos
+                ? oldSnapshot.delegation : new.kerberos.map(KerberosDelegation.init),
             configuration: new.cappedForwarding,
             accessLog: new.accessLog,
             isTracing: new.isTracing

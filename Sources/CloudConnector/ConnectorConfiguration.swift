@@ -2,6 +2,7 @@ package import AccessPolicy
 package import AvailabilityCheck
 package import Cryptography
 internal import HostSystem
+package import Kerberos
 package import NIOCore
 package import PrincipalPropagation
 package import TunnelCore
@@ -54,6 +55,8 @@ package struct ConnectorConfiguration: Sendable {
     package var backendTrustDigest: [UInt8] = []
     /// Nil where no users arrive.
     package var propagation: PropagationConfiguration?
+    /// Nil where no users arrive by tickets.
+    package var kerberos: KerberosConfiguration?
 
     package init() {}
 

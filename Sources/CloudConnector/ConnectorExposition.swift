@@ -1,4 +1,5 @@
 package import AdminProtocol
+internal import Kerberos
 internal import PrincipalPropagation
 package import Telemetry
 internal import TextFormats
@@ -13,9 +14,11 @@ package struct ConnectorMetricsPart: Sendable {
     var idle: Int
     /// Nil where no users arrive.
     var users: UserPropagation.Counts?
+    var tickets: KerberosDelegation.Counts?
 
     package init(_ connector: Connector) async throws {
         users = connector.userCounts
+        tickets = connector.ticketCounts
         subaccount = connector.configuration.subaccount
         locationID = connector.configuration.locationID
         var merged: [String: SystemMetrics.Snapshot] = [:]
@@ -161,15 +164,19 @@ package struct ConnectorExposition {
     }
 
     private func writeUsers(_ exposition: inout Exposition) {
-        func counter(_ name: String, _ help: String, _ value: (UserPropagation.Counts) -> Int) {
+        func counter(_ name: String, _ help: String, _ value: (ConnectorMetricsPart) -> Int?) {
             exposition.family(name, .counter, help)
             for part in parts {
-                guard let users = part.users else { continue }
-                exposition.sample(["subaccount": part.subaccount, "location_id": part.locationID], value(users))
+                guard let value = value(part) else { continue }
+                exposition.sample(["subaccount": part.subaccount, "location_id": part.locationID], value)
             }
         }
-        counter("connector_user_certificates_total", "Certificates made for users.") { $0.made }
-        counter("connector_user_tokens_refused_total", "Tokens of users that did not count.") { $0.refused }
+        counter("connector_user_certificates_total", "Certificates made for users.") { $0.users?.made }
+        counter("connector_user_tokens_refused_total", "Tokens of users that did not count.") { $0.users?.refused }
+        counter("connector_user_tickets_total", "Users for whom a KDC was asked for a ticket.") { $0.tickets?.users }
+        counter("connector_user_tickets_refused_total", "Requests of users that got no Kerberos ticket.") {
+            $0.tickets?.refused
+        }
     }
 
     private func writeSystems(_ exposition: inout Exposition) {

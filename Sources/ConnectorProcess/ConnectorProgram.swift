@@ -6,6 +6,7 @@ internal import Cryptography
 internal import DaemonSupport
 internal import Glibc
 internal import HostSystem
+internal import Kerberos
 internal import Logging
 internal import Networking
 package import Telemetry
@@ -21,6 +22,8 @@ package enum ConnectorProgram {
     /// - Throws: `ConfigurationError`, or `StartError`.
     package static func run(_ file: String, logLevel: LogLevel?, warn: ([Finding]) -> Void) async throws {
         TLSLibrary.start()
+        // The environment, which the Kerberos library reads, changes no more once there are threads.
+        _ = KerberosProfile.shared
         // Before anything slow, so that none that comes early ends the process.
         let signals = Signals([SIGTERM, SIGINT, SIGHUP])
         let notifier = SystemdNotifier()

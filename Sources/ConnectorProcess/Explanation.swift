@@ -2,6 +2,7 @@ internal import AccessPolicy
 package import CloudConnector
 internal import Cryptography
 internal import HostSystem
+internal import Kerberos
 internal import PrincipalPropagation
 internal import TextFormats
 
@@ -90,7 +91,7 @@ package struct Explanation {
 
     /// Who the user of the token is to the system.
     private mutating func explainUser(_ system: SystemMapping, _ configuration: ConnectorConfiguration)
-        -> UserCertificate?
+        -> ExplainedUser?
     {
         guard let userToken else { return nil }
         let mode = system.authentication.mode
@@ -101,19 +102,32 @@ package struct Explanation {
         do {
             guard let users = try configuration.loadPropagation() else { return nil }
             let token = userToken.filter { $0 > UInt8(ascii: " ") }
+            if mode == .kerberos, let kerberos = configuration.kerberos {
+                let user = try users.principal(for: token, isTechnical: false, now: WallClock.seconds())
+                explainIssuer(user.issuer, user.rule, configuration)
+                let service = system.authentication.service(of: system.internalHost)
+                let realm = kerberos.realm
+                lines.append("user        \(LogText.escaped(KerberosName.user(user.name, realm: realm).text.utf8))")
+                lines.append(
+                    "service     \(KerberosName.service(service, realm: realm)), asked for by \(kerberos.userName)"
+                )
+                return .ticket
+            }
             let outcome = try users.certificate(for: token, isTechnical: false, now: WallClock.seconds())
-            lines.append("issuer      \(LogText.escaped(outcome.issuer.utf8)) is trusted")
-            lines.append(
-                "pattern     \(outcome.rule): \(configuration.propagation?.patterns[outcome.rule - 1].text ?? "")"
-            )
+            explainIssuer(outcome.issuer, outcome.rule, configuration)
             lines.append("user        \(LogText.escaped(outcome.certificate.subject.utf8))")
-            return outcome.certificate
+            return .certificate(outcome.certificate)
         } catch {
             isAllowed = false
             let cause = (error as? PropagationError)?.cause ?? "\(error)"
             lines.append("user        refused: \(cause)")
             return nil
         }
+    }
+
+    private mutating func explainIssuer(_ issuer: String, _ rule: Int, _ configuration: ConnectorConfiguration) {
+        lines.append("issuer      \(LogText.escaped(issuer.utf8)) is trusted")
+        lines.append("pattern     \(rule): \(configuration.propagation?.patterns[rule - 1].text ?? "")")
     }
 
     private mutating func show(_ system: SystemMapping, _ place: (Int?) -> String) {

@@ -69,7 +69,7 @@ extension OnPremiseDaemon {
                     guard let system = systems.first(where: { $0.virtualAddress == name.lowercased() }) else {
                         continue
                     }
-                    let steps = await connector.checker.examine(system)
+                    let steps = await connector.examine(system)
                     // What everybody else is told, too.
                     await connector.checker.checkNow([system])
                     return steps

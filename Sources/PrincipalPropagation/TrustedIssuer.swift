@@ -20,11 +20,19 @@ package enum PropagationError: Error, Sendable, Equatable {
     case noAuthority
     case notConfigured
     case cannotSign(String)
+    /// Kerberos has no ticket for this user.
+    case ticket(user: String, String)
+    /// No KDC has said whether it has one.
+    case noTicketService(user: String, String)
+    case noKerberos
 
     package var cause: String {
         switch self {
-        case .token(let cause), .subject(_, let cause), .cannotSign(let cause): cause
+        case .token(let cause), .subject(_, let cause), .cannotSign(let cause), .ticket(_, let cause),
+            .noTicketService(_, let cause):
+            cause
         case .noAuthority: "there is no CA certificate"
+        case .noKerberos: "Kerberos is not configured"
         case .notConfigured: "principal propagation is not configured"
         }
     }

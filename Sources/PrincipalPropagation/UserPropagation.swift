@@ -73,12 +73,51 @@ package final class UserPropagation: Sendable {
         isTechnical: Bool,
         now: Int
     ) throws(PropagationError) -> Outcome {
+        try countingRefusals { () throws(PropagationError) in try make(token, isTechnical, now) }
+    }
+
+    private func countingRefusals<Result>(_ body: () throws(PropagationError) -> Result) throws(PropagationError)
+        -> Result
+    {
         do throws(PropagationError) {
-            return try make(token, isTechnical, now)
+            return try body()
         } catch {
             counts.withLock { $0.refused += 1 }
             throw error
         }
+    }
+
+    /// Who the user of a token is, for those who need no certificate of it.
+    package struct Principal: Sendable {
+        /// The common name that the pattern makes.
+        package var name: String
+        package var rule: Int
+        package var issuer: String
+        /// Seconds since 1970, until which the token counts.
+        package var usableUntil: Int
+    }
+
+    /// - Parameter now: seconds since 1970.
+    package func principal(
+        for token: some Collection<UInt8>,
+        isTechnical: Bool,
+        now: Int
+    ) throws(PropagationError) -> Principal {
+        try countingRefusals { () throws(PropagationError) in
+            let (claims, issuer) = try trusted(token, isTechnical, now)
+            let (index, parts) = try subject(claims)
+            return Principal(
+                name: parts.last { $0.type == "CN" }?.value ?? "",
+                rule: index + 1,
+                issuer: issuer,
+                usableUntil: tokenEnd(claims, now)
+            )
+        }
+    }
+
+    /// Until when a token counts.
+    private func tokenEnd(_ claims: UserClaims, _ now: Int) -> Int {
+        (claims.time("exp") ?? now).addingReportingOverflow(settings.tolerance).partialValue
     }
 
     private func make(_ token: some Collection<UInt8>, _ isTechnical: Bool, _ now: Int) throws(PropagationError)
@@ -88,7 +127,7 @@ package final class UserPropagation: Sendable {
         let (claims, issuer) = try trusted(token, isTechnical, now)
         let (index, parts) = try subject(claims)
         let subject = Self.text(parts)
-        let tokenEnd = (claims.time("exp") ?? now).addingReportingOverflow(settings.tolerance).partialValue
+        let tokenEnd = tokenEnd(claims, now)
         if let known = made.withLock({ $0[Array(subject.utf8)] }), known.usableUntil > now {
             // Another token of the same user; that one may end earlier.
             return Outcome(certificate: known.until(tokenEnd), rule: index + 1, issuer: issuer, isNew: false)

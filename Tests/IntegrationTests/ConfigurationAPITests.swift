@@ -144,7 +144,7 @@ struct ConfigurationAPITests {
             ("POST", mappings, good.replacing("\"HTTP\"", with: "\"HTPS\""), 400, "did you mean HTTPS?"),
             ("POST", mappings, good.replacing("\"HTTP\"", with: "\"RFC\""), 400, "RFC is not supported yet"),
             ("POST", mappings, good.replacing("NONE", with: "X509_GENERAL"), 400, "X509_GENERAL"),
-            ("POST", mappings, good.replacing("NONE", with: "KERBEROS"), 400, "KERBEROS is not supported"),
+            ("POST", mappings, good.replacing("NONE", with: "KERBEROS"), 400, "KERBEROS needs the section kerberos"),
             ("POST", mappings, good.replacing("\"900\"", with: "\"0\""), 400, "0 is not a port"),
             ("POST", mappings, good.replacing("\"v\"", with: "\"a\\n- b\""), 400, "is not a host name"),
             ("POST", mappings, good.replacing("\"v\"", with: "\"v\",\"virtualHost\":\"w\""), 400, "ambiguous JSON"),

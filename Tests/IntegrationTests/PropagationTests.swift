@@ -9,12 +9,12 @@ import Testing
     /// Certificates, keys and a token's issuer, in the folder of a rig.
     private struct Plant {
         let rig: Rig
-        let key: SigningKey
+        let issuer: TokenIssuer
         private let authority: CertificateIssuer
 
         init() throws {
             rig = try Rig()
-            key = try SigningKey.rsa()
+            issuer = try TokenIssuer(rig.folder)
             authority = try CertificateIssuer(commonName: "Inside CA", days: 2)
             let users = try CertificateIssuer(commonName: "Users CA", days: 2)
             try write("inside-ca.pem", authority.authority.certificate)
@@ -28,11 +28,6 @@ import Testing
                 try write("\(name).pem", made.certificate)
                 try write("\(name).key", made.privateKey)
             }
-            let (n, e) = key.rsaParameters ?? ([], [])
-            try write(
-                "keys.json",
-                #"{"keys":[{"kty":"RSA","kid":"k1","n":"\#(Self.text(n))","e":"\#(Self.text(e))"}]}"#
-            )
         }
 
         func path(_ name: String) -> String { rig.folder.appending(path: name).path }
@@ -42,18 +37,8 @@ import Testing
             try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path(name))
         }
 
-        private static func text(_ bytes: some Sequence<UInt8>) -> String {
-            Data(bytes).base64EncodedString().replacing("+", with: "-").replacing("/", with: "_").replacing(
-                "=",
-                with: ""
-            )
-        }
-
-        func token(_ user: String, issuer: String = "https://idp.test", key: SigningKey? = nil) throws -> String {
-            let now = Int(Date().timeIntervalSince1970)
-            let claims = #"{"iss":"\#(issuer)","iat":\#(now),"exp":\#(now + 600),"zid":"test","user_name":"\#(user)"}"#
-            let signed = Self.text(Array(#"{"alg":"RS256","kid":"k1"}"#.utf8)) + "." + Self.text(Array(claims.utf8))
-            return signed + "." + Self.text(try (key ?? self.key).sign(Array(signed.utf8)))
+        func token(_ user: String, issuer name: String = "https://idp.test", key: SigningKey? = nil) throws -> String {
+            try issuer.token(user, issuer: name, key: key)
         }
 
         func server(asks: Bool, _ heads: Heads) async throws -> TLSTestServer {

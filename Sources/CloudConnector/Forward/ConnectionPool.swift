@@ -51,6 +51,37 @@ struct IdleConnections<Connection: PooledConnection> {
     }
 }
 
+/// Unused connections to one internal host that are logged on as users, each for its user only.
+struct OwnedConnections<Connection: PooledConnection> {
+    private var byOwner: [[UInt8]: IdleConnections<Connection>] = [:]
+
+    var all: [Connection] { byOwner.values.flatMap(\.all) }
+    var count: Int { byOwner.values.reduce(0) { $0 + $1.count } }
+    /// The one that has been unused for longest.
+    var oldest: Connection? { byOwner.values.compactMap(\.oldest).min { $0.idleSince < $1.idleSince } }
+
+    mutating func take(of owner: [UInt8], at now: NIODeadline, mustBeFresh: Bool) -> Connection? {
+        let connection = byOwner[owner]?.take(at: now, mustBeFresh: mustBeFresh)
+        tidy(owner)
+        return connection
+    }
+
+    /// - Parameter limit: of all users together.
+    mutating func keep(_ connection: Connection, of owner: [UInt8], limit: Int) -> Bool {
+        guard count < limit else { return false }
+        return byOwner[owner, default: IdleConnections()].keep(connection, limit: limit)
+    }
+
+    mutating func forget(_ connection: Connection, of owner: [UInt8]) {
+        byOwner[owner]?.forget(connection)
+        tidy(owner)
+    }
+
+    private mutating func tidy(_ owner: [UInt8]) {
+        if byOwner[owner]?.count == 0 { byOwner[owner] = nil }
+    }
+}
+
 /// Connections that authentication has bound to one client each: they answer only requests that carry their pin.
 struct PinnedConnections<Connection: PooledConnection> {
     private var byPin: [String: Connection] = [:]

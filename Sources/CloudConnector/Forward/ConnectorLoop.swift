@@ -2,6 +2,7 @@ package import AccessPolicy
 internal import AdminProtocol
 package import AvailabilityCheck
 internal import EpollTransport
+package import Kerberos
 internal import Logging
 internal import NIOCore
 package import PrincipalPropagation
@@ -14,6 +15,8 @@ package struct ForwardingSnapshot: Sendable {
     package var backendTLS: BackendTLS
     /// Nil where no users arrive anywhere.
     package var users: UserPropagation?
+    /// Nil where none arrive by tickets.
+    package var delegation: KerberosDelegation?
     package var configuration: ForwardingConfiguration
     /// A log line for each request.
     var accessLog = false
@@ -24,6 +27,7 @@ package struct ForwardingSnapshot: Sendable {
         policy: AccessPolicy,
         backendTLS: BackendTLS,
         users: UserPropagation? = nil,
+        delegation: KerberosDelegation? = nil,
         configuration: ForwardingConfiguration,
         accessLog: Bool = false,
         isTracing: Bool = false
@@ -31,6 +35,7 @@ package struct ForwardingSnapshot: Sendable {
         self.policy = policy
         self.backendTLS = backendTLS
         self.users = users
+        self.delegation = delegation
         self.configuration = configuration
         self.accessLog = accessLog
         self.isTracing = isTracing
@@ -76,7 +81,7 @@ final class ConnectorLoop {
         self.eventLoop = eventLoop
         self.policy = snapshot.policy
         self.backendTLS = snapshot.backendTLS
-        self.users = snapshot.users.map(KnownUsers.init)
+        self.users = KnownUsers(snapshot)
         self.userFields = UserAuthentication.fields(snapshot.policy)
         self.configuration = snapshot.configuration
         self.accessLog = snapshot.accessLog
@@ -93,7 +98,9 @@ final class ConnectorLoop {
         policy = snapshot.policy
         backendTLS = snapshot.backendTLS
         userFields = UserAuthentication.fields(snapshot.policy)
-        if snapshot.users !== users?.propagation { users = snapshot.users.map(KnownUsers.init) }
+        if snapshot.users !== users?.propagation || snapshot.delegation !== users?.delegation {
+            users = KnownUsers(snapshot)
+        }
         configuration = snapshot.configuration
         accessLog = snapshot.accessLog
         isTracing = snapshot.isTracing
@@ -101,7 +108,7 @@ final class ConnectorLoop {
         for (key, entry) in entries {
             let isKept = kept.contains(key)
             guard !isKept || isTrustChanged && entry.system.protocol.isTLS else { continue }
-            for connection in entry.idle.all { connection.abandon() }
+            for connection in entry.unused { connection.abandon() }
             if !isKept { entries[key] = nil }
         }
         // They may live for days: what is exposed no more is cut.
@@ -118,7 +125,7 @@ final class ConnectorLoop {
     /// Makes room for one more connection, at the cost of an unused one if need be.
     func hasRoom() -> Bool {
         if connectionCount < configuration.maxConnections { return true }
-        guard let victim = entries.values.lazy.compactMap(\.idle.oldest).first else { return false }
+        guard let victim = entries.values.lazy.compactMap(\.oldestUnused).first else { return false }
         victim.abandon()
         return true
     }
@@ -143,12 +150,12 @@ final class ConnectorLoop {
         guard let entry = entries[ObjectIdentifier(connection.system)], connection.backendTLS === backendTLS else {
             return false
         }
-        return entry.idle.keep(connection, limit: configuration.poolSize)
+        return entry.keep(connection, limit: configuration.poolSize)
     }
 
     func forget(_ connection: UpstreamConnection) {
         if let pin = connection.pin { pinned.forget(pin) }
-        entries[ObjectIdentifier(connection.system)]?.idle.forget(connection)
+        entries[ObjectIdentifier(connection.system)]?.forget(connection)
     }
 
     func entry(_ system: SystemMapping) -> SystemEntry {
@@ -218,10 +225,10 @@ final class ConnectorLoop {
     /// A copy of all counts.
     var snapshot: [SystemMetrics.Snapshot] {
         var idle: [String: Int] = [:]
-        for entry in entries.values { idle[entry.system.virtualAddress, default: 0] += entry.idle.count }
+        for entry in entries.values { idle[entry.system.virtualAddress, default: 0] += entry.unusedCount }
         return (metrics.values + [unknown]).map { $0.snapshot(idle: idle[$0.virtualHost] ?? 0) }
     }
 
     /// Connections to internal hosts: unused ones.
-    var idleCount: Int { entries.values.reduce(0) { $0 + $1.idle.count } }
+    var idleCount: Int { entries.values.reduce(0) { $0 + $1.unusedCount } }
 }

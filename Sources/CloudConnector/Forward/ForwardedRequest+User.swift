@@ -33,7 +33,10 @@ extension ForwardedRequest {
             throw PropagationRefusal.make(.token("it is not Bearer and a token"), permit.system)
         }
         let key = KnownUsers.Key(token: token, isTechnical: isTechnical)
-        if let value = users.value(key, permit.system.authentication.form) { return .known(.value(value)) }
+        // A ticket is for one request.
+        if mode != .kerberos, let value = users.value(key, permit.system.authentication.form) {
+            return .known(.value(value))
+        }
         return .unknown(users, key)
     }
 
@@ -48,24 +51,17 @@ extension ForwardedRequest {
     func identify(_ users: KnownUsers, _ key: KnownUsers.Key, _ fields: FieldBlock, _ permit: Permit, isEnd: Bool) {
         let copy = fields.copy()
         pending = ByteBuffer()
-        users.make(key, permit.system.authentication.form, on: loop.eventLoop) { [self] result in
+        let system = permit.system
+        users.make(key, system.authentication, host: system.internalHost, on: loop.eventLoop) { [self] result in
             switch result {
-            case .success(let (outcome, value)):
-                auditUser(outcome, permit)
-                identified(copy, permit, isEnd: isEnd, .value(value))
+            case .success(let arrival):
+                if let record = arrival.record, loop.audit.isOn {
+                    loop.audit.record(.accessAllowed, "\(record), first used on system \(system.virtualAddress)")
+                }
+                identified(copy, permit, isEnd: isEnd, arrival.field)
             case .failure(let error): identificationFailed(PropagationRefusal.make(error, permit.system))
             }
         }
-    }
-
-    private func auditUser(_ outcome: UserPropagation.Outcome, _ permit: Permit) {
-        guard outcome.isNew, loop.audit.isOn else { return }
-        loop.audit.record(
-            .accessAllowed,
-            "Issued a certificate for user \(LogText.escaped(outcome.certificate.subject.utf8)) by subject pattern "
-                + "\(outcome.rule), serial number \(outcome.certificate.serialNumber), first used on system "
-                + "\(permit.system.virtualAddress)"
-        )
     }
 
     /// A user's request goes out only where the internal host has asked for the system certificate, and got it: otherwise
@@ -83,7 +79,12 @@ enum PropagationRefusal {
         var (status, source): (UInt16, Refusal.Source) = (403, .policy)
         switch error {
         case .token(let cause): text = "SSO token validation failed: \(cause)."
-        case .subject(let user, let cause):
+        case .noTicketService(let user, let cause):
+            (status, source) = (502, .internal)
+            text =
+                "Unable to generate authorization token for user \(LogText.escaped(user.utf8)) on system "
+                + "\(system.virtualAddress): \(cause)."
+        case .subject(let user, let cause), .ticket(let user, let cause):
             text =
                 "Unable to generate authorization token for user \(LogText.escaped(user.utf8)) on system "
                 + "\(system.virtualAddress): \(cause)."
@@ -97,6 +98,11 @@ enum PropagationRefusal {
             text =
                 "The Cloud Connector has not been configured for principal propagation. Please configure it or set "
                 + "authentication-mode: NONE for \(system.virtualAddress)."
+        case .noKerberos:
+            (status, source) = (500, .internal)
+            text =
+                "The Cloud Connector has not been configured for Kerberos. Please configure it or set authentication-mode: "
+                + "NONE for \(system.virtualAddress)."
         case .cannotSign(let cause):
             (status, source) = (500, .internal)
             text = "Unable to generate authorization token on system \(system.virtualAddress): \(cause)."
@@ -106,7 +112,8 @@ enum PropagationRefusal {
             source: source,
             phase: .principal,
             cause: error.cause,
-            proxyStatus: status == 403 ? "http_request_denied" : "proxy_configuration_error",
+            proxyStatus: status == 403
+                ? "http_request_denied" : status == 502 ? "proxy_internal_error" : "proxy_configuration_error",
             text: text
         )
     }

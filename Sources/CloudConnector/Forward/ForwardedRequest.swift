@@ -280,6 +280,7 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
                 connection.keepUnused()
                 return refuse(error)
             }
+            connection.owner = field.owner
         }
         upstream = connection
         sent = .now()
@@ -301,12 +302,22 @@ final class ForwardedRequest: StreamReceiver, ResponseReceiver {
         var head = OutputBuffer()
         let request = RequestSummary(fields)
         writeHead(fields, request, permit, isEnd: isEnd, field, to: &head)
+        // What the program says of a logon stays behind.
+        if field.isAuthorization { hasConnectionAuthentication = false }
         var whole = head.take() ?? ByteBuffer()
         if var body = pending { whole.writeBuffer(&body) }
         pending = whole
         let mustBeFresh = !(machine.isRequestComplete && method.isIdempotent)
-        let idle = request.isUpgrade ? nil : loop.entry(permit.system).idle.take(at: .now(), mustBeFresh: mustBeFresh)
-        if let connection = (request.isUpgrade ? nil : pinnedConnection(permit)) ?? idle {
+        let entry = loop.entry(permit.system)
+        var free: UpstreamConnection?
+        if request.isUpgrade {
+            // On a new connection, which it keeps.
+        } else if let owner = field.owner {
+            free = entry.take(of: owner, at: .now(), mustBeFresh: mustBeFresh)
+        } else {
+            free = pinnedConnection(permit) ?? entry.idle.take(at: .now(), mustBeFresh: mustBeFresh)
+        }
+        if let connection = free {
             connected(connection, isNew: false)
         } else {
             connect(permit)

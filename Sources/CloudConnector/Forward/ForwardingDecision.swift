@@ -4,6 +4,20 @@ internal import NIOCore
 package import PrincipalPropagation
 internal import TunnelCore
 
+/// A user as `explain` shows what arrives.
+package enum ExplainedUser {
+    case certificate(UserCertificate)
+    /// A ticket is made for one request, and not for a look at it.
+    case ticket
+
+    func field(_ form: UserAuthentication.Form) -> UserField {
+        switch self {
+        case .certificate(let certificate): .value(Array(certificate.value(form).utf8))
+        case .ticket: .ticket(Array("(a new one each time)".utf8), owner: [])
+        }
+    }
+}
+
 /// What becomes of a request, before anything is sent: the answer that the forwarder acts on, and that `explain` shows.
 package enum ForwardingDecision {
     case permitted(Permit)
@@ -56,9 +70,11 @@ package enum ForwardingDecision {
     }
 
     /// The head that the internal host would get, line by line, without fields of the client's own.
+    ///
+    /// - Parameter user: the field by which a user arrives; nil for none.
     package static func head(
         _ permit: Permit,
-        _ user: UserCertificate? = nil,
+        _ user: ExplainedUser? = nil,
         method: String,
         authority: String
     ) -> [String] {
@@ -74,7 +90,7 @@ package enum ForwardingDecision {
             permit,
             isEnd: true,
             webSocketKey: permit.allowsUpgrade ? "(a new one each time)" : nil,
-            user: user.map { .value(Array($0.value(permit.system.authentication.form).utf8)) } ?? .absent,
+            user: user?.field(permit.system.authentication.form) ?? .absent,
             to: &output
         )
         let text = output.take().map { String(buffer: $0) } ?? ""

@@ -35,7 +35,7 @@ enum RequestHead {
                 unsafe writer.write(request.authority)
             }
             unsafe writer.write("\r\n")
-            unsafe write(fields, permit.system, reserved, &writer)
+            unsafe write(fields, permit.system, reserved, isAuthorized: user.isAuthorization, &writer)
             unsafe user.write(permit.system.authentication, &writer)
             if var key = webSocketKey {
                 unsafe writer.write("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ")
@@ -55,6 +55,7 @@ extension RequestHead {
         _ fields: FieldBlock,
         _ system: SystemMapping,
         _ reserved: [UserAuthentication],
+        isAuthorized: Bool,
         _ writer: inout HeadWriter
     ) {
         var hasCookies = false
@@ -63,6 +64,7 @@ extension RequestHead {
             guard known.isForwardedInRequest || known.tellsOfProxies && mayTell(known, system) else { continue }
             let name = unsafe fields.name(index)
             if unsafe name.first == UInt8(ascii: ":") { continue }
+            if known == .authorization, isAuthorized { continue }
             // A field by which users arrive is ours to say.
             if case .other = known, !reserved.isEmpty, reserved.contains(where: { unsafe $0.names(name) }) {
                 continue

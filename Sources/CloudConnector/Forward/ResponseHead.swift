@@ -40,7 +40,8 @@ enum ResponseHead {
                 fields.append("content-length", length)
                 continue
             }
-            if field.known == .wwwAuthenticate, unsafe ConnectionAuthentication.isUsed(value) {
+            // A user's connection is that user's already.
+            if field.known == .wwwAuthenticate, connection.owner == nil, unsafe ConnectionAuthentication.isUsed(value) {
                 hasConnectionAuthentication = true
             }
             if field.known.mayNameInternalHost, let mapped = unsafe mapped(field, value, connection) {

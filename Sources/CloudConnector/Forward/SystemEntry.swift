@@ -124,7 +124,10 @@ struct ResourceUsage {
 final class SystemEntry {
     let system: SystemMapping
     let metrics: SystemMetrics
+    /// Those that all may use.
     var idle = IdleConnections<UpstreamConnection>()
+    /// Those that are logged on as a user.
+    private var owned = OwnedConnections<UpstreamConnection>()
     /// For each resource, its place among the metrics' `usage`.
     let places: [Int]
 
@@ -132,5 +135,27 @@ final class SystemEntry {
         self.system = system
         self.metrics = metrics
         places = system.resources.map { metrics.place(of: $0) }
+    }
+
+    // MARK: Unused connections
+
+    var unused: [UpstreamConnection] { idle.all + owned.all }
+    var unusedCount: Int { idle.count + owned.count }
+    var oldestUnused: UpstreamConnection? { idle.oldest ?? owned.oldest }
+
+    func take(of owner: [UInt8], at now: NIODeadline, mustBeFresh: Bool) -> UpstreamConnection? {
+        owned.take(of: owner, at: now, mustBeFresh: mustBeFresh)
+    }
+
+    /// - Returns: whether there was room.
+    func keep(_ connection: UpstreamConnection, limit: Int) -> Bool {
+        guard let owner = connection.owner else { return idle.keep(connection, limit: limit) }
+        // Users come and go: the one who came last is the likeliest to come again.
+        if owned.count >= limit, let oldest = owned.oldest { oldest.abandon() }
+        return owned.keep(connection, of: owner, limit: limit)
+    }
+
+    func forget(_ connection: UpstreamConnection) {
+        if let owner = connection.owner { owned.forget(connection, of: owner) } else { idle.forget(connection) }
     }
 }

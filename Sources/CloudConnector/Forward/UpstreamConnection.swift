@@ -19,6 +19,8 @@ final class UpstreamConnection: ChannelInboundHandler, ChannelOutboundHandler, P
     let backendTLS: BackendTLS
     var output: OutputBuffer
     var pin: String?
+    /// The user as whom it may be logged on: it answers this one's requests only. Nil for one that all share.
+    var owner: [UInt8]?
     var sweepIndex = -1
     /// Since when nobody uses it.
     var idleSince = NIODeadline.uptimeNanoseconds(0)

@@ -9,17 +9,40 @@ enum UserField {
     /// There, and empty: nobody is to be logged on by the certificate of the connection.
     case empty
     case value([UInt8])
+    /// A Kerberos token for `Authorization`, and whose it is.
+    case ticket([UInt8], owner: [UInt8])
+
+    /// It takes the place of what the program says there.
+    var isAuthorization: Bool {
+        if case .ticket = self { true } else { false }
+    }
+
+    /// Whose connections may carry the request, beside those of nobody; nil for those that all may use.
+    var owner: [UInt8]? {
+        if case .ticket(_, let owner) = self { owner } else { nil }
+    }
+
+    /// RFC 4559 section 4.2.
+    private static let authorization: StaticString = "Authorization: Negotiate "
 
     func size(_ authentication: UserAuthentication) -> Int {
         switch self {
         case .absent: 0
         case .empty: authentication.field.utf8.count + 4
         case .value(let value): authentication.field.utf8.count + 4 + value.count
+        case .ticket(let value, _): Self.authorization.utf8CodeUnitCount + 4 + value.count
         }
     }
 
     func write(_ authentication: UserAuthentication, _ writer: inout HeadWriter) {
-        if case .absent = self { return }
+        switch self {
+        case .absent: return
+        case .ticket(let value, _):
+            unsafe writer.write(Self.authorization)
+            unsafe value.withUnsafeBytes { unsafe writer.write($0) }
+            return unsafe writer.write("\r\n")
+        case .empty, .value: break
+        }
         var name = authentication.field
         name.withUTF8 { unsafe writer.write(UnsafeRawBufferPointer($0)) }
         unsafe writer.write(": ")

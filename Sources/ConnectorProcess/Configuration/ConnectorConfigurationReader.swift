@@ -325,22 +325,14 @@ package struct ConnectorConfigurationReader {
             configuration.backendTLS.privateKey = .file(files.privateKey)
             configuration.backendTrustDigest += FileDigest.of([files.certificate, files.privateKey])
         }
-        if let node = section.value("principal-propagation") { configuration.propagation = reader.read(node) }
-        for (index, system) in configuration.systems.enumerated() where system.authentication.mode.takesUsers {
-            let (line, key) = (configuration.places[index].line, "systems[\(index)].authentication-mode")
-            let mode = system.authentication.mode.rawValue
-            if configuration.propagation?.authorityCertificate.isEmpty ?? true {
-                findings.add(.error, line, 1, key, "\(mode) needs the section principal-propagation, with its ca")
-            } else if configuration.backendTLS.certificateChain == nil, system.clientCertificate == nil {
-                findings.add(
-                    .error,
-                    line,
-                    1,
-                    key,
-                    "\(mode) needs a system-certificate, or a client-certificate of the system, which the internal host trusts"
-                )
-            }
+        if let node = section.value("kerberos") {
+            configuration.kerberos = KerberosReader(findings: findings).read(node)
         }
+        let hasKerberos = section.has("kerberos")
+        if let node = section.value("principal-propagation") {
+            configuration.propagation = reader.read(node, needsAuthority: !hasKerberos)
+        }
+        configuration.checkUsers(hasKerberos, findings)
     }
 
     private mutating func readCiphers(_ section: inout Section) {

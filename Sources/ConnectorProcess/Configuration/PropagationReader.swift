@@ -12,13 +12,14 @@ internal import YAMLDocument
 struct PropagationReader {
     let findings: Findings
 
-    func read(_ node: YAMLNode) -> PropagationConfiguration {
+    /// - Parameter needsAuthority: some users may arrive with certificates.
+    func read(_ node: YAMLNode, needsAuthority: Bool) -> PropagationConfiguration {
         var section = Section(node, "principal-propagation", findings)
         var configuration = PropagationConfiguration()
         if let ca = section.value("ca") {
             (configuration.authorityCertificate, configuration.authorityKey) = pair(ca, "principal-propagation.ca")
             checkAuthority(ca, configuration)
-        } else {
+        } else if needsAuthority {
             findings.warning(
                 section.node,
                 "principal-propagation.ca",

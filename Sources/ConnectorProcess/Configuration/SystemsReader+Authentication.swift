@@ -10,8 +10,14 @@ extension SystemsReader {
         _ proto: SystemMapping.InternalProtocol?
     ) -> UserAuthentication {
         let mode =
-            section.choice("authentication-mode", UserAuthentication.Mode.self, unsupported: ["KERBEROS"]) ?? .none
-        if mode != .none, let proto, proto != .https {
+            section.choice("authentication-mode", UserAuthentication.Mode.self) ?? .none
+        if mode == .kerberos, let proto, !proto.isHTTP {
+            findings.error(
+                section.place("authentication-mode"),
+                section.path("authentication-mode"),
+                "KERBEROS is for HTTP and HTTPS systems"
+            )
+        } else if mode != .none, mode != .kerberos, let proto, proto != .https {
             findings.error(
                 section.place("authentication-mode"),
                 section.path("authentication-mode"),
@@ -27,7 +33,26 @@ extension SystemsReader {
                 "must be the name of a header that has no other meaning, such as SSL_CLIENT_CERT"
             )
         }
-        return UserAuthentication(mode: mode, form: form, field: field)
+        let servicePrincipal = section.string("service-principal-name")
+        if let servicePrincipal {
+            checkServicePrincipal(servicePrincipal, mode, section)
+        }
+        return UserAuthentication(mode: mode, form: form, field: field, servicePrincipal: servicePrincipal)
+    }
+
+    private func checkServicePrincipal(_ name: String, _ mode: UserAuthentication.Mode, _ section: Section) {
+        let (place, path) = (section.place("service-principal-name"), section.path("service-principal-name"))
+        let parts = name.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+        let isPlain = name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "@") }
+        if !isPlain || parts.count < 2 || parts.contains(where: \.isEmpty) {
+            findings.error(
+                place,
+                path,
+                "must be a service and a host, without the realm, such as HTTP/erp.corp.example"
+            )
+        } else if mode != .kerberos {
+            findings.warning(place, path, "has no meaning without authentication-mode: KERBEROS")
+        }
     }
 
     /// Who the connector is to this internal host, where that is not the same as to others.

@@ -126,7 +126,12 @@ struct SCCImport {
         if known == nil { obstacles.append("\(mapping.protocol) is not supported yet") }
         let mode = mapping.authenticationMode ?? "NONE"
         if let known = UserAuthentication.Mode(rawValue: mode) {
-            if known.takesUsers {
+            if known == .kerberos {
+                obstacles.append(
+                    "principal propagation (KERBEROS) needs the sections kerberos and principal-propagation; with them, add "
+                        + "authentication-mode: KERBEROS"
+                )
+            } else if known.takesUsers {
                 obstacles.append(
                     "principal propagation (\(mode)) needs the sections principal-propagation and system-certificate; with them, add "
                         + "authentication-mode: \(mode)"

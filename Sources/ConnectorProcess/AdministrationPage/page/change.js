@@ -121,7 +121,7 @@ function changeForm(title, fields, action, call) {
 }
 
 const protocols = ["HTTP", "HTTPS", "TCP", "TCPS"].map((name) => [name, name]);
-const modes = [["NONE", "Off"], ["NONE_RESTRICTED", "Off, and no logon by the system certificate"], ["X509_RESTRICTED", "X.509 certificate (recommended)"], ["X509_GENERAL", "X.509 certificate, or logon by the system certificate"]];
+const modes = [["NONE", "Off"], ["NONE_RESTRICTED", "Off, and no logon by the system certificate"], ["X509_RESTRICTED", "X.509 certificate (recommended)"], ["X509_GENERAL", "X.509 certificate, or logon by the system certificate"], ["KERBEROS", "Kerberos ticket"]];
 const types = [["nonSAPsys", "Non-SAP System"], ["abapSys", "ABAP System"], ["hana", "SAP HANA"], ["netweaverCE", "SAP NetWeaver CE"], ["netweaverGW", "SAP Gateway"], ["applServerJava", "SAP Application Server Java"], ["PI", "SAP Process Integration"], ["BC", "SAP Business Connector"], ["otherSAPsys", "Other SAP System"]];
 
 export function systemDialog(connector, system, given = {}) {
