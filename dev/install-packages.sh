@@ -16,7 +16,7 @@ for pair in python3:python3 openssl:openssl cc:gcc; do
 done
 if [ "${1:-}" = machine ]; then packages+=(debootstrap systemd-container iproute2 nftables python3); fi
 if [ "${1:-}" = clients ]; then
-    packages+=(chromium chromium-driver fonts-dejavu-core redis-server)
+    packages+=(chromium chromium-driver fonts-dejavu-core redis-server nginx-light libtomcat10-embed-java)
     # Only what is not there from elsewhere.
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
     for pair in node:nodejs java:default-jdk-headless; do

@@ -54,6 +54,8 @@ timeout 120 bash -c '
       {path: /ws, access: path-only, upgrade-allowed: true}, {path: /closed, access: path-only}]}"
     "$PYTHON" "$tests/upgrade.py" 20003 3333 ws.test "$tests/upgrade.js"
 '
+echo "== users at nginx, Java and Tomcat"
+timeout 120 Tests/Clients/users/run.sh
 echo "== the cockpit in Chromium"
 timeout 300 dev/test-cockpit.sh
 echo "== the administrators' page in Chromium"
