@@ -146,10 +146,14 @@ package final class Rig {
     /// - Parameters:
     ///   - cloud: further lines for cloud.conf.
     ///   - locationIDs: one connector is prepared for each.
-    package init(cloud extra: String = "", locationIDs: [String] = [""]) throws {
+    ///   - files: which cloud.conf names.
+    package init(cloud extra: String = "", locationIDs: [String] = [""], files: [String: String] = [:]) throws {
         folder = FileManager.default.temporaryDirectory.appending(path: "connectord-test-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         cloudExtra = extra
+        for (name, text) in files {
+            try text.write(to: folder.appending(path: name), atomically: true, encoding: .utf8)
+        }
         // One authority signs for all, so each connector gets the certificates of a folder of its own.
         try Self.run(
             ["certificates", "--directory", ".", "--subaccount", "test", "--location-id", locationIDs[0]],

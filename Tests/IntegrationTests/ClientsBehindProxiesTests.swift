@@ -43,6 +43,37 @@ import Testing
         #expect(!line.contains("6.6.6.6"))
     }
 
+    @Test("The API and the cockpit know their clients by fields or by the header, as each is told")
+    func pages() throws {
+        let rig = try Rig(
+            cloud: """
+                api: {listen: "127.0.0.1:0", directory: api, trusted-proxies: [127.0.0.1]}
+                cockpit: {listen: "127.0.0.1:0", password-file: password, trusted-proxies: [127.0.0.1], proxy-protocol: true}
+                """,
+            files: ["password": "long password\n"]
+        )
+        defer { rig.stop() }
+        let curl = URL(filePath: "/usr/bin/curl")
+        let wrong = ["-s", "-m", "20", "-H", "X-Forwarded-For: 6.6.6.6, 192.0.2.21", "-d", "grant_type=nothing"]
+        _ = try Rig.run(curl, wrong + ["http://127.0.0.1:\(rig.apiPort)/oauth/token"], rig.folder)
+        let refused = try rig.cloud.wait(for: "token refused")
+        #expect(refused.contains("client=\"192.0.2.21"), "\(refused)")
+        let line = try rig.cloud.wait(for: "cockpit started")
+        let port = try #require(line.split(whereSeparator: { !$0.isNumber }).compactMap { Int($0) }.last)
+        let page = "http://127.0.0.1:\(port)/"
+        let login = Data("x:wrong".utf8).base64EncodedString()
+        let socket = try Socket(connectingTo: port)
+        socket.send(
+            "PROXY TCP6 2001:db8::7 ::1 4711 80\r\nGET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic \(login)\r\n\r\n"
+        )
+        try rig.cloud.wait(for: "cockpit: wrong password")
+        #expect(try rig.cloud.wait(for: "cockpit: wrong password").contains("2001:db8::7"))
+        #expect(
+            try Rig.run(curl, ["-s", "-m", "20", "-u", "x:wrong", page], rig.folder).status != 0,
+            "no header, no answer"
+        )
+    }
+
     @Test("A connector behind a balancer is known by its own address")
     func tunnel() throws {
         let rig = try Rig()

@@ -212,6 +212,25 @@ import Testing
         #expect(audit.contains("WebSocket of resource /ws on system ws.test:80 ended"), "\(audit)")
     }
 
+    @Test("At its end in the middle of a frame the connection is reset: no farewell is taken for a part of the frame")
+    func drainWithinFrame() throws {
+        // Half of a frame, and nothing more.
+        let server = WebSocketPeer.server { _, peer in
+            _ = peer.next()
+            peer.socket.send([0x82, 126, 0x10, 0x00] + [UInt8](repeating: 7, count: 100))
+            while peer.next() != nil {}
+        }
+        defer { server.stop() }
+        let rig = try Self.rig(server, extra: "times: {drain: 0s}")
+        defer { rig.stop() }
+        let (_, peer) = try WebSocketPeer.open(rig, "http://ws.test/ws")
+        peer.send(1, [1])
+        #expect(peer.socket.receive { $0.count >= 104 }.count == 104)
+        rig.connectors[0].signal(SIGTERM)
+        let rest = peer.socket.receiveToEnd()
+        #expect(rest.bytes.isEmpty && rest.isReset)
+    }
+
     @Test(
         "A rotation of the tunnels loses no frame: what is open goes on, and is closed with 1001 when its time is over"
     )
