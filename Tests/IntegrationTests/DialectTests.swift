@@ -84,7 +84,17 @@ import Testing
         try strict.process.wait(for: "names no subaccount and location ID")
         refused.stop(SIGKILL)
         strict.process.stop(SIGKILL)
-        let open = try cloud("  connectors: [{subject: \"CN=plant4,O=Example\", subaccount: test}]")
+        let subject = "subject: \"CN=plant4,O=Example\""
+        let other = try cloud("  connectors: [{\(subject), server-name: plant4.test, subaccount: test}]")
+        try Self.foreignConnector(rig, plain.port, service: other.ports[1])
+        let unnamed = try LoggedProcess(["run", "--config", "foreign.conf"], folder: rig.folder)
+        try other.process.wait(for: "names no subaccount and location ID")
+        unnamed.stop(SIGKILL)
+        other.process.stop(SIGKILL)
+        // The name that is asked for counts before none at all.
+        let open = try cloud(
+            "  connectors: [{\(subject), subaccount: nobody}, {\(subject), server-name: LocalHost, subaccount: test}]"
+        )
         defer { open.process.stop(SIGKILL) }
         try Self.foreignConnector(rig, plain.port, service: open.ports[1])
         let admitted = try LoggedProcess(["run", "--config", "foreign.conf"], folder: rig.folder)

@@ -274,22 +274,23 @@ package enum CloudConfigurationReader {
     }
 
     /// Who connectors are whose certificates come from elsewhere, and do not say it.
-    private static func readNamedConnectors(_ nodes: [YAMLNode], _ findings: Findings) -> [String: ConnectorIdentity] {
-        var named: [String: ConnectorIdentity] = [:]
+    private static func readNamedConnectors(_ nodes: [YAMLNode], _ findings: Findings) -> NamedConnectors {
+        var named = NamedConnectors()
         for (index, node) in nodes.enumerated() {
             var section = Section(node, "tunnel.connectors[\(index)]", findings)
             let subject = section.required(
                 "subject",
                 "that of the certificate, such as \"CN=plant4,O=Example\" (RFC 2253)"
             )
+            let serverName = section.string("server-name")
             let subaccount = section.required("subaccount", "whose connector it is")
             let locationID = section.string("location-id") ?? ""
             section.finish()
             guard let subject, let subaccount else { continue }
-            if named[subject] != nil {
+            let identity = ConnectorIdentity(subaccount: subaccount, locationID: locationID)
+            if !named.add(subject, serverName: serverName, identity) {
                 findings.error(section.place("subject"), section.path("subject"), "\(subject) stands here already")
             }
-            named[subject] = ConnectorIdentity(subaccount: subaccount, locationID: locationID)
         }
         return named
     }

@@ -23,8 +23,7 @@ package struct ServiceConfiguration: Sendable {
     /// Where connectors dial in.
     package var tunnelAddress: HostPort
     package var tunnelTLS: TLSConfiguration
-    /// Connectors whose certificates do not name them, by the certificate's subject (RFC 2253).
-    package var namedConnectors: [String: ConnectorIdentity] = [:]
+    package var namedConnectors = NamedConnectors()
     /// Whose connectors serve requests that need no token.
     package var subaccount: String
     package var eventLoops: Int

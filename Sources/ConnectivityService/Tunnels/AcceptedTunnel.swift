@@ -34,7 +34,8 @@ final class AcceptedTunnel: TunnelHandlerDelegate {
     func tunnelEstablished(_ tunnel: TunnelHandler, _ tls: TLSEstablished) throws {
         let named = hub.settings.configuration.namedConnectors
         guard let certificate = tls.peerCertificate,
-            let identity = certificate.connector ?? named[certificate.subjectDN]
+            let identity = certificate.connector
+                ?? named.identity(certificate.subjectDN, serverName: tls.serverName)
         else {
             throw TunnelError.noIdentity
         }

@@ -5,6 +5,8 @@ package import NIOCore
 package struct TLSEstablished: Sendable {
     package var applicationProtocol: String?
     package var version: String
+    /// The name that the client asked for; nil where it asked for none.
+    package var serverName: String?
     /// Nil where the peer showed none.
     package var peerCertificate: CertificateDetails?
     /// Clients only: the server has asked for a certificate.
@@ -112,6 +114,7 @@ package final class TLSHandler: ChannelDuplexHandler {
                     TLSEstablished(
                         applicationProtocol: session.applicationProtocol,
                         version: session.version,
+                        serverName: session.serverName,
                         peerCertificate: session.peerCertificate,
                         isAskedForCertificate: session.isAskedForCertificate,
                         sentCertificate: session.sentCertificate

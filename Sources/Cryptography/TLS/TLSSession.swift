@@ -194,6 +194,11 @@ package import NIOCore
         return unsafe String(decoding: UnsafeBufferPointer(start: bytes, count: Int(length)), as: UTF8.self)
     }
 
+    /// The name that the client asks for (SNI); nil where it asks for none.
+    package var serverName: String? {
+        unsafe SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name).map { unsafe String(cString: $0) }
+    }
+
     package var version: String { unsafe String(cString: SSL_get_version(ssl)) }
 
     package var peerCertificate: CertificateDetails? {
