@@ -61,10 +61,14 @@ class Browser:
         self.press_at(f"{place} button", words)
 
     def write(self, name, value):
-        field = self.driver.find_element(By.ID, name)
-        if field.get_attribute("type") != "file":
-            field.clear()
-        field.send_keys(value)
+        def attempt(_):
+            field = self.driver.find_element(By.ID, name)
+            if field.get_attribute("type") != "file":
+                field.clear()
+            field.send_keys(value)
+            return True
+
+        self.wait.until(attempt, f"{name} cannot be written to")
 
     def log_in(self, url, code, password):
         """The first time, with a one-time code."""
