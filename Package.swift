@@ -230,7 +230,7 @@ let package = Package(
         tests("ConnectorCommands", "AdminProtocol"),
         tests(
             "ConnectivityService",
-            "AdminProtocol ControlProtocol Cryptography TextFormats TunnelCore NIOCore NIOEmbedded"
+            "AdminProtocol ControlProtocol Cryptography HostSystem TextFormats TunnelCore NIOCore NIOEmbedded"
         ),
         tests(
             "CloudServices",

@@ -194,6 +194,8 @@ package struct ServiceStatus: Codable, Sendable {
         package var omittedSystems: Int?
         /// "haproxy" where it is a connector of another make, which says nothing of itself.
         package var dialect: String?
+        /// Those that serve side by side; nil for one that shares with nobody.
+        package var replicas: [Replica]?
 
         package init(
             subaccount: String,
@@ -300,8 +302,18 @@ package struct ServiceStatus: Codable, Sendable {
         package var locationID: String
         package var expires: Int
         package var isRevoked: Bool
+        /// Of connectors that serve side by side.
+        package var instance: String?
 
-        package init(serial: String, subaccount: String, locationID: String, expires: Int, isRevoked: Bool) {
+        package init(
+            serial: String,
+            subaccount: String,
+            locationID: String,
+            expires: Int,
+            isRevoked: Bool,
+            instance: String? = nil
+        ) {
+            self.instance = instance
             (self.serial, self.subaccount, self.locationID) = (serial, subaccount, locationID)
             (self.expires, self.isRevoked) = (expires, isRevoked)
         }

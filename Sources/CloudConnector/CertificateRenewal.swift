@@ -101,6 +101,9 @@ final class CertificateRenewal: Sendable {
             guard certificate.connector == connector.configuration.identity else {
                 throw EnrolError("the new certificate is not for this connector")
             }
+            if let instance = tunnel.instance, certificate.instance != instance {
+                throw EnrolError("the new certificate does not name the instance \(instance)")
+            }
             var tls = connector.configuration.tunnelTLS
             tls.certificateChain = .pem(pem)
             _ = try TLSContext(tls)

@@ -16,7 +16,7 @@ extension Connector {
     }
 
     func exposedMessages() -> [ControlMessage] {
-        let systems = current.withLock { $0.snapshot.policy.systems }
+        let (systems, offer) = current.withLock { ($0.snapshot.policy.systems, $0.configuration.offer) }
         let exposed = systems.map { system in
             ExposedSystem(
                 host: system.virtualAddress,
@@ -27,10 +27,12 @@ extension Connector {
                 availability: checker.availability(of: system).summary
             )
         }
-        guard !exposed.isEmpty else { return [ControlMessage(exposed: .init(isFirst: true, systems: []))] }
-        return stride(from: 0, to: exposed.count, by: ControlStream.systemsPerMessage).map { start in
+        // An empty list is a part, too.
+        return stride(from: 0, to: max(1, exposed.count), by: ControlStream.systemsPerMessage).map { start in
             let part = exposed[start..<min(start + ControlStream.systemsPerMessage, exposed.count)]
-            return ControlMessage(exposed: .init(isFirst: start == 0, systems: Array(part)))
+            var message = ControlMessage.Exposed(isFirst: start == 0, systems: Array(part))
+            if start == 0 { message.configuration = offer }
+            return ControlMessage(exposed: message)
         }
     }
 

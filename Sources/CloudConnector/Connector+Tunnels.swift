@@ -13,7 +13,11 @@ extension Connector: TunnelOwner {
 
     func introduction(on tunnel: DialedTunnel) -> [ControlMessage] {
         tunnel.toldChanges.store(checker.changeCount, ordering: .releasing)
-        return [ControlMessage(hello: session)] + exposedMessages()
+        var hello = session
+        let configuration = self.configuration
+        if configuration.tunnel.instance != nil { hello.replicas = ControlMessage.Hello.active }
+        hello.configuration = configuration.offer
+        return [ControlMessage(hello: hello)] + exposedMessages()
     }
 
     func received(_ message: ControlMessage) { renewal.received(message) }

@@ -137,7 +137,9 @@ package final class Connector: Sendable {
             accessLog: new.accessLog,
             isTracing: new.isTracing
         )
-        let isWaySame = new.dialer == old.dialer && new.tunnelFilesDigest == old.tunnelFilesDigest
+        let isWaySame =
+            new.dialer == old.dialer && new.tunnelFilesDigest == old.tunnelFilesDigest
+            && new.tunnel.instance == old.tunnel.instance
         return PreparedChange(
             configuration: new,
             snapshot: snapshot,

@@ -13,6 +13,8 @@ package struct ConnectorConfiguration: Sendable {
     package struct Tunnel: Sendable, Equatable {
         package var serviceHost = ""
         package var servicePort = 443
+        /// Others of this identity may serve beside this connector; this is what tells it apart. Nil for one that serves alone.
+        package var instance: InstanceName?
         /// Whether the connector dials at all.
         package var isActive = true
         package var connections = 2

@@ -17,6 +17,7 @@ package final class ConnectivityService: Sendable {
     private let logger: Logger
     /// What the proxy entry and the connectors behind it said no to.
     package let refusals = RecentRefusals()
+    let meters = RequestMeters()
     private let hub: TunnelHub
     private let loops: PerLoop<ProxyLoop>
     private let listeners: Listeners
@@ -62,6 +63,7 @@ package final class ConnectivityService: Sendable {
         self.load = load
         self.group = group
         self.logger = logger
+        registry.leaveOutOthers(configuration.leavesOutOthers)
         hub = TunnelHub(
             registry: registry,
             authority: authority,
@@ -71,7 +73,7 @@ package final class ConnectivityService: Sendable {
             tls: try TLSContext(configuration.tunnelTLS),
             configuration: configuration
         )
-        let refusals = refusals
+        let (refusals, meters) = (refusals, meters)
         loops = try await PerLoop.make(group.loops) { eventLoop in
             let loop = ProxyLoop(
                 configuration,
@@ -80,6 +82,7 @@ package final class ConnectivityService: Sendable {
                 refusals,
                 logger,
                 memory,
+                meters,
                 load.proxy,
                 eventLoop.buffers
             )
@@ -170,6 +173,7 @@ package final class ConnectivityService: Sendable {
         }
         let newSocks = socks
         hub.apply(tls, configuration)
+        registry.leaveOutOthers(configuration.leavesOutOthers)
         listeners.proxyCertificate.apply(proxyTLS)
         listeners.socksCertificate.apply(socksTLS)
         memory.setLimit(configuration.tenants.processMemory)
@@ -246,7 +250,8 @@ package final class ConnectivityService: Sendable {
             closures: hub.closureCounts,
             refused: hub.refusedConnections.counts,
             listeners: load.all,
-            shortages: memory.shortageCount
+            shortages: memory.shortageCount,
+            limited: meters.refusalCounts
         ).write(&exposition)
     }
 

@@ -16,6 +16,8 @@ struct ServiceMetrics {
     var refused: [String: Int]
     var listeners: [(name: String, load: ListenerLoad)]
     var shortages: Int
+    /// By what was limited.
+    var limited: [RequestMeters.Scope: Int]
 
     private struct Total {
         var counts = RequestCounts()
@@ -113,6 +115,12 @@ struct ServiceMetrics {
             "Times at which a listener found no file descriptor."
         )
         for (name, load) in listeners { exposition.sample(["listener": name], load.exhaustions) }
+        exposition.family(
+            "connector_service_limited_requests_total",
+            .counter,
+            "Requests answered with 429, by the limit that was reached: limits.per-subaccount, per-client, per-virtual-host."
+        )
+        for scope in RequestMeters.Scope.allCases { exposition.sample(["limit": scope.rawValue], limited[scope] ?? 0) }
         exposition.family(
             "connector_service_memory_shortages_total",
             .counter,

@@ -82,6 +82,7 @@ package enum StatusText {
                 let description = connector.description.isEmpty ? "" : ", " + escape(connector.description)
                 text += "connector      \(escape(connector.version))\(description)\n"
             }
+            text += replicas(connector.replicas ?? [])
             if let expires = connector.certificateExpires {
                 text += "certificate    ends \(WallClock.text(expires)) (\(days(until: expires)))\n"
             }
@@ -96,6 +97,20 @@ package enum StatusText {
             if let omitted = connector.omittedSystems { text += "  and \(omitted) more\n" }
         }
         return text + refused(status.refusedConnections ?? []) + certificates(status)
+    }
+
+    /// Those that serve side by side.
+    private static func replicas(_ replicas: [ServiceStatus.Replica]) -> String {
+        let isMixed = Set(replicas.map(\.configuration)).count > 1
+        let rows = replicas.map { replica in
+            [
+                "instance \(escape(replica.instance))", Count.text(replica.tunnels, "tunnel"), "from \(replica.remote)",
+                "configuration \(escape(replica.configuration))",
+                replica.isLeftOut
+                    ? "LEFT OUT: not the configuration of the others" : isMixed ? "configurations differ" : "",
+            ]
+        }
+        return rows.isEmpty ? "" : align(rows)
     }
 
     private static func describe(_ listener: ServiceStatus.Listener) -> String {

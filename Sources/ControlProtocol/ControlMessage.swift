@@ -10,6 +10,10 @@ package struct ControlMessage: Codable, Sendable, Equatable {
         package var description: String
         /// Seconds since 1970.
         package var startedAt: Int
+        /// "active" for one that others of its identity may serve beside, if its certificate names an instance.
+        package var replicas: String?
+        /// Tells whether two connectors offer the same.
+        package var configuration: String?
 
         package init(session: String, version: String, description: String, startedAt: Int) {
             self.session = session
@@ -30,6 +34,8 @@ package struct ControlMessage: Codable, Sendable, Equatable {
     package struct Exposed: Codable, Sendable, Equatable {
         package var isFirst: Bool
         package var systems: [ExposedSystem]
+        /// As in `Hello`, where it has changed since.
+        package var configuration: String?
 
         package init(isFirst: Bool, systems: [ExposedSystem]) {
             self.isFirst = isFirst
@@ -112,14 +118,21 @@ package enum ControlStream {
 extension ControlMessage.Hello {
     /// With every text cut at what it may need, since the service remembers it, and a time that can be computed with.
     package var bounded: ControlMessage.Hello {
-        ControlMessage.Hello(
+        var hello = ControlMessage.Hello(
             session: session.bounded(64),
             version: version.bounded(64),
             description: description.bounded(1024),
             // The years 1970 to 9999.
             startedAt: min(max(startedAt, 0), 253_402_300_799)
         )
+        hello.replicas = replicas?.bounded(16)
+        hello.configuration = configuration?.bounded(64)
+        return hello
     }
+
+    /// Others may serve beside it.
+    package var isActive: Bool { replicas == Self.active }
+    package static let active = "active"
 }
 
 extension ExposedSystem {

@@ -55,9 +55,12 @@ package struct EnrolmentRequest: Codable, Sendable {
     package var secret: String
     /// PKCS #10, PEM.
     package var certificateRequest: String
+    /// For a connector that serves beside others of its identity: what tells it apart.
+    package var instance: String?
 
-    package init(secret: String, certificateRequest: String) {
+    package init(secret: String, certificateRequest: String, instance: String? = nil) {
         self.secret = secret
+        self.instance = instance
         self.certificateRequest = certificateRequest
     }
 }

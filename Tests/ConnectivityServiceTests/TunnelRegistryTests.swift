@@ -1,6 +1,7 @@
 import AdminProtocol
 import ControlProtocol
 import Cryptography
+import HostSystem
 import NIOCore
 import NIOEmbedded
 import Testing
@@ -22,21 +23,30 @@ struct TunnelRegistryTests {
         func tunnelClosed(_ tunnel: TunnelHandler, _ error: (any Error)?) {}
     }
 
-    private static let identity = ConnectorIdentity(subaccount: "a", locationID: "")
-    private let registry = TunnelRegistry()
-    private let eventLoop = EmbeddedEventLoop()
-    private let certificate: CertificateDetails
+    static let identity = ConnectorIdentity(subaccount: "a", locationID: "")
+    let registry = TunnelRegistry()
+    let eventLoop = EmbeddedEventLoop()
+    private let issuer: CertificateIssuer
+    private let plain: CertificateDetails
 
     init() throws {
-        let issuer = try CertificateIssuer(commonName: "Test authority", days: 2)
-        certificate = try CertificateDetails(
-            .pem(issuer.issue(.connector(Self.identity), commonName: "c", days: 1).certificate)
+        issuer = try CertificateIssuer(commonName: "Test authority", days: 2)
+        plain = try Self.certificate(issuer, nil)
+    }
+
+    private static func certificate(_ issuer: CertificateIssuer, _ instance: String?) throws -> CertificateDetails {
+        let name = instance.flatMap { InstanceName($0) }
+        return try CertificateDetails(
+            .pem(issuer.issue(.connector(identity, instance: name), commonName: "c", days: 1).certificate)
         )
     }
 
-    private func register(
+    /// - Parameter instance: of the certificate, for one that serves beside others.
+    func register(
         _ session: String?,
         as identity: ConnectorIdentity = identity,
+        instance: String? = nil,
+        configuration: String? = nil,
         now: Int = 100
     ) -> TunnelRegistry.Registration {
         let handler = TunnelHandler(
@@ -46,26 +56,41 @@ struct TunnelRegistryTests {
             eventLoop: eventLoop,
             delegate: Delegate()
         )
-        let hello = session.map { ControlMessage.Hello(session: $0, version: "1", description: "d", startedAt: now) }
+        let hello = session.map { session in
+            var hello = ControlMessage.Hello(session: session, version: "1", description: "d", startedAt: now)
+            if instance != nil { hello.replicas = ControlMessage.Hello.active }
+            hello.configuration = configuration
+            return hello
+        }
         return registry.register(
             handler,
             as: identity,
             hello: hello,
-            certificate: certificate,
+            certificate: instance == nil ? plain : (try? Self.certificate(issuer, instance)) ?? plain,
             remote: "10.0.0.1:1",
             now: now
         )
     }
 
     /// - Returns: the tunnel's number, and how many it took the place of; nil where it is superseded itself.
-    private func admit(_ session: String?, as identity: ConnectorIdentity = identity, now: Int = 100) -> (
-        id: Int, superseded: Int
-    )? {
-        guard case .registered(_, let tunnel, let old) = register(session, as: identity, now: now) else { return nil }
+    func admit(
+        _ session: String?,
+        as identity: ConnectorIdentity = identity,
+        instance: String? = nil,
+        configuration: String? = nil,
+        now: Int = 100
+    ) -> (id: Int, superseded: Int)? {
+        let result = register(session, as: identity, instance: instance, configuration: configuration, now: now)
+        guard case .registered(_, let tunnel, let old) = result else { return nil }
         return (tunnel.id, old.count)
     }
 
-    private func leave(_ id: Int, _ identity: ConnectorIdentity = identity) { registry.group(identity)?.remove(id) }
+    func leave(_ id: Int, _ identity: ConnectorIdentity = identity) {
+        guard let group = registry.group(identity), let tunnel = group.all().first(where: { $0.id == id }) else {
+            return
+        }
+        registry.remove(tunnel, of: group, now: WallClock.seconds())
+    }
 
     @Test("A group is there with its first tunnel, and stays")
     func group() throws {
@@ -135,7 +160,7 @@ struct TunnelRegistryTests {
         let connected = try #require(registry.status().first)
         #expect(connected.state == "Connected" && connected.tunnels == 1 && connected.connectedSince == 100)
         #expect(connected.version == "1" && connected.remote == "10.0.0.1:1")
-        #expect(connected.certificateExpires == certificate.notAfter)
+        #expect(connected.certificateExpires == plain.notAfter)
         leave(tunnel.id)
         let gone = try #require(registry.status().first)
         #expect(gone.state == "Disconnected" && gone.tunnels == 0 && gone.connectedSince == nil)
@@ -152,7 +177,7 @@ struct TunnelRegistryTests {
 
     @Test("What a connector exposes is listed up to the limit, and the rest is counted")
     func systems() throws {
-        guard case .registered(let group, _, _) = register("one") else {
+        guard case .registered(let group, let tunnel, _) = register("one") else {
             Issue.record("not registered")
             return
         }
@@ -166,18 +191,18 @@ struct TunnelRegistryTests {
                 availability: "x"
             )
         }
-        registry.keep(.init(isFirst: true, systems: systems), of: group, ExposedSystemLimits())
+        registry.keep(.init(isFirst: true, systems: systems), of: group, tunnel.replica, ExposedSystemLimits())
         let all = try #require(registry.status().first)
         #expect(all.systems.count == 5 && (all.omittedSystems ?? 0) == 0)
         let some = try #require(registry.status(systems: 2).first)
         #expect(some.systems.map(\.host) == ["h0:1", "h1:1"] && some.omittedSystems == 3)
-        registry.keep(.init(isFirst: true, systems: []), of: group, ExposedSystemLimits())
+        registry.keep(.init(isFirst: true, systems: []), of: group, tunnel.replica, ExposedSystemLimits())
         #expect(registry.status().first?.systems.isEmpty == true)
     }
 
     @Test("A new session of a connector begins with no systems")
     func forgotten() {
-        guard case .registered(let group, _, _) = register("one") else { return }
+        guard case .registered(let group, let tunnel, _) = register("one") else { return }
         let system = ExposedSystem(
             host: "h:1",
             protocol: "HTTP",
@@ -186,7 +211,7 @@ struct TunnelRegistryTests {
             hasResources: true,
             availability: "x"
         )
-        registry.keep(.init(isFirst: true, systems: [system]), of: group, ExposedSystemLimits())
+        registry.keep(.init(isFirst: true, systems: [system]), of: group, tunnel.replica, ExposedSystemLimits())
         #expect(registry.status().first?.systems.count == 1)
         _ = admit("two")
         #expect(registry.status().first?.systems.isEmpty == true)

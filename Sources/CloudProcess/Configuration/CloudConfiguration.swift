@@ -84,7 +84,7 @@ package enum CloudConfigurationReader {
             findings.error(section.node, "tunnel", "is missing: connectors need a certificate to trust")
         }
         if let node = section.value("times") { readTimes(node, &configuration, findings) }
-        if let node = section.value("limits") { readLimits(node, &configuration, findings) }
+        if let node = section.value("limits") { LimitsReader.read(node, &configuration, findings) }
         let process = ProcessConfiguration.read(&section, findings, socket: "/run/connector-cloud/admin.sock")
         configuration.accessLog = process.accessLog
         configuration.isTracing = !process.traceFile.isEmpty
@@ -256,6 +256,7 @@ package enum CloudConfigurationReader {
         configuration.tunnelPeers = section.trustedPeers(needsHeader: true)
         configuration.tunnel = readHTTP2(&section)
         configuration.namedConnectors = readNamedConnectors(section.list("connectors"), findings)
+        configuration.leavesOutOthers = section.choice("different-replicas", DifferentReplicas.self) == .leaveOut
         section.finish()
         configuration.tunnelTLS = TLSConfiguration(
             role: .server,
@@ -293,41 +294,6 @@ package enum CloudConfigurationReader {
             }
         }
         return named
-    }
-
-    /// What one tenant may take from what all share.
-    private static func readLimits(_ node: YAMLNode, _ configuration: inout ServiceConfiguration, _ findings: Findings)
-    {
-        var section = Section(node, "limits", findings)
-        let fallback = TenantLimits()
-        let systems = fallback.exposedSystems
-        var limits = TenantLimits()
-        limits.tunnelsPerConnector = section.integer(
-            "tunnels-per-connector",
-            fallback.tunnelsPerConnector,
-            in: 2...1000
-        )
-        limits.exposedSystems.perConnector = section.integer(
-            "systems-per-connector",
-            systems.perConnector,
-            in: 10...1_000_000
-        )
-        limits.exposedSystems.perSubaccount = section.integer(
-            "systems-per-subaccount",
-            systems.perSubaccount,
-            in: 10...1_000_000
-        )
-        limits.exposedSystems.inAll = section.integer("systems", systems.inAll, in: 10...10_000_000)
-        limits.heldBytes =
-            section.integer("held-mib-per-subaccount", fallback.heldBytes >> 20, in: 1...1_000_000) << 20
-        limits.processMemory = section.integer("memory-mib", fallback.processMemory >> 20, in: 0...1_000_000) << 20
-        configuration.tenants = limits
-        configuration.minimumBodyRate = section.integer(
-            "min-body-rate",
-            configuration.minimumBodyRate,
-            in: 0...1_000_000
-        )
-        section.finish()
     }
 
     private static func readTimes(_ node: YAMLNode, _ configuration: inout ServiceConfiguration, _ findings: Findings) {

@@ -26,6 +26,8 @@ package final class EnrolmentAuthority: CertificateAuthority {
         package var issuedAt: Int
         package var expires: Int
         package var isRevoked: Bool?
+        /// Of connectors that serve side by side.
+        package var instance: String?
     }
 
     private struct StoredToken: Codable {
@@ -143,6 +145,12 @@ package final class EnrolmentAuthority: CertificateAuthority {
     }
 
     package func enrol(_ request: EnrolmentRequest) throws -> EnrolmentResponse {
+        let instance = try request.instance.map { text in
+            guard let name = InstanceName(text) else {
+                throw EnrolmentError("\"\(LogText.escaped(text.utf8))\" is no name of an instance")
+            }
+            return name
+        }
         let path = path(ofToken: request.secret)
         guard let bytes = try? Self.bytes(path), let token = try? JSONLines.decode(StoredToken.self, bytes),
             // Whoever removes it has used it; nobody else can.
@@ -158,14 +166,15 @@ package final class EnrolmentAuthority: CertificateAuthority {
             )
         }
         let identity = ConnectorIdentity(subaccount: token.subaccount, locationID: token.locationID)
-        let certificate = try issue(request.certificateRequest, identity)
-        audit.record(.certificateIssued, "Certificate for \(identity) issued by enrolment")
+        let certificate = try issue(request.certificateRequest, identity, instance)
+        let whose = instance.map { "\(identity), instance \($0)" } ?? "\(identity)"
+        audit.record(.certificateIssued, "Certificate for \(whose) issued by enrolment")
         return EnrolmentResponse(certificate: certificate, anchor: anchor)
     }
 
     // MARK: Certificates
 
-    package func renew(_ request: String, for identity: ConnectorIdentity) throws -> String {
+    package func renew(_ request: String, for identity: ConnectorIdentity, instance: InstanceName?) throws -> String {
         let now = WallClock.seconds()
         guard renewals.withLock({ $0.take(identity, now: now) }) else {
             throw EnrolmentError(
@@ -173,7 +182,7 @@ package final class EnrolmentAuthority: CertificateAuthority {
             )
         }
         removeExpired(now)
-        return try issue(request, identity)
+        return try issue(request, identity, instance)
     }
 
     /// Of certificates that have run out, at most once an hour.
@@ -187,8 +196,8 @@ package final class EnrolmentAuthority: CertificateAuthority {
         }
     }
 
-    private func issue(_ request: String, _ identity: ConnectorIdentity) throws -> String {
-        let pem = try issuer.sign(request: request, for: identity, seconds: lifetime)
+    private func issue(_ request: String, _ identity: ConnectorIdentity, _ instance: InstanceName?) throws -> String {
+        let pem = try issuer.sign(request: request, for: identity, instance: instance, seconds: lifetime)
         let details = try CertificateDetails(.pem(pem))
         let issued = Issued(
             serial: details.serial,
@@ -196,7 +205,8 @@ package final class EnrolmentAuthority: CertificateAuthority {
             locationID: identity.locationID,
             issuedAt: WallClock.seconds(),
             expires: details.notAfter,
-            isRevoked: nil
+            isRevoked: nil,
+            instance: instance?.text
         )
         try AtomicFile.write(JSONLines.encode(issued), to: "\(folder)/issued/\(details.serial)", mode: 0o600)
         return pem
@@ -220,7 +230,8 @@ package final class EnrolmentAuthority: CertificateAuthority {
                 subaccount: item.subaccount,
                 locationID: item.locationID,
                 expires: item.expires,
-                isRevoked: item.isRevoked ?? false
+                isRevoked: item.isRevoked ?? false,
+                instance: item.instance
             )
         }
     }

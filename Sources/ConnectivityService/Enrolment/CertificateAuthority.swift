@@ -9,7 +9,7 @@ package protocol CertificateAuthority: Sendable {
     /// A new certificate for a connector that has proved who it is with its present one.
     ///
     /// - Parameter request: PKCS #10, PEM.
-    func renew(_ request: String, for identity: ConnectorIdentity) throws -> String
+    func renew(_ request: String, for identity: ConnectorIdentity, instance: InstanceName?) throws -> String
     /// Answers a connector that has nothing but a one-time token.
     func enrol(_ request: EnrolmentRequest) throws -> EnrolmentResponse
     /// What it has issued, the latest last; nil without an authority.
@@ -28,7 +28,7 @@ package struct EnrolmentError: Error, Sendable, CustomStringConvertible {
 package struct NoAuthority: CertificateAuthority {
     package init() {}
     package func isRevoked(_ serial: String) -> Bool { false }
-    package func renew(_ request: String, for identity: ConnectorIdentity) throws -> String {
+    package func renew(_ request: String, for identity: ConnectorIdentity, instance: InstanceName?) throws -> String {
         throw EnrolmentError("this service has no certificate authority; configure \"enrolment\"")
     }
     package func enrol(_ request: EnrolmentRequest) throws -> EnrolmentResponse {

@@ -18,6 +18,7 @@ extension ProxyConnection {
     func settle(_ refusal: Refusal? = nil, isCut: Bool = false) {
         guard exchange.isOpen || refusal != nil else { return }
         exchange.isOpen = false
+        endAdmission()
         let isOver = machine.response == .complete || machine.phase == .upgraded
         let status = refusal.map { Int($0.status) } ?? (isCut || !isOver ? 0 : exchange.status)
         metrics.counts.answered(status)

@@ -68,6 +68,7 @@ extension ProxyConnection {
         do throws(Refusal) {
             try unsafe bytes.withUnsafeReadableBytes { (bytes) throws(Refusal) in
                 let framing = try unsafe prepareRequest(bytes)
+                try admit()
                 try openStream(loop.fields, framing.body == .none && !isUpgrade)
                 // The bytes of the head make room for the body; should the tunnel refuse, it must go out again.
                 if framing.body != .none { rare.head = loop.fields.copy() }

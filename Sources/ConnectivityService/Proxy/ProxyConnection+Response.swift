@@ -200,6 +200,7 @@ extension ProxyConnection: StreamReceiver {
             if inbound.readableBytes > exchange.headLength { exchange.isKeptAlive = false }
         }
         stream = nil
+        exchange.place = nil
         flushOutput()
         hold(0)
         guard exchange.isKeptAlive, !isInputClosed else { return lingerAndClose() }

@@ -19,6 +19,7 @@ extension ProxyConnection {
                 throw exchange.refusedBy.isEmpty ? noTunnel : busyTunnel
             }
             exchange.tunnel = tunnel
+            exchange.place = Replica.Place(tunnel.replica)
             guard tunnel.eventLoop === context.eventLoop else {
                 stream = StreamRelay.open(
                     tunnel,
@@ -45,6 +46,7 @@ extension ProxyConnection {
         exchange.refusedBy.append(refused.id)
         pin = nil
         exchange.tunnel = group?.pick(on: context.eventLoop, excluding: exchange.refusedBy)
+        exchange.place = (exchange.tunnel?.replica).flatMap(Replica.Place.init)
         return exchange.tunnel
     }
 

@@ -35,6 +35,7 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     // The exchange in progress.
     var stream: (any TunnelStream)?
     var exchange = Exchange()
+    var metered: Metered?
     /// Of the request in progress.
     var body = HTTP1BodyReader(.none, of: .request)
     /// The group asked for last: clients rarely change their location ID.
@@ -92,6 +93,10 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
         var uncredited = 0
         var tunnel: RegisteredTunnel?
         var refusedBy: [Int] = []
+        /// Where several connectors serve side by side.
+        var place: Replica.Place?
+        /// Where something is limited.
+        var admission: Admission?
         // For metrics, access log and audit log.
         var started: NIODeadline = .uptimeNanoseconds(0)
         var isOpen = false

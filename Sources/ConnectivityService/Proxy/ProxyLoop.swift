@@ -15,6 +15,7 @@ final class ProxyLoop {
     let audit: AuditLog
     let refusals: RecentRefusals
     let memory: MemoryGuard
+    let meters: RequestMeters
     private let load: ListenerLoad
     /// Connections whose clients take nothing of their responses.
     private var stalled: [ObjectIdentifier: ProxyConnection] = [:]
@@ -41,10 +42,12 @@ final class ProxyLoop {
         _ refusals: RecentRefusals,
         _ logger: Logger,
         _ memory: MemoryGuard,
+        _ meters: RequestMeters,
         _ load: ListenerLoad,
         _ buffers: LoopBuffers
     ) {
         self.memory = memory
+        self.meters = meters
         self.load = load
         self.buffers = buffers
         self.refusals = refusals

@@ -24,6 +24,8 @@ package struct ServiceConfiguration: Sendable {
     package var tunnelAddress: HostPort
     package var tunnelTLS: TLSConfiguration
     package var namedConnectors = NamedConnectors()
+    /// Of connectors that serve side by side, one that is not configured like the others gets no requests.
+    package var leavesOutOthers = false
     /// Whose connectors serve requests that need no token.
     package var subaccount: String
     package var eventLoops: Int

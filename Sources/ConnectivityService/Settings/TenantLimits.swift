@@ -10,6 +10,7 @@ package struct TenantLimits: Sendable, Equatable {
     /// Bytes of resident memory of the process, beyond which new connections are refused and idle ones closed; 0 for no
     /// limit.
     package var processMemory: Int
+    package var fairness = FairnessLimits()
 
     package init(
         tunnelsPerConnector: Int = 16,

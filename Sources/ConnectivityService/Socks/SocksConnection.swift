@@ -29,6 +29,7 @@ final class SocksConnection: ChannelInboundHandler, ChannelOutboundHandler, Remo
     private var target = ""
     private var isDone = false
     private var refusedBy: [Int] = []
+    private var place: Replica.Place?
     private var isReadWanted = false
     /// Empty before the program has said where it wants to go.
     private var requestID = ""
@@ -137,6 +138,7 @@ final class SocksConnection: ChannelInboundHandler, ChannelOutboundHandler, Remo
         deadline = loop.sweeper.tick + loop.ticks.exchange
         var refused: [Int] = []
         while let tunnel = group.pick(on: context.eventLoop, excluding: refused) {
+            place = Replica.Place(tunnel.replica)
             guard tunnel.eventLoop === context.eventLoop else {
                 stream = StreamRelay.open(
                     tunnel,
@@ -166,7 +168,8 @@ final class SocksConnection: ChannelInboundHandler, ChannelOutboundHandler, Remo
     private func anotherTunnel(of group: TunnelGroup, refused id: Int) -> RegisteredTunnel? {
         refusedBy.append(id)
         // The relay asks again and again, and names the first one each time.
-        let next = group.all().first { !refusedBy.contains($0.id) }
+        let next = group.all().first { !refusedBy.contains($0.id) && !$0.replica.isLeftOut }
+        place = (next?.replica).flatMap(Replica.Place.init)
         if let next { refusedBy.append(next.id) }
         return next
     }

@@ -101,18 +101,24 @@ final class AcceptedTunnel: TunnelHandlerDelegate {
         if let hello = message.hello, registration == nil { register(tunnel, hello.bounded) }
         guard let registration else { return }
         if let exposed = message.exposed {
-            hub.registry.keep(exposed, of: registration.group, hub.limits.exposedSystems)
+            let replica = registration.tunnel.replica
+            hub.registry.keep(exposed, of: registration.group, replica, hub.limits.exposedSystems)
         }
         if let changes = message.availability {
-            registration.group.details.withLock { $0.systems.apply(changes) }
+            hub.registry.apply(changes, of: registration.group, registration.tunnel.replica)
         }
         if let request = message.certificateRequest, let peer {
-            renew(request, peer.identity, on: tunnel.eventLoop)
+            renew(request, peer.identity, peer.certificate.instance, on: tunnel.eventLoop)
         }
     }
 
     /// Signing and writing take their time, so another thread does it.
-    private func renew(_ request: String, _ identity: ConnectorIdentity, on eventLoop: any EventLoop) {
+    private func renew(
+        _ request: String,
+        _ identity: ConnectorIdentity,
+        _ instance: InstanceName?,
+        on eventLoop: any EventLoop
+    ) {
         guard !isRenewing else {
             control?.send(ControlMessage(certificateRefused: "the answer to the last request is still to come"))
             return
@@ -121,8 +127,11 @@ final class AcceptedTunnel: TunnelHandlerDelegate {
         let hub = self.hub
         NIOThreadPool.singleton.runIfActive(eventLoop: eventLoop) {
             do {
-                let message = ControlMessage(certificate: try hub.authority.renew(request, for: identity))
-                hub.audit.record(.certificateIssued, "Certificate of \(identity) renewed")
+                let message = ControlMessage(
+                    certificate: try hub.authority.renew(request, for: identity, instance: instance)
+                )
+                let whose = instance.map { "\(identity), instance \($0)" } ?? "\(identity)"
+                hub.audit.record(.certificateIssued, "Certificate of \(whose) renewed")
                 return message
             } catch {
                 hub.audit.record(.connectionRefused, "Renewal for \(identity) refused: \(error)")
@@ -153,7 +162,9 @@ final class AcceptedTunnel: TunnelHandlerDelegate {
         case .registered(let group, let registered, let superseded):
             registration = (group, registered)
             control?.send(ControlMessage(welcome: ControlMessage.Welcome(version: Version.current)))
-            hub.logger.info("tunnel connected", metadata: metadata(["tunnel": "\(registered.id)"]))
+            var about: Logger.Metadata = ["tunnel": "\(registered.id)"]
+            if let instance = registered.replica.instance { about["instance"] = "\(instance)" }
+            hub.logger.info("tunnel connected", metadata: metadata(about))
             hub.audit.record(.connectionOpened, "Tunnel \(registered.id) of \(peer.identity) opened from \(remote)")
             guard !superseded.isEmpty else { return }
             hub.logger.notice(
@@ -165,8 +176,7 @@ final class AcceptedTunnel: TunnelHandlerDelegate {
     }
 
     private func takeOutOfUse(_ registration: (group: TunnelGroup, tunnel: RegisteredTunnel)) {
-        guard registration.group.remove(registration.tunnel.id) else { return }
-        registration.group.details.withLock { $0.disconnectedSince = WallClock.seconds() }
+        hub.registry.remove(registration.tunnel, of: registration.group, now: WallClock.seconds())
     }
 
     private func unregister(_ cause: String) {

@@ -1,4 +1,3 @@
-package import AdminProtocol
 internal import ControlProtocol
 package import Cryptography
 internal import HostSystem
@@ -19,10 +18,11 @@ package final class TunnelRegistry: Sendable {
     private let groups = Mutex<[ConnectorIdentity: TunnelGroup]>([:])
     private let lastID = Atomic<Int>(0)
     private let systems = Mutex(ExposedSystemCounts())
+    private let leavesOut = Atomic<Bool>(false)
     /// How many superseded sessions of a connector are remembered.
     private static let supersededLimit = 64
     /// Seconds for which the systems of a connector that is away are remembered.
-    private static let memory = 3600
+    static let memory = 3600
     /// Systems of one connector that a status lists.
     package static let listedSystems = 1000
 
@@ -54,34 +54,37 @@ package final class TunnelRegistry: Sendable {
             groups[identity] = group
             return group
         }
+        let serves = hello?.isActive == true ? certificate.instance : nil
         var old: [RegisteredTunnel] = []
-        let isAdmitted = group.details.withLock { details in
+        let replica: Replica? = group.details.withLock { details in
             let present = group.all()
             if let hello {
-                if present.contains(where: { $0.session != nil && $0.session != hello.session }) {
-                    guard !details.superseded.contains(hello.session) else { return false }
-                    old = present.filter { $0.session != hello.session }
-                    let sessions = Set(old.compactMap(\.session))
+                let others = present.filter { $0.replica.session != hello.session && !$0.replica.isBeside(serves) }
+                if others.contains(where: { $0.replica.session != nil }) {
+                    guard !details.superseded.contains(hello.session) else { return nil }
+                    old = others
+                    let sessions = Set(old.compactMap(\.replica.session))
                     details.superseded = (details.superseded + sessions).suffix(Self.supersededLimit)
-                    details.connectedSince = now
                 } else {
                     details.superseded.removeAll { $0 == hello.session }
                 }
-                if details.hello?.session != hello.session { forgetSystems(&details, identity) }
             }
-            details.hello = hello
-            details.dialect = handler.dialect
-            details.remote = remote
-            details.certificateExpires = certificate.notAfter
-            details.isRevoked = false
-            if present.isEmpty { details.connectedSince = now }
             details.disconnectedSince = nil
-            return true
+            details.isRevoked = false
+            let staying = present.filter { tunnel in !old.contains { $0 === tunnel } }
+            var facts = take(&details, hello, serves, staying, identity)
+            facts.dialect = handler.dialect
+            facts.remote = remote
+            facts.certificateExpires = certificate.notAfter
+            if !staying.contains(where: { $0.replica === facts.replica }) { facts.connectedSince = now }
+            details.replicas.append(facts)
+            judge(&details)
+            return facts.replica
         }
-        guard isAdmitted else { return .superseded }
+        guard let replica else { return .superseded }
         let tunnel = RegisteredTunnel(
             id: lastID.wrappingAdd(1, ordering: .relaxed).newValue,
-            session: hello?.session,
+            replica: replica,
             serial: certificate.serial,
             handler
         )
@@ -90,23 +93,90 @@ package final class TunnelRegistry: Sendable {
         return .registered(group, tunnel, superseded: old)
     }
 
+    /// What is known of the process that says hello, taken out of the details. Those without tunnels are forgotten.
+    private func take(
+        _ details: inout TunnelGroup.Details,
+        _ hello: ControlMessage.Hello?,
+        _ instance: InstanceName?,
+        _ staying: [RegisteredTunnel],
+        _ identity: ConnectorIdentity
+    ) -> ReplicaFacts {
+        var own: ReplicaFacts?
+        for place in details.replicas.indices.reversed() {
+            let replica = details.replicas[place].replica
+            if replica.session == hello?.session, replica.instance == instance {
+                own = details.replicas.remove(at: place)
+            } else if !staying.contains(where: { $0.replica === replica }) {
+                forgetSystems(&details.replicas[place], identity)
+                details.replicas.remove(at: place)
+            }
+        }
+        var facts = own ?? ReplicaFacts(replica: Replica(session: hello?.session, instance: instance))
+        facts.hello = hello
+        facts.configuration = hello?.configuration ?? facts.configuration
+        return facts
+    }
+
+    /// Whether one that is not configured like the others is passed over.
+    package func leaveOutOthers(_ isLeftOut: Bool) {
+        guard leavesOut.exchange(isLeftOut, ordering: .relaxed) != isLeftOut else { return }
+        for group in allGroups() { group.details.withLock { judge(&$0) } }
+    }
+
+    private func judge(_ details: inout TunnelGroup.Details) {
+        let isStrict = leavesOut.load(ordering: .relaxed)
+        let odd = ReplicaUnion.odd(details.replicas.map { ($0.configuration, $0.connectedSince) })
+        for (facts, isOdd) in zip(details.replicas, odd) { facts.replica.leaveOut(isStrict && isOdd) }
+    }
+
+    /// A tunnel is used no more.
+    func remove(_ tunnel: RegisteredTunnel, of group: TunnelGroup, now: Int) {
+        let isLast = group.remove(tunnel.id)
+        group.details.withLock { details in
+            if isLast, group.count == 0 { return details.disconnectedSince = now }
+            // Another one of its process may be there, or another process.
+            guard !group.all().contains(where: { $0.replica === tunnel.replica }), details.replicas.count > 1,
+                let place = details.place(of: tunnel.replica)
+            else { return }
+            forgetSystems(&details.replicas[place], group.identity)
+            details.replicas.remove(at: place)
+            judge(&details)
+        }
+    }
+
     // MARK: Exposed systems
 
-    private func forgetSystems(_ details: inout TunnelGroup.Details, _ identity: ConnectorIdentity) {
-        let count = details.systems.list.count
+    func forgetSystems(_ facts: inout ReplicaFacts, _ identity: ConnectorIdentity) {
+        let count = facts.systems.list.count
         systems.withLock { $0.add(-count, identity.subaccount) }
-        details.systems.removeAll()
+        facts.systems.removeAll()
     }
 
     /// Remembers a part of a list, as far as the limits go.
-    func keep(_ exposed: ControlMessage.Exposed, of group: TunnelGroup, _ limits: ExposedSystemLimits) {
+    func keep(
+        _ exposed: ControlMessage.Exposed,
+        of group: TunnelGroup,
+        _ replica: Replica,
+        _ limits: ExposedSystemLimits
+    ) {
         let subaccount = group.identity.subaccount
         group.details.withLock { details in
-            if exposed.isFirst { forgetSystems(&details, group.identity) }
+            guard let place = details.place(of: replica) else { return }
+            if exposed.isFirst { forgetSystems(&details.replicas[place], group.identity) }
             systems.withLock { counts in
-                let room = counts.room(subaccount, own: details.systems.list.count, limits)
-                counts.add(details.systems.append(exposed.systems, room: room), subaccount)
+                let room = counts.room(subaccount, own: details.replicas[place].systems.list.count, limits)
+                counts.add(details.replicas[place].systems.append(exposed.systems, room: room), subaccount)
             }
+            guard let configuration = exposed.configuration?.bounded(64) else { return }
+            details.replicas[place].configuration = configuration
+            judge(&details)
+        }
+    }
+
+    /// Changes the availability of systems that are known.
+    func apply(_ changes: [ControlMessage.AvailabilityChange], of group: TunnelGroup, _ replica: Replica) {
+        group.details.withLock { details in
+            if let place = details.place(of: replica) { details.replicas[place].systems.apply(changes) }
         }
     }
 
@@ -117,63 +187,5 @@ package final class TunnelRegistry: Sendable {
         groups.withLock { Array($0.values) }.sorted {
             ($0.identity.subaccount, $0.identity.locationID) < ($1.identity.subaccount, $1.identity.locationID)
         }
-    }
-
-    /// Every connector that has been here since the service started.
-    ///
-    /// - Parameter limit: systems of one connector that are listed.
-    package func status(systems limit: Int = TunnelRegistry.listedSystems) -> [ServiceStatus.Connector] {
-        allGroups().map { group in
-            let tunnels = group.count
-            let details = group.details.withLock { details in
-                if tunnels == 0, let since = details.disconnectedSince, since < WallClock.seconds() - Self.memory {
-                    forgetSystems(&details, group.identity)
-                }
-                return details
-            }
-            let listed = details.systems.list.prefix(limit)
-            var connector = ServiceStatus.Connector(
-                subaccount: group.identity.subaccount,
-                locationID: group.identity.locationID,
-                state: tunnels > 0 ? "Connected" : details.isRevoked ? "Revoked" : "Disconnected",
-                tunnels: tunnels,
-                connectedSince: tunnels > 0 ? details.connectedSince : nil,
-                disconnectedSince: tunnels > 0 ? nil : details.disconnectedSince,
-                remote: details.remote,
-                version: details.hello?.version ?? "",
-                description: details.hello?.description ?? "",
-                certificateExpires: details.certificateExpires,
-                startedAt: details.hello?.startedAt,
-                // Of a connector that is away nobody knows.
-                systems: tunnels > 0
-                    ? Array(listed)
-                    : listed.map { system in
-                        var system = system
-                        system.availability = "unchecked"
-                        return system
-                    },
-                omittedSystems: details.systems.list.count - listed.count + details.systems.omitted
-            )
-            if details.dialect != .standard { connector.dialect = details.dialect.rawValue }
-            return connector
-        }
-    }
-
-    /// The same with what only the tunnels' own loops know: how long they have been silent.
-    package func fullStatus() async -> [ServiceStatus.Connector] {
-        var connectors = status()
-        for index in connectors.indices {
-            let connector = connectors[index]
-            let identity = ConnectorIdentity(subaccount: connector.subaccount, locationID: connector.locationID)
-            for tunnel in group(identity)?.all() ?? [] {
-                let silence = try? await tunnel.eventLoop.submit { tunnel.handler.value.silence }.get()
-                guard let silence = silence ?? nil else { continue }
-                connectors[index].silentSeconds = max(
-                    connectors[index].silentSeconds ?? 0,
-                    Int(silence.nanoseconds / 1_000_000_000)
-                )
-            }
-        }
-        return connectors
     }
 }

@@ -106,6 +106,7 @@ package struct ConnectorConfigurationReader {
         } else {
             findings.error(section.node, "tunnel", "is missing: it says where to dial and with which certificate")
         }
+        configuration.tunnel.instance = ReplicaReader.read(&section, findings)
         var systems = SystemsReader(file: file, findings: findings)
         systems.read(section.list("systems"), section)
         configuration.systems = systems.systems

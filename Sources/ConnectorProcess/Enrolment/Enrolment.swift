@@ -37,7 +37,12 @@ package struct Enrolment {
         // Before the token is spent, which works once.
         try checkFiles()
         let key = try SigningKey()
-        let request = EnrolmentRequest(secret: token.secret, certificateRequest: try key.certificateRequest())
+        let instance = configuration.tunnel.instance
+        let request = EnrolmentRequest(
+            secret: token.secret,
+            certificateRequest: try key.certificateRequest(),
+            instance: instance?.text
+        )
         let response = try await ask(request)
         guard let certificate = response.certificate, let anchor = response.anchor else {
             throw EnrolError("the service refused: \(LogText.escaped((response.refused ?? "no reason").utf8))")
@@ -45,6 +50,9 @@ package struct Enrolment {
         let details = try CertificateDetails(.pem(certificate))
         guard details.connector == configuration.identity else {
             throw EnrolError("the service's certificate is for another connector")
+        }
+        guard instance == nil || details.instance == instance else {
+            throw EnrolError("the service knows nothing of connectors side by side: its certificate names no instance")
         }
         guard try CertificateDetails.all(.pem(anchor)).contains(where: { $0.fingerprint == token.anchor }) else {
             throw EnrolError("the service's trust anchor is not the one in the token")

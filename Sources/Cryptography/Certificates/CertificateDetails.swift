@@ -26,6 +26,9 @@ package struct CertificateDetails: Sendable, Equatable {
     /// The connector that this certificate was made for.
     package var connector: ConnectorIdentity? { uris.lazy.compactMap { ConnectorIdentity(uri: $0) }.first }
 
+    /// Which of the connectors that serve side by side; nil for one that shares with nobody.
+    package var instance: InstanceName? { uris.lazy.compactMap { InstanceName(uri: $0) }.first }
+
     /// The first certificate of a PEM source.
     package init(_ source: PEMSource) throws(TLSError) {
         guard let first = try Self.all(source).first else {

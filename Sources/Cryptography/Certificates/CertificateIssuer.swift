@@ -22,7 +22,7 @@ internal import COpenSSL
     package enum Purpose: Sendable {
         /// For these DNS names or IP addresses.
         case server(names: [String])
-        case connector(ConnectorIdentity)
+        case connector(ConnectorIdentity, instance: InstanceName? = nil)
     }
 
     package let authority: Identity
@@ -104,6 +104,7 @@ internal import COpenSSL
     package func sign(
         request: String,
         for identity: ConnectorIdentity,
+        instance: InstanceName? = nil,
         seconds: Int
     ) throws(TLSError) -> String {
         let bio = try unsafe PEMSource.pem(request).open()
@@ -119,7 +120,8 @@ internal import COpenSSL
             ERR_clear_error()
             throw TLSError(.configuration, "the certificate request is not signed with a key that can be used")
         }
-        return try unsafe issue(.connector(identity), commonName: "connector", key: key, seconds: seconds)
+        let purpose = Purpose.connector(identity, instance: instance)
+        return try unsafe issue(purpose, commonName: "connector", key: key, seconds: seconds)
     }
 
     /// Makes a certificate of a user, to be shown in a field. Nobody has to prove that its key is his.
@@ -171,8 +173,10 @@ internal import COpenSSL
             extensions += [
                 (NID_ext_key_usage, "serverAuth"), (NID_subject_alt_name, entries.joined(separator: ",")),
             ]
-        case .connector(let identity):
-            extensions += [(NID_ext_key_usage, "clientAuth"), (NID_subject_alt_name, "URI:\(identity.uri)")]
+        case .connector(let identity, let instance):
+            let uris = [identity.uri] + (instance.map { [$0.uri] } ?? [])
+            let names = uris.map { "URI:\($0)" }.joined(separator: ",")
+            extensions += [(NID_ext_key_usage, "clientAuth"), (NID_subject_alt_name, names)]
         }
         let certificate = try unsafe Self.make(
             subject: [("CN", commonName)],

@@ -43,6 +43,10 @@ function connectorCard(connector, subaccount, now) {
     ["Tunnels", `${connector.tunnels}${connector.remote ? `, from ${connector.remote}` : ""}`],
     ["Certificate", days(connector.certificateExpires, now)],
     ...(connector.dialect ? [["Dialect", `${connector.dialect}: static, and no Cloud Connector checks paths there`]] : []),
+    ...(connector.replicas ?? []).map((replica) => [
+      `Instance ${replica.instance}`,
+      `${replica.tunnels} tunnels, from ${replica.remote}, configuration ${replica.configuration}${replica.isLeftOut ? ": LEFT OUT, not that of the others" : ""}`,
+    ]),
     ["Version", connector.version || "–"],
     ["Description", connector.description || "–"],
   ];
