@@ -64,6 +64,29 @@ import Testing
         for _ in 0..<20 { #expect(try rig.curl("http://backend.test/2").contains("200 OK")) }
     }
 
+    @Test func `Who does not wait is made to, and fills no log`() throws {
+        let server = Self.backend()
+        defer { server.stop() }
+        let rig = try Self.rig("per-client: {requests-per-second: 1}", server)
+        defer { rig.stop() }
+        let socket = try rig.connect()
+        let request = "GET http://backend.test/2 HTTP/1.1\r\nHost: backend.test\r\n\r\n"
+        let start = ContinuousClock.now
+        // Pipelined: what has arrived already waits as well.
+        socket.send(String(repeating: request, count: 40))
+        var refused = 0
+        while ContinuousClock.now - start < .seconds(3) {
+            let answers = String(decoding: socket.receive() ?? [], as: UTF8.self)
+            refused += answers.components(separatedBy: "HTTP/1.1 429 ").count - 1
+        }
+        #expect((4...14).contains(refused), "\(refused) in three seconds, a quarter to half a second between two")
+        let others = (0..<60).map { _ in try? rig.connect() }
+        for other in others { other?.send(request) }
+        for other in others { _ = other?.receive { SimpleHTTP.headEnd($0[...]) != nil } }
+        let logged = rig.cloud.log.count { $0.contains("limits.per-client") }
+        #expect(logged > 0 && logged <= 10 * (2 + Int((ContinuousClock.now - start) / .seconds(1))) * 2)
+    }
+
     @Test func `A subaccount that has moved too much waits until it is paid for`() throws {
         let server = Self.backend()
         defer { server.stop() }

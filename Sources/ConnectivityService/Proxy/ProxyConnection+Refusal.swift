@@ -23,12 +23,18 @@ extension ProxyConnection {
         flushOutput()
         guard isKeptAlive else { return lingerAndClose() }
         stream = nil
+        // Who asks for too much and does not wait would have nothing but refusals made, at the expense of all others.
+        if refusal.status == 429 { pausedUntil = loop.sweeper.tick + Self.pauseTicks }
         beginNext()
     }
 
-    /// A request without a body whose tunnel could not be found: its bytes end with its head.
+    /// Of the sweeper, between an answer with 429 and the next request of its connection: a quarter to half a second.
+    private static let pauseTicks = 2
+
+    /// A request without a body whose tunnel could not be found, or that was one too many: its bytes end with its head.
     private func isBodiless(_ refusal: Refusal) -> Bool {
-        guard machine.phase == .head, refusal.source == .tunnel, exchange.headLength > 0 else { return false }
+        let isUnderstood = refusal.source == .tunnel || refusal.status == 429
+        guard machine.phase == .head, isUnderstood, exchange.headLength > 0 else { return false }
         let framing = unsafe inbound.withUnsafeReadableBytes { try? unsafe parser.requestFraming($0) }
         return framing?.body == BodyFraming.none
     }
@@ -62,11 +68,18 @@ extension ProxyConnection {
     func logFailure(_ refusal: Refusal) -> RequestID {
         let id = exchange.id ?? exchange.rare?.ownID ?? loop.requestIDs.next()
         exchange.id = id
+        var omitted = 0
+        if refusal.status == 429 {
+            // They come by the thousand, and are all alike.
+            guard let count = loop.limitedLog.take(now: exchange.started) else { return id }
+            omitted = count
+        }
         let requestID = "\(id)"
         if refusal.source == .client || refusal.source == .policy { audit(refusal, requestID: requestID) }
         remember(refusal)
         var metadata: Logger.Metadata = refusal.metadata.mapValues { "\($0)" }
         metadata["request_id"] = "\(requestID)"
+        if omitted > 0 { metadata["not_logged"] = "\(omitted)" }
         if group != nil || !groupSubaccount.isEmpty {
             metadata["subaccount"] = "\(LogText.escaped(groupSubaccount.utf8))"
             metadata["location_id"] = "\(LogText.escaped(groupLocationID))"

@@ -36,6 +36,8 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     var stream: (any TunnelStream)?
     var exchange = Exchange()
     var metered: Metered?
+    /// The tick before which no next request is looked at; 0 for now.
+    var pausedUntil = 0
     /// Of the request in progress.
     var body = HTTP1BodyReader(.none, of: .request)
     /// The group asked for last: clients rarely change their location ID.
@@ -279,7 +281,7 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
         let phase = machine.phase
         let isPipelineFull = phase == .waiting && inbound.readableBytes > loop.configuration.limits.head
         let wasHeld = isReadHeld
-        isReadHeld = phase != .lingering && (isPipelineFull || (stream?.isCongested ?? false))
+        isReadHeld = phase != .lingering && (isPipelineFull || (stream?.isCongested ?? false) || pausedUntil > 0)
         if phase == .body, isReadHeld != wasHeld {
             // While the tunnel does not take it, the client is not to blame.
             deadline = loop.sweeper.tick + (isReadHeld ? loop.ticks.exchange : loop.ticks.bodyGrace)
@@ -337,6 +339,11 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
 
 extension ProxyConnection: DeadlineObserver {
     func sweep(_ tick: Int) {
+        if pausedUntil > 0, tick >= pausedUntil {
+            pausedUntil = 0
+            updateReading()
+            process()
+        }
         if machine.phase == .head, parser.isIdle, inbound.readableBytes == 0 {
             if let drainTick = loop.drainTick, tick >= drainTick { return close() }
             let isCrowdedOut = tick >= deadline - loop.ticks.keepAlive + loop.ticks.crowdedIdle

@@ -27,6 +27,8 @@ final class ProxyLoop {
     var requestIDs = RequestIDGenerator()
     var tokens = TokenCache()
     var recent = RecentRequests()
+    /// Of requests beyond a limit.
+    var limitedLog = RefusalThrottle()
     /// Client connections.
     var connectionCount = 0
     /// The tick from which idle connections are closed because the service is going to stop; nil while it is not.
