@@ -77,6 +77,7 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
         .systemLibrary(name: "CGSSAPI", providers: [.apt(["libkrb5-dev"])]),
+        .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CGlibc"),
         .systemLibrary(name: "CEpoll"),
         .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
@@ -105,6 +106,7 @@ let package = Package(
         room("Destinations", "\(ground) Cryptography YAMLDocument"),
         room("PrincipalPropagation", "\(ground) AccessPolicy Cryptography"),
         room("Kerberos", "HostSystem CGSSAPI"),
+        room("PostgreSQL", "CPostgres"),
         room("Networking", "\(ground) EpollTransport Cryptography AdminProtocol NIOCore NIOPosix NIOHTTP1"),
 
         // For web pages of either side.
@@ -134,7 +136,7 @@ let package = Package(
         ),
         room(
             "CloudServices",
-            "\(ground) ConnectivityService Cryptography ControlProtocol AdminProtocol Telemetry Networking PageAccess Tokens "
+            "\(ground) ConnectivityService Cryptography ControlProtocol AdminProtocol Telemetry Networking PageAccess PostgreSQL Tokens "
                 + "Destinations NIOCore NIOPosix NIOHTTP1 Logging",
             resources: [
                 .embedInCode("Cockpit/page/cockpit.html"), .embedInCode("Cockpit/page/cockpit.css"),
@@ -157,7 +159,7 @@ let package = Package(
         ),
         room(
             "CloudProcess",
-            "\(ground) CloudServices ConnectivityService DaemonSupport TunnelCore Cryptography ControlProtocol AdminProtocol "
+            "\(ground) CloudServices ConnectivityService PostgreSQL DaemonSupport TunnelCore Cryptography ControlProtocol AdminProtocol "
                 + "Telemetry Networking Tokens ConfigurationReading YAMLDocument NIOCore NIOHTTP1 Logging"
         ),
 
@@ -234,7 +236,7 @@ let package = Package(
         ),
         tests(
             "CloudServices",
-            "ConnectivityService Tokens Destinations Cryptography ControlProtocol AdminProtocol Telemetry TextFormats HostSystem "
+            "ConnectivityService ConnectorTestSupport PostgreSQL Tokens Destinations Cryptography ControlProtocol AdminProtocol Telemetry TextFormats HostSystem "
                 + "Networking NIOHTTP1"
         ),
         tests(

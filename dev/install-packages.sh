@@ -9,7 +9,7 @@
 #   dev/install-packages.sh machine    and what the tests of the package, its units and the network need
 set -euo pipefail
 
-packages=(libssl-dev libnghttp2-dev libyaml-dev libkrb5-dev zlib1g-dev pkg-config curl)
+packages=(libssl-dev libnghttp2-dev libyaml-dev libkrb5-dev libpq-dev zlib1g-dev pkg-config curl)
 # Only what is not there from elsewhere: a machine may have nothing but the Swift toolchain.
 for pair in python3:python3 openssl:openssl cc:gcc; do
     command -v "${pair%%:*}" >/dev/null || packages+=("${pair#*:}")
@@ -25,7 +25,8 @@ if [ "${1:-}" = clients ]; then
 fi
 if [ "${1:-}" = suites ]; then
     packages+=(nginx-light lighttpd apache2-bin wget busybox)
-    # A Kerberos realm, and a server of it.
+    # A database, a Kerberos realm, and a server of it.
+    packages+=(postgresql)
     packages+=(krb5-kdc krb5-kdc-ldap krb5-admin-server slapd ldap-utils libapache2-mod-auth-gssapi)
 fi
 if [ "${1:-}" = counts ]; then packages+=(nginx-light python3 valgrind); fi

@@ -332,6 +332,8 @@ package struct ServiceStatus: Codable, Sendable {
 
     /// Nil without an authority.
     package var certificates: [Certificate]?
+    /// Nil where what is remembered is in files of this instance.
+    package var store: StoreStatus?
     package var tokens: [Token]?
 
     package init(

@@ -10,6 +10,7 @@ package import HostSystem
 package import Logging
 package import NIOCore
 internal import Networking
+internal import PostgreSQL
 internal import Synchronization
 internal import Telemetry
 internal import TextFormats
@@ -24,6 +25,8 @@ package final class CloudDaemon: Daemon {
     let logger: Logger
     let audit: AuditLog
     let authority: EnrolmentAuthority?
+    /// Nil without a store that several share.
+    let feed: StoreFeed?
     let api: CloudAPI?
     /// Of API and cockpit.
     private let listeners = Mutex<[HTTPListener]>([])
@@ -82,10 +85,12 @@ package final class CloudDaemon: Daemon {
                 logger: logger
             )
             parts.add { try? await service.shutdown() }
+            let feed = feed(configuration, authority, service, logger)
             let daemon = CloudDaemon(
                 configuration,
                 service,
                 authority,
+                feed,
                 api,
                 certificates,
                 audit,
@@ -93,6 +98,10 @@ package final class CloudDaemon: Daemon {
                 notifier,
                 logger
             )
+            if let feed {
+                parts.add { await feed.stop() }
+                feed.start()
+            }
             try await daemon.serve(apiServer, cockpitServer, configuration)
             audit.record(
                 .serviceStarted,
@@ -107,6 +116,7 @@ package final class CloudDaemon: Daemon {
         _ configuration: CloudConfiguration,
         _ service: ConnectivityService,
         _ authority: EnrolmentAuthority?,
+        _ feed: StoreFeed?,
         _ api: CloudAPI?,
         _ certificates: Certificates,
         _ audit: AuditLog,
@@ -117,6 +127,7 @@ package final class CloudDaemon: Daemon {
         file = configuration.file
         self.service = service
         self.authority = authority
+        self.feed = feed
         self.api = api
         self.certificates = certificates
         self.audit = audit
@@ -133,12 +144,25 @@ package final class CloudDaemon: Daemon {
     ) throws -> EnrolmentAuthority? {
         try configuration.enrolment.map { enrolment in
             try EnrolmentAuthority(
-                folder: enrolment.authority,
+                try configuration.store.map { store in
+                    try EnrolmentDatabase(Database(store.address), key: store.key)
+                } ?? EnrolmentFolder(enrolment.authority),
                 anchor: enrolment.anchor.isEmpty ? nil : try Self.text(enrolment.anchor),
                 lifetime: enrolment.lifetime,
                 audit: audit
             )
         }
+    }
+
+    /// What another instance revokes ends here, too.
+    private static func feed(
+        _ configuration: CloudConfiguration,
+        _ authority: EnrolmentAuthority?,
+        _ service: ConnectivityService,
+        _ logger: Logger
+    ) -> StoreFeed? {
+        guard let store = configuration.store, let authority else { return nil }
+        return StoreFeed(store.address, logger: logger) { service.cut(serials: try authority.reload()) }
     }
 
     private static func text(_ path: String) throws(ConfigurationError) -> String {
@@ -291,7 +315,8 @@ package final class CloudDaemon: Daemon {
                 try await service.apply(try Self.complete(new, authority, api))
                 certificates.api.apply(apiTLS)
                 certificates.cockpit.apply(cockpitTLS)
-                authority?.reload()
+                // A store that is away is no reason against a configuration; its feed reads again when it is back.
+                service.cut(serials: (try? authority?.reload()) ?? [])
                 await apply(new, old)
                 audit.record(.configurationChanged, "Configuration reloaded [by \(cause)]")
                 logger.info("configuration reloaded", metadata: ["by": "\(cause)"])

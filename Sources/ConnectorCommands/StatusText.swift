@@ -64,6 +64,14 @@ package enum StatusText {
         text += status.isDraining ? ", STOPPING\n" : "\n"
         text += configuration(status.configuration)
         text += "audit          \(status.audit)\nproxy          \(status.proxy)\ntunnels        \(status.tunnel)\n"
+        if let store = status.store {
+            let since = " for \(duration(since: store.since))"
+            text += "store          \(escape(store.address)), "
+            text +=
+                store.isUp
+                ? "connected\(since)\n"
+                : "AWAY\(since): \(escape(store.cause)); enrolment and changes are refused, requests go on\n"
+        }
         for listener in status.listeners ?? [] { text += describe(listener) }
         if status.connectors.isEmpty { text += "\nno connector has been here\n" }
         for connector in status.connectors {

@@ -41,7 +41,7 @@ package struct Connectord: AsyncParsableCommand {
                 name: "Cloud side",
                 subcommands: [
                     EnvCommand.self, TokenCommand.self, DestinationCommand.self, ProcessOrchestrationCommand.self,
-                    ActionCommand.self, ForwardCommand.self,
+                    ActionCommand.self, ForwardCommand.self, StoreCommand.self,
                 ]
             ),
         ]

@@ -38,6 +38,8 @@ package struct CloudConfiguration: Sendable {
     package var process = ProcessConfiguration()
     /// Nil where connectors' certificates come from elsewhere.
     var enrolment: Enrolment?
+    /// Nil where what is remembered is in files.
+    var store: StoreConfiguration?
     /// Whether the service's own certificate comes from the authority.
     var usesOwnCertificate = false
     var file = ""
@@ -74,7 +76,15 @@ package enum CloudConfigurationReader {
             usesTokens = readProxy(node, &configuration, hasTokens: api != nil, findings)
         }
         if let node = section.value("socks") { readSocks(node, &configuration, hasTokens: api != nil, findings) }
-        let enrolment = section.value("enrolment").map { readEnrolment($0, findings) }
+        let store = section.value("store").flatMap { StoreReader.read($0, findings) }
+        let enrolment = section.value("enrolment").map { readEnrolment($0, hasStore: section.has("store"), findings) }
+        if enrolment == nil, section.has("store") {
+            findings.error(
+                section.place("store"),
+                "store",
+                "needs the section \"enrolment\": it keeps what that remembers"
+            )
+        }
         var usesOwnCertificate = false
         if let node = section.value("tunnel") {
             usesOwnCertificate = readTunnel(node, &configuration, enrolment, findings)
@@ -110,6 +120,7 @@ package enum CloudConfigurationReader {
             usesTokens: usesTokens,
             process: process,
             enrolment: enrolment,
+            store: store,
             usesOwnCertificate: usesOwnCertificate,
             file: file
         )
@@ -146,10 +157,23 @@ package enum CloudConfigurationReader {
         }
     }
 
-    private static func readEnrolment(_ node: YAMLNode, _ findings: Findings) -> CloudConfiguration.Enrolment {
+    private static func readEnrolment(
+        _ node: YAMLNode,
+        hasStore: Bool,
+        _ findings: Findings
+    ) -> CloudConfiguration.Enrolment {
         var section = Section(node, "enrolment", findings)
         var enrolment = CloudConfiguration.Enrolment()
-        enrolment.authority = section.required("authority", "a folder for the certificate authority") ?? ""
+        enrolment.authority = section.string("authority") ?? ""
+        if enrolment.authority.isEmpty, !hasStore {
+            _ = section.required("authority", "a folder for the certificate authority, unless there is a store")
+        } else if !enrolment.authority.isEmpty, hasStore {
+            findings.error(
+                section.place("authority"),
+                "enrolment.authority",
+                "has no meaning beside a store, which has the authority"
+            )
+        }
         for item in section.list("service-names") {
             guard case .scalar(let name, _) = item.content, HostPort.isHostName(name) || name.contains(":") else {
                 findings.error(item, "enrolment.service-names", "each item must be a host name or an IP address")

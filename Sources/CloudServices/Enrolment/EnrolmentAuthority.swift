@@ -2,21 +2,12 @@ package import AdminProtocol
 internal import ConnectivityService
 package import ControlProtocol
 package import Cryptography
-internal import Glibc
 internal import HostSystem
-internal import JSON
 internal import Synchronization
 package import Telemetry
 internal import TextFormats
 
-/// The small certificate authority of a connectivity service, in a folder that several instances may share:
-///
-///     ca.pem, ca.key        the authority
-///     tokens/HASH           one file for each token that was not used yet
-///     issued/SERIAL         one for each certificate: for whom, until when
-///     revoked/SERIAL        one for each that counts no more
-///
-/// A token is used by removing its file, which only one can do.
+/// The small certificate authority of a connectivity service. What it has to remember is in a store, which several instances may share.
 package final class EnrolmentAuthority: CertificateAuthority {
     /// What is kept of a certificate, in a file named after its serial number.
     package struct Issued: Codable, Sendable {
@@ -30,13 +21,7 @@ package final class EnrolmentAuthority: CertificateAuthority {
         package var instance: String?
     }
 
-    private struct StoredToken: Codable {
-        var subaccount: String
-        var locationID: String
-        var expires: Int
-    }
-
-    private let folder: String
+    private let store: any EnrolmentStore
     private let issuer: CertificateIssuer
     /// What connectors should trust.
     private let anchor: String
@@ -47,34 +32,20 @@ package final class EnrolmentAuthority: CertificateAuthority {
 
     package var certificate: String { issuer.authority.certificate }
 
-    /// Opens the folder, and makes the authority if there is none.
+    /// Takes the authority out of its store, and makes it if there is none.
     ///
     /// - Parameters:
     ///   - anchor: PEM; nil where the service's own certificate comes from this authority.
     ///   - lifetime: of connectors' certificates, in seconds.
-    package init(folder: String, anchor: String?, lifetime: Int, audit: AuditLog) throws {
-        self.folder = folder
-        for path in [folder, folder + "/tokens", folder + "/issued", folder + "/revoked"] {
-            try Folder.make(path, mode: 0o700)
-        }
-        issuer = try Self.loadIssuer(folder)
+    package init(_ store: any EnrolmentStore, anchor: String?, lifetime: Int, audit: AuditLog) throws {
+        self.store = store
+        issuer = try CertificateIssuer(
+            try store.authority { try CertificateIssuer(commonName: "Cloud Connector authority", days: 3650).authority }
+        )
         self.anchor = anchor ?? issuer.authority.certificate
         self.lifetime = lifetime
         self.audit = audit
-        revoked = Mutex(Set(Self.names(folder + "/revoked")))
-    }
-
-    private static func loadIssuer(_ folder: String) throws -> CertificateIssuer {
-        let (certificate, key) = (folder + "/ca.pem", folder + "/ca.key")
-        if unsafe access(key, F_OK) == 0 {
-            return try CertificateIssuer(
-                CertificateIssuer.Identity(certificate: try text(certificate), privateKey: try text(key))
-            )
-        }
-        let issuer = try CertificateIssuer(commonName: "Cloud Connector authority", days: 3650)
-        try AtomicFile.write(issuer.authority.certificate, to: certificate, mode: 0o644)
-        try AtomicFile.write(issuer.authority.privateKey, to: key, mode: 0o600)
-        return issuer
+        revoked = Mutex(try store.revoked())
     }
 
     /// A certificate for the service itself.
@@ -101,13 +72,13 @@ package final class EnrolmentAuthority: CertificateAuthority {
             secret: Hexadecimal.text(try SecureRandom.bytes(32)),
             expires: WallClock.seconds() + lifetime
         )
-        removeExpiredTokens()
+        try store.removeExpiredTokens()
         let stored = StoredToken(
             subaccount: identity.subaccount,
             locationID: identity.locationID,
             expires: token.expires
         )
-        try AtomicFile.write(JSONLines.encode(stored), to: path(ofToken: token.secret), mode: 0o600)
+        try store.add(token: Self.hash(token.secret), stored, lifetime: lifetime)
         audit.record(
             .enrolmentCreated,
             "One-time token for \(identity) created, valid until \(WallClock.text(token.expires))"
@@ -115,28 +86,12 @@ package final class EnrolmentAuthority: CertificateAuthority {
         return token
     }
 
-    private func path(ofToken secret: String) -> String {
-        folder + "/tokens/" + Hexadecimal.text(SHA256.digest(secret.utf8))
-    }
-
-    private func removeExpiredTokens() {
-        for name in Self.names(folder + "/tokens") {
-            let path = "\(folder)/tokens/\(name)"
-            guard let bytes = try? Self.bytes(path), let token = try? JSONLines.decode(StoredToken.self, bytes),
-                token.expires < WallClock.seconds()
-            else { continue }
-            unsafe unlink(path)
-        }
-    }
+    private static func hash(_ secret: String) -> String { Hexadecimal.text(SHA256.digest(secret.utf8)) }
 
     /// Those that can still be used.
     package func tokens() -> [ServiceStatus.Token]? {
-        let now = WallClock.seconds()
-        return Self.names(folder + "/tokens").compactMap { name in
-            guard let bytes = try? Self.bytes("\(folder)/tokens/\(name)"),
-                let token = try? JSONLines.decode(StoredToken.self, bytes), token.expires >= now
-            else { return nil }
-            return ServiceStatus.Token(
+        (try? store.tokens())?.map { token in
+            ServiceStatus.Token(
                 subaccount: token.subaccount,
                 locationID: token.locationID,
                 expires: token.expires
@@ -151,16 +106,12 @@ package final class EnrolmentAuthority: CertificateAuthority {
             }
             return name
         }
-        let path = path(ofToken: request.secret)
-        guard let bytes = try? Self.bytes(path), let token = try? JSONLines.decode(StoredToken.self, bytes),
-            // Whoever removes it has used it; nobody else can.
-            unsafe unlink(path) == 0
-        else {
+        guard let (token, isExpired) = try store.take(token: Self.hash(request.secret)) else {
             throw EnrolmentError(
                 "the token is unknown or was used before; create a new one with `connectord enrol create`"
             )
         }
-        guard token.expires >= WallClock.seconds() else {
+        guard !isExpired else {
             throw EnrolmentError(
                 "the token expired at \(WallClock.text(token.expires)); create a new one with `connectord enrol create`"
             )
@@ -188,12 +139,8 @@ package final class EnrolmentAuthority: CertificateAuthority {
     /// Of certificates that have run out, at most once an hour.
     private func removeExpired(_ now: Int) {
         guard renewals.withLock({ $0.mayCleanUp(now: now) }) else { return }
-        for issued in issued() where WallClock.clamped(issued.expires) < now - 86400 {
-            unsafe unlink("\(folder)/issued/\(issued.serial)")
-            // Nobody takes it any more, revoked or not.
-            unsafe unlink("\(folder)/revoked/\(issued.serial)")
-            _ = revoked.withLock { $0.remove(issued.serial) }
-        }
+        // Nobody takes them any more, revoked or not; what cannot be removed now is removed later.
+        try? store.removeCertificates(expiredBefore: now - 86400)
     }
 
     private func issue(_ request: String, _ identity: ConnectorIdentity, _ instance: InstanceName?) throws -> String {
@@ -208,23 +155,23 @@ package final class EnrolmentAuthority: CertificateAuthority {
             isRevoked: nil,
             instance: instance?.text
         )
-        try AtomicFile.write(JSONLines.encode(issued), to: "\(folder)/issued/\(details.serial)", mode: 0o600)
+        // Nobody gets a certificate that is not known: it could not be revoked.
+        try store.add(issued)
         return pem
     }
 
     /// Every certificate that was issued, the latest last.
-    package func issued() -> [Issued] {
-        Self.names(folder + "/issued").compactMap { name in
-            guard let bytes = try? Self.bytes("\(folder)/issued/\(name)"),
-                var issued = try? JSONLines.decode(Issued.self, bytes)
-            else { return nil }
+    package func issued() throws -> [Issued] {
+        try store.issued().map { issued in
+            var issued = issued
             issued.isRevoked = isRevoked(issued.serial)
             return issued
         }.sorted { $0.issuedAt < $1.issuedAt }
     }
 
+    /// Nil also while nobody can say.
     package func certificates() -> [ServiceStatus.Certificate]? {
-        issued().map { item in
+        (try? issued())?.map { item in
             ServiceStatus.Certificate(
                 serial: item.serial,
                 subaccount: item.subaccount,
@@ -242,10 +189,10 @@ package final class EnrolmentAuthority: CertificateAuthority {
     ///
     /// - Returns: their serial numbers.
     package func revoke(_ identity: ConnectorIdentity) throws -> Set<String> {
-        let serials = issued().filter {
+        let serials = try issued().filter {
             $0.subaccount == identity.subaccount && $0.locationID == identity.locationID && $0.isRevoked != true
         }.map(\.serial)
-        for serial in serials { try AtomicFile.write("", to: "\(folder)/revoked/\(serial)", mode: 0o600) }
+        try store.revoke(serials)
         revoked.withLock { $0.formUnion(serials) }
         if !serials.isEmpty {
             audit.record(.certificateRevoked, "Certificates of \(identity) revoked: \(serials.count)")
@@ -254,27 +201,14 @@ package final class EnrolmentAuthority: CertificateAuthority {
     }
 
     /// Takes notice of what another instance has revoked.
-    package func reload() {
-        let names = Set(Self.names(folder + "/revoked"))
-        revoked.withLock { $0 = names }
-    }
-
-    // MARK: Files
-
-    /// Without files that are being written.
-    private static func names(_ folder: String) -> [String] {
-        Folder.names(folder).filter { !$0.contains(AtomicFile.unfinishedMark) }
-    }
-
-    private static func bytes(_ path: String) throws -> [UInt8] {
-        guard let file = unsafe fopen(path, "r") else {
-            throw EnrolmentError(unsafe "cannot read \(path): \(String(cString: strerror(errno)))")
+    ///
+    /// - Returns: the serial numbers that are new.
+    @discardableResult
+    package func reload() throws -> Set<String> {
+        let all = try store.revoked()
+        return revoked.withLock { known in
+            defer { known = all }
+            return all.subtracting(known)
         }
-        defer { unsafe fclose(file) }
-        var bytes = [UInt8](repeating: 0, count: EnrolmentProtocol.messageLimit)
-        let count = unsafe fread(&bytes, 1, bytes.count, file)
-        return Array(bytes.prefix(count))
     }
-
-    private static func text(_ path: String) throws -> String { String(decoding: try bytes(path), as: UTF8.self) }
 }

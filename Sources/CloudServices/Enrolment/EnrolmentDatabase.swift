@@ -1,0 +1,166 @@
+internal import ConnectivityService
+package import Cryptography
+internal import JSON
+package import PostgreSQL
+internal import TextFormats
+
+/// The store of any number of instances, in PostgreSQL. Times are the database's.
+package struct EnrolmentDatabase: EnrolmentStore {
+    private let database: Database
+    /// What the authority's key is encrypted with; it stays outside the database.
+    private let key: String
+
+    /// - Throws: where the database cannot be reached, or has another schema.
+    package init(_ database: Database, key: String) throws {
+        (self.database, self.key) = (database, key)
+        try StoreSchema.check(database)
+    }
+
+    // MARK: Authority
+
+    private static let authorityName = "enrolment-authority"
+
+    private struct Authority: Codable {
+        var certificate: String
+        var privateKey: String
+    }
+
+    package func authority(_ make: () throws -> CertificateIssuer.Identity) throws -> CertificateIssuer.Identity {
+        if let known = try load() { return known }
+        let made = try make()
+        let text = JSONLines.encode(Authority(certificate: made.certificate, privateKey: made.privateKey))
+        let sealed = Base64.encode(try SecretBox.seal(Array(text), try SecretBox.Key(password: key)))
+        try database.use { (connection) throws(DatabaseError) in
+            try connection.run(
+                "INSERT INTO secret (name, sealed) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
+                [Self.authorityName, sealed]
+            )
+        }
+        // It may have been somebody else's.
+        guard let known = try load() else { throw EnrolmentError("the store has lost the authority just now") }
+        return known
+    }
+
+    private func load() throws -> CertificateIssuer.Identity? {
+        let rows = try database.use(isRepeatable: true) { (connection) throws(DatabaseError) in
+            try connection.run("SELECT sealed FROM secret WHERE name = $1", [Self.authorityName])
+        }
+        guard let text = rows.first?.first ?? nil else { return nil }
+        var known: [[UInt8]: SecretBox.Key] = [:]
+        guard let bytes = try SecretBox.open(Base64.decode(text) ?? [], password: key, known: &known),
+            let authority = try? JSONLines.decode(Authority.self, bytes)
+        else { throw EnrolmentError("store.key-file is not the one with which the authority's key was encrypted") }
+        return CertificateIssuer.Identity(certificate: authority.certificate, privateKey: authority.privateKey)
+    }
+
+    // MARK: Tokens
+
+    package func add(token hash: String, _ token: StoredToken, lifetime: Int) throws {
+        try database.use { (connection) throws(DatabaseError) in
+            try connection.run(
+                "INSERT INTO enrolment (token_hash, subaccount, location_id, expires_at) "
+                    + "VALUES ($1, $2, $3, now() + make_interval(secs => $4::int))",
+                [hash, token.subaccount, token.locationID, "\(lifetime)"]
+            )
+        }
+    }
+
+    package func take(token hash: String) throws -> (token: StoredToken, isExpired: Bool)? {
+        // Of two who delete one row, one finds it gone. Not repeated: it may have been done although nobody answered.
+        let rows = try database.use { (connection) throws(DatabaseError) in
+            try connection.run(
+                "DELETE FROM enrolment WHERE token_hash = $1 "
+                    + "RETURNING subaccount, location_id, extract(epoch FROM expires_at)::bigint, expires_at < now()",
+                [hash]
+            )
+        }
+        return rows.first.flatMap { row in Self.token(row).map { ($0, row[3] == "t") } }
+    }
+
+    package func tokens() throws -> [StoredToken] {
+        try database.use(isRepeatable: true) { (connection) throws(DatabaseError) in
+            try connection.run(
+                "SELECT subaccount, location_id, extract(epoch FROM expires_at)::bigint FROM enrolment WHERE expires_at >= now()"
+            )
+        }.compactMap(Self.token)
+    }
+
+    package func removeExpiredTokens() throws {
+        try database.use(isRepeatable: true) { (connection) throws(DatabaseError) in
+            // A day later, so that whoever comes too late is told so.
+            try connection.run("DELETE FROM enrolment WHERE expires_at < now() - interval '1 day'")
+        }
+    }
+
+    private static func token(_ row: [String?]) -> StoredToken? {
+        guard let subaccount = row[0], let location = row[1], let expires = row[2].flatMap({ Int($0) }) else {
+            return nil
+        }
+        return StoredToken(subaccount: subaccount, locationID: location, expires: expires)
+    }
+
+    // MARK: Certificates
+
+    package func add(_ certificate: EnrolmentAuthority.Issued) throws {
+        try database.use { (connection) throws(DatabaseError) in
+            try connection.run(
+                "INSERT INTO certificate (serial, subaccount, location_id, instance, issued_at, not_after) "
+                    + "VALUES ($1, $2, $3, $4, now(), to_timestamp($5::bigint))",
+                [
+                    certificate.serial, certificate.subaccount, certificate.locationID, certificate.instance,
+                    "\(certificate.expires)",
+                ]
+            )
+        }
+    }
+
+    package func issued() throws -> [EnrolmentAuthority.Issued] {
+        try database.use(isRepeatable: true) { (connection) throws(DatabaseError) in
+            try connection.run(
+                "SELECT serial, subaccount, location_id, instance, extract(epoch FROM issued_at)::bigint, "
+                    + "extract(epoch FROM not_after)::bigint, revoked_at IS NOT NULL FROM certificate"
+            )
+        }.compactMap { row in
+            guard let serial = row[0], let subaccount = row[1], let location = row[2],
+                let issuedAt = row[4].flatMap({ Int($0) }), let expires = row[5].flatMap({ Int($0) })
+            else { return nil }
+            return EnrolmentAuthority.Issued(
+                serial: serial,
+                subaccount: subaccount,
+                locationID: location,
+                issuedAt: issuedAt,
+                expires: expires,
+                isRevoked: row[6] == "t",
+                instance: row[3]
+            )
+        }
+    }
+
+    package func removeCertificates(expiredBefore time: Int) throws {
+        try database.use(isRepeatable: true) { (connection) throws(DatabaseError) in
+            try connection.run("DELETE FROM certificate WHERE not_after < to_timestamp($1::bigint)", ["\(time)"])
+        }
+    }
+
+    package func revoke(_ serials: [String]) throws {
+        try database.use(isRepeatable: true) { (connection) throws(DatabaseError) in
+            try connection.transaction { () throws(DatabaseError) in
+                for serial in serials {
+                    try connection.run(
+                        "UPDATE certificate SET revoked_at = now() WHERE serial = $1 AND revoked_at IS NULL",
+                        [serial]
+                    )
+                }
+                try connection.run("SELECT pg_notify($1, 'certificate')", [StoreSchema.channel])
+            }
+        }
+    }
+
+    package func revoked() throws -> Set<String> {
+        Set(
+            try database.use(isRepeatable: true) { (connection) throws(DatabaseError) in
+                try connection.run("SELECT serial FROM certificate WHERE revoked_at IS NOT NULL")
+            }.compactMap { $0[0] }
+        )
+    }
+}

@@ -1,0 +1,111 @@
+package import AdminProtocol
+internal import HostSystem
+package import Logging
+internal import NIOPosix
+package import PostgreSQL
+internal import Synchronization
+
+/// Hears of what other instances have changed, on a connection and a thread of its own. After each logon it listens first, then everything is
+/// read, so that nothing is missed in between.
+package final class StoreFeed: Sendable {
+    private let address: DatabaseAddress
+    private let logger: Logger
+    private let changed: @Sendable () throws -> Void
+    private let thread = NIOThreadPool(numberOfThreads: 1)
+    private let state = Mutex(State())
+
+    private struct State {
+        var isEnding = false
+        var status: StoreStatus
+        init() { status = StoreStatus(address: "", isUp: false, since: WallClock.seconds(), cause: "not reached yet") }
+    }
+
+    /// Between two looks at whether it is to end, in milliseconds.
+    private static let turn: Int32 = 250
+    /// Turns between two questions that show whether the server is there.
+    private static let quietTurns = 20
+    /// Milliseconds between two attempts, at least and at most.
+    private static let pauses = (250, 5000)
+
+    /// - Parameter changed: reads all that may have changed; called on the feed's thread.
+    package init(_ address: DatabaseAddress, logger: Logger, changed: @escaping @Sendable () throws -> Void) {
+        (self.address, self.logger, self.changed) = (address, logger, changed)
+        state.withLock { $0.status.address = address.shown }
+    }
+
+    package var status: StoreStatus { state.withLock { $0.status } }
+
+    package func start() {
+        thread.start()
+        thread.submit { [self] _ in run() }
+    }
+
+    /// Returns when the thread is done.
+    package func stop() async {
+        state.withLock { $0.isEnding = true }
+        try? await thread.shutdownGracefully()
+    }
+
+    private var isEnding: Bool { state.withLock { $0.isEnding } }
+
+    private func run() {
+        var pause = Self.pauses.0
+        while !isEnding {
+            do {
+                let connection = try DatabaseConnection(address)
+                try connection.run("LISTEN \(StoreSchema.channel)")
+                try changed()
+                isUp(true, "")
+                pause = Self.pauses.0
+                try listen(connection)
+            } catch {
+                if isEnding { return }
+                isUp(false, "\(error)")
+                wait(milliseconds: Int.random(in: pause / 2...pause))
+                pause = min(pause * 2, Self.pauses.1)
+            }
+        }
+    }
+
+    private func listen(_ connection: DatabaseConnection) throws {
+        var quiet = 0
+        while !isEnding {
+            if try connection.waitForNotification(milliseconds: Self.turn) {
+                try changed()
+                quiet = 0
+            } else {
+                quiet += 1
+            }
+            guard quiet >= Self.quietTurns else { continue }
+            // A connection that was cut in the middle says nothing of it.
+            try connection.run("SELECT 1")
+            quiet = 0
+        }
+    }
+
+    private func wait(milliseconds: Int) {
+        var left = milliseconds
+        while left > 0, !isEnding {
+            Pause.milliseconds(min(left, Int(Self.turn)))
+            left -= Int(Self.turn)
+        }
+    }
+
+    private func isUp(_ isUp: Bool, _ cause: String) {
+        let isNews = state.withLock { state in
+            let isNews = state.status.isUp != isUp
+            if isNews { state.status.since = WallClock.seconds() }
+            (state.status.isUp, state.status.cause) = (isUp, cause)
+            return isNews
+        }
+        guard isNews else { return }
+        if isUp {
+            logger.notice("the store is there", metadata: ["store": "\(address.shown)"])
+        } else {
+            logger.error(
+                "the store is away: requests go on, enrolment and changes are refused until it is back",
+                metadata: ["store": "\(address.shown)", "cause": "\(cause)"]
+            )
+        }
+    }
+}

@@ -1,0 +1,65 @@
+internal import ConnectivityService
+package import PostgreSQL
+
+/// The tables of the store, and how they came to be. Forward only: a program of before goes on beside one of after, so nothing that it
+/// uses is ever taken away in the same step that no longer needs it.
+package enum StoreSchema {
+    /// On which changes are told of.
+    package static let channel = "connectord"
+
+    /// Each from the version of its place to the next one. What stands here is never changed.
+    private static let migrations: [[String]] = [
+        [
+            "CREATE TABLE secret (name text PRIMARY KEY, sealed text NOT NULL)",
+            "CREATE TABLE enrolment (token_hash text PRIMARY KEY, subaccount text NOT NULL, location_id text NOT NULL, "
+                + "expires_at timestamptz NOT NULL)",
+            "CREATE TABLE certificate (serial text PRIMARY KEY, subaccount text NOT NULL, location_id text NOT NULL, instance text, "
+                + "issued_at timestamptz NOT NULL, not_after timestamptz NOT NULL, revoked_at timestamptz)",
+            "CREATE INDEX certificate_identity ON certificate (subaccount, location_id)",
+        ]
+    ]
+
+    /// What this program needs.
+    package static var version: Int { migrations.count }
+
+    /// The version that is there; 0 for an empty database.
+    package static func found(_ database: Database) throws(DatabaseError) -> Int {
+        try database.use(isRepeatable: true) { (connection) throws(DatabaseError) in try found(connection) }
+    }
+
+    private static func found(_ connection: DatabaseConnection) throws(DatabaseError) -> Int {
+        guard try connection.run("SELECT to_regclass('store_version')").first?.first ?? nil != nil else { return 0 }
+        return try connection.run("SELECT max(version) FROM store_version").first?.first?.flatMap { Int($0) } ?? 0
+    }
+
+    /// - Throws: where the tables are not there yet, or too old. Newer ones do: they have all that these have.
+    static func check(_ database: Database) throws {
+        let found = try found(database)
+        guard found >= version else {
+            throw EnrolmentError(
+                "the store at \(database.address.shown) has version \(found) of the tables, and this program needs \(version): run "
+                    + "`connectord store migrate`"
+            )
+        }
+    }
+
+    /// Makes what is missing, all or nothing. Two who do it at once do it one after the other.
+    ///
+    /// - Returns: the version that was there before.
+    package static func migrate(_ database: Database) throws(DatabaseError) -> Int {
+        try database.use { (connection) throws(DatabaseError) in
+            try connection.transaction { () throws(DatabaseError) in
+                try connection.run("SELECT pg_advisory_xact_lock(7243392101)")
+                try connection.run(
+                    "CREATE TABLE IF NOT EXISTS store_version (version int PRIMARY KEY, since timestamptz NOT NULL DEFAULT now())"
+                )
+                let before = try found(connection)
+                for (place, statements) in migrations.enumerated().dropFirst(before) {
+                    for statement in statements { try connection.run(statement) }
+                    try connection.run("INSERT INTO store_version (version) VALUES ($1)", ["\(place + 1)"])
+                }
+                return before
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+internal import Glibc
+internal import Synchronization
+
+/// A database that may be away: connected when it is needed, again when it was gone, and left alone for a moment after it could not be reached,
+/// so that not everybody waits for it.
+package final class Database: Sendable {
+    package let address: DatabaseAddress
+    private let state = Mutex(State())
+
+    private struct State: ~Copyable {
+        var connection: Held?
+        /// Monotonic seconds until which nobody tries, and why.
+        var pause: (until: Int, cause: String) = (0, "")
+    }
+
+    /// One thread's at a time, by the lock that it lies behind.
+    private struct Held: @unchecked Sendable { let connection: DatabaseConnection }
+
+    package init(_ address: DatabaseAddress) { self.address = address }
+
+    /// Uses the connection. What nobody has answered is asked once more on a new one, if nothing can be done twice by it.
+    ///
+    /// - Parameter isRepeatable: to ask twice changes nothing.
+    @discardableResult
+    package func use<Result: Sendable>(
+        isRepeatable: Bool = false,
+        _ body: (DatabaseConnection) throws(DatabaseError) -> Result
+    ) throws(DatabaseError) -> Result {
+        try state.withLock { (state) throws(DatabaseError) in
+            let isNew = state.connection == nil
+            let connection = try Self.connection(&state, address)
+            do throws(DatabaseError) {
+                return try body(connection)
+            } catch {
+                guard error.isAway else { throw error }
+                state.connection = nil
+                guard isRepeatable, !isNew else { throw error }
+                return try body(try Self.connection(&state, address))
+            }
+        }
+    }
+
+    private static func connection(_ state: inout State, _ address: DatabaseAddress) throws(DatabaseError)
+        -> DatabaseConnection
+    {
+        if let held = state.connection { return held.connection }
+        guard now >= state.pause.until else { throw DatabaseError(isAway: true, state.pause.cause) }
+        do throws(DatabaseError) {
+            let connection = try DatabaseConnection(address)
+            state.connection = Held(connection: connection)
+            return connection
+        } catch {
+            state.pause = (now + 1, error.description)
+            throw error
+        }
+    }
+
+    private static var now: Int {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+        return time.tv_sec
+    }
+}

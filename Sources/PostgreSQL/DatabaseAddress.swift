@@ -1,0 +1,50 @@
+/// Where a database is, and as whom one logs on there.
+package struct DatabaseAddress: Sendable, Equatable {
+    /// `postgresql://user@host,other/name?target_session_attrs=read-write&sslmode=verify-full` (libpq, "Connection URIs").
+    package let url: String
+    package let password: String?
+
+    package init(url: String, password: String?) { (self.url, self.password) = (url, password) }
+
+    /// Without a password in it, for people.
+    package var shown: String {
+        guard let at = url.lastIndex(of: "@"), let start = url.firstRange(of: "://")?.upperBound, start < at else {
+            return url
+        }
+        let user = url[start..<at].prefix { $0 != ":" }
+        return String(url[..<start] + user + url[at...])
+    }
+
+    /// What stands between `://` and the name of the database.
+    private var authority: Substring {
+        guard let start = url.firstRange(of: "://")?.upperBound else { return "" }
+        return url[start...].prefix { $0 != "/" && $0 != "?" }
+    }
+
+    package var hasPassword: Bool {
+        let parts = authority.split(separator: "@", omittingEmptySubsequences: false)
+        return parts.count > 1 && parts[0].contains(":") || url.contains("password=")
+    }
+
+    /// All of its hosts are this machine.
+    package var isLocal: Bool {
+        let hosts = (authority.split(separator: "@", omittingEmptySubsequences: false).last ?? "").split(separator: ",")
+        let isElsewhere = url.contains("host=/") ? false : url.contains("host=") || url.contains("hostaddr=")
+        return !isElsewhere
+            && hosts.allSatisfy { host in
+                ["localhost", "127.0.0.1", "[::1]"].contains { host == $0 || host.hasPrefix($0 + ":") }
+                    || host.hasPrefix("%2F") || host.hasPrefix("%2f")
+            }
+    }
+
+    /// What libpq is told beside the URL, which has to say it otherwise: limits, and that only a server that takes changes will do.
+    var parameters: [(String, String)] {
+        var parameters = [
+            ("dbname", url), ("connect_timeout", "5"), ("application_name", "connectord"), ("keepalives_idle", "10"),
+            ("keepalives_interval", "5"), ("keepalives_count", "3"), ("tcp_user_timeout", "15000"),
+            ("target_session_attrs", "read-write"), ("options", "-c statement_timeout=10000 -c lock_timeout=5000"),
+        ]
+        if let password { parameters.append(("password", password)) }
+        return parameters
+    }
+}
