@@ -60,9 +60,12 @@ extension CloudDaemon {
         )
         status.listeners = service.listenerStatus
         status.refusedConnections = service.refusedConnections
-        status.certificates = service.authority.certificates()
-        status.tokens = service.authority.tokens()
         status.store = feed?.status
+        // Whoever looks at a service whose store is away has no time to wait for it.
+        if status.store?.isUp ?? true {
+            status.certificates = service.authority.certificates()
+            status.tokens = service.authority.tokens()
+        }
         return status
     }
 
