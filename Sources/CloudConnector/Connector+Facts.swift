@@ -114,6 +114,12 @@ extension Connector {
     /// Requests of which nothing is kept.
     package var askedMissed: Int { get async { ((try? await loops.map(\.askedMissed)) ?? []).reduce(0, +) } }
 
+    /// Another connector of the same identity serves, and this one takes over when it goes.
+    package var isStandingBy: Bool {
+        state.connectedTunnels == 0
+            && state.failures.values.contains { $0.hasSuffix(TunnelError.superseded.rawValue) }
+    }
+
     /// Whether some system has learnt long enough.
     package func hasLearningToEnd(now: Int) -> Bool {
         configuration.systems.contains { $0.learnsUntil.map { $0 <= now } ?? false }

@@ -56,6 +56,7 @@ package final class Connector: Sendable {
             accessLog: configuration.accessLog,
             isTracing: configuration.isTracing
         )
+        snapshot.delegation?.activate()
         let group = try EpollEventLoopGroup(configuration.eventLoops, name: "connector")
         self.audit = audit
         self.group = group
@@ -155,6 +156,7 @@ package final class Connector: Sendable {
             defer { (current.configuration, current.snapshot) = (new, snapshot) }
             return current.configuration
         }
+        snapshot.delegation?.activate()
         // Its loops run as long as it does.
         try? await loops.forEach { $0.apply(snapshot) }
         checker.apply(snapshot.policy.systems, snapshot.backendTLS, new.check)

@@ -26,8 +26,8 @@ extension CloudDaemon {
             },
             .post("/reload") { [self] _ in .json(await reload("connectord reload")) },
             .put("/log-level") { [self] request in AdminLevel.set(request.body, audit, logger) },
-            .post("/enrolments") { [self] request in createToken(request.body) },
-            .post("/revocations") { [self] request in revoke(request.body) },
+            .post("/enrolments") { [self] request in await createToken(request.body) },
+            .post("/revocations") { [self] request in await revoke(request.body) },
             .get("/bindings") { [self] _ in bindings() },
             .post("/tokens") { [self] request in createServiceToken(request.body) },
             .post("/token-keys") { [self] _ in await rotateKeys() },
@@ -62,14 +62,13 @@ extension CloudDaemon {
         status.refusedConnections = service.refusedConnections
         status.store = feed?.status
         // Whoever looks at a service whose store is away has no time to wait for it.
-        if status.store?.isUp ?? true {
-            status.certificates = service.authority.certificates()
-            status.tokens = service.authority.tokens()
+        if status.store?.isUp ?? true, let known = await AuthorityThreads.known(to: service.authority) {
+            (status.certificates, status.tokens) = (known.certificates, known.tokens)
         }
         return status
     }
 
-    private func createToken(_ body: [UInt8]) -> HTTPResponse {
+    private func createToken(_ body: [UInt8]) async -> HTTPResponse {
         guard let authority, let enrolment = state.withLock({ $0.current.enrolment }) else {
             return .error(.conflict, "this service has no certificate authority; configure \"enrolment\" in \(file)")
         }
@@ -80,11 +79,13 @@ extension CloudDaemon {
         let name = enrolment.serviceNames.first ?? "localhost"
         let fallback = HostPort(host: name, port: service.tunnelPort).description
         do {
-            let token = try authority.createToken(
-                for: ConnectorIdentity(subaccount: wanted.subaccount, locationID: wanted.locationID),
-                service: enrolment.advertise.isEmpty ? fallback : enrolment.advertise,
-                lifetime: wanted.seconds
-            )
+            let token = try await AuthorityThreads.run {
+                try authority.createToken(
+                    for: ConnectorIdentity(subaccount: wanted.subaccount, locationID: wanted.locationID),
+                    service: enrolment.advertise.isEmpty ? fallback : enrolment.advertise,
+                    lifetime: wanted.seconds
+                )
+            }
             audit.flush()
             let served = state.withLock { $0.current.service.subaccount }
             let tenants = api?.tokens.tenants.map(\.subaccount) ?? []
@@ -97,14 +98,14 @@ extension CloudDaemon {
         }
     }
 
-    private func revoke(_ body: [UInt8]) -> HTTPResponse {
+    private func revoke(_ body: [UInt8]) async -> HTTPResponse {
         guard let authority else { return .error(.conflict, "this service has no certificate authority") }
         guard let wanted = try? JSONLines.decode(AdminMessage.Identity.self, body) else {
             return .error(.badRequest, "subaccount and location ID are needed")
         }
         let identity = ConnectorIdentity(subaccount: wanted.subaccount, locationID: wanted.locationID)
         do {
-            let serials = try authority.revoke(identity)
+            let serials = try await AuthorityThreads.run { try authority.revoke(identity) }
             guard !serials.isEmpty else { return .error(.notFound, "there is no valid certificate for \(identity)") }
             let tunnels = service.registry.group(identity)?.count ?? 0
             service.cut(serials: serials)

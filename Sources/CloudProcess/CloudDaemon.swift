@@ -316,7 +316,9 @@ package final class CloudDaemon: Daemon {
                 certificates.api.apply(apiTLS)
                 certificates.cockpit.apply(cockpitTLS)
                 // A store that is away is no reason against a configuration; its feed reads again when it is back.
-                service.cut(serials: (try? authority?.reload()) ?? [])
+                if let authority {
+                    service.cut(serials: (try? await AuthorityThreads.run { try authority.reload() }) ?? [])
+                }
                 await apply(new, old)
                 audit.record(.configurationChanged, "Configuration reloaded [by \(cause)]")
                 logger.info("configuration reloaded", metadata: ["by": "\(cause)"])
@@ -349,12 +351,12 @@ package final class CloudDaemon: Daemon {
         let needsStart =
             new.process.audit != old.process.audit || new.process.traceFile != old.process.traceFile
             || new.process.logFormat != old.process.logFormat
-            || new.enrolment != old.enrolment || new.api?.withoutTLS != old.api?.withoutTLS
+            || new.enrolment != old.enrolment || new.store != old.store || new.api?.withoutTLS != old.api?.withoutTLS
             || new.cockpit?.withoutTLS != old.cockpit?.withoutTLS
             || new.service.eventLoops != old.service.eventLoops
         if needsStart {
             logger.warning(
-                "audit, tracing, enrolment, api, cockpit, log.format and event-loops take effect at the next start"
+                "audit, tracing, store, enrolment, api, cockpit, log.format and event-loops take effect at the next start"
             )
         }
     }

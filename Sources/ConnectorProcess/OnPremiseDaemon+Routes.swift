@@ -42,6 +42,7 @@ extension OnPremiseDaemon {
         APIHost(
             main: file,
             connectors: { [self] in await status().connectors },
+            isMaster: { [self] in isMaster },
             configuration: { [self] in state.withLock { $0.configuration } },
             reload: { [self] cause in await reload(cause) },
             asked: { [self] file in

@@ -95,7 +95,9 @@ package final class OnPremiseDaemon: Daemon {
                 settings,
                 audit,
                 logger,
-                open: { request in OpenRoutes.answer(request) ?? AdministrationPage.answer(request) },
+                open: { [self] request in
+                    OpenRoutes.answer(request) { isMaster } ?? AdministrationPage.answer(request)
+                },
                 inside: { [self] request, caller in await answer(request, caller) }
             )
             administration.withLock { $0 = new }
@@ -110,6 +112,12 @@ package final class OnPremiseDaemon: Daemon {
         logger[metadataKey: "subaccount"] = "\(configuration.subaccount)"
         if !configuration.locationID.isEmpty { logger[metadataKey: "location_id"] = "\(configuration.locationID)" }
         return try await Connector(configuration, audit: audit, logger: logger)
+    }
+
+    /// In SAP's words: a shadow is one that stands by with all that it is.
+    var isMaster: Bool {
+        let connectors = self.connectors
+        return connectors.isEmpty || !connectors.allSatisfy(\.isStandingBy)
     }
 
     private func add(_ connector: Connector) {

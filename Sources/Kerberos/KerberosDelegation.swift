@@ -1,3 +1,4 @@
+internal import HostSystem
 internal import Synchronization
 
 /// Gets tickets for users whom the connector has told by their tokens: S4U2self and S4U2proxy of MS-SFU, with the connector's own keys.
@@ -17,6 +18,8 @@ package final class KerberosDelegation: Sendable {
     private struct Known {
         var credential: GSSCredential
         var until: Int
+        /// For which it has tickets: no KDC is asked for these.
+        var services: Set<String> = []
     }
 
     package struct Counts: Sendable {
@@ -36,8 +39,12 @@ package final class KerberosDelegation: Sendable {
     package init(_ configuration: KerberosConfiguration) {
         self.configuration = configuration
         own = KerberosName.text(configuration.userName, realm: configuration.realm)
-        KerberosProfile.shared.add(configuration)
     }
+
+    /// Has the library know the realm's KDCs. Before it, nobody is asked.
+    package func activate() { KerberosProfile.shared.add(configuration) }
+
+    package var realm: String { configuration.realm }
 
     package var figures: Counts { counts.withLock { $0 } }
 
@@ -54,16 +61,33 @@ package final class KerberosDelegation: Sendable {
     ///   - now: seconds since 1970.
     package func token(for user: String, to service: String, now: Int) throws(KerberosError) -> Token {
         do throws(KerberosError) {
-            let known = users.withLock { $0[Array(user.utf8)] }
+            let known = users.withLock { $0[Array(user.utf8)] }.flatMap { $0.until > now ? $0 : nil }
             let credential: GSSCredential
-            if let known, known.until > now { credential = known.credential } else { credential = try ask(user, now) }
-            let bytes = try unlessPaused(now) { () throws(KerberosError) in
-                try credential.token(to: name(of: service))
+            if let known { credential = known.credential } else { credential = try ask(user, now) }
+            let name = try name(of: service)
+            let bytes: [UInt8]
+            if known?.services.contains(service) ?? false {
+                bytes = try credential.token(to: name)
+            } else {
+                bytes = try unlessPaused { () throws(KerberosError) in try credential.token(to: name) }
+                users.withLock { users in
+                    if users[Array(user.utf8)]?.credential === credential {
+                        _ = users[Array(user.utf8)]?.services.insert(service)
+                    }
+                }
             }
-            return Token(bytes: NegotiateToken.wrap(bytes), isNew: credential !== known?.credential)
+            return Token(bytes: NegotiateToken.wrap(bytes), isNew: known == nil)
         } catch {
             counts.withLock { $0.refused += 1 }
             throw describe(error, user, service)
+        }
+    }
+
+    /// Whether a token can be made without asking a KDC.
+    package func isKnown(_ user: String, _ service: String, now: Int) -> Bool {
+        users.withLock { users in
+            guard let known = users[Array(user.utf8)] else { return false }
+            return known.until > now && known.services.contains(service)
         }
     }
 
@@ -96,8 +120,15 @@ package final class KerberosDelegation: Sendable {
 
     private func ask(_ user: String, _ now: Int) throws(KerberosError) -> GSSCredential {
         let name = KerberosName.user(user, realm: configuration.realm)
-        let credential = try unlessPaused(now) { () throws(KerberosError) in
-            try ownCredential().impersonating(GSSName(name.text, name.isEnterprise ? .enterprise : .principal))
+        let own = try unlessPaused { () throws(KerberosError) in try ownCredential() }
+        let credential: GSSCredential
+        if name.isEnterprise {
+            // It may lead to a realm that is not reachable from here, which says nothing of this one.
+            credential = try own.impersonating(GSSName(name.text, .enterprise))
+        } else {
+            credential = try unlessPaused { () throws(KerberosError) in
+                try own.impersonating(GSSName(name.text, .principal))
+            }
         }
         counts.withLock { $0.users += 1 }
         users.withLock { users in
@@ -108,16 +139,16 @@ package final class KerberosDelegation: Sendable {
         return credential
     }
 
-    private func unlessPaused<Result>(
-        _ now: Int,
-        _ body: () throws(KerberosError) -> Result
-    ) throws(KerberosError) -> Result {
+    private func unlessPaused<Result>(_ body: () throws(KerberosError) -> Result) throws(KerberosError) -> Result {
         let (until, cause) = pause.withLock { $0 }
-        guard until <= now else { throw KerberosError(.unreachable, cause) }
+        guard until <= WallClock.seconds() else { throw KerberosError(.unreachable, cause) }
         do throws(KerberosError) {
             return try body()
         } catch {
-            if error.kind == .unreachable { pause.withLock { $0 = (now + Self.pauseSeconds, error.cause) } }
+            // From now on: to give up has taken its time.
+            if error.kind == .unreachable {
+                pause.withLock { $0 = (WallClock.seconds() + Self.pauseSeconds, error.cause) }
+            }
             throw error
         }
     }

@@ -6,11 +6,12 @@ internal import Synchronization
 package final class Database: Sendable {
     package let address: DatabaseAddress
     private let state = Mutex(State())
+    /// Monotonic seconds until which nobody tries, and why; looked at before the lock, so that nobody waits for one who tries.
+    private let pause = Mutex<(until: Int, cause: String)>((0, ""))
+    private static let pauseSeconds = 3
 
     private struct State: ~Copyable {
         var connection: Held?
-        /// Monotonic seconds until which nobody tries, and why.
-        var pause: (until: Int, cause: String) = (0, "")
     }
 
     /// One thread's at a time, by the lock that it lies behind.
@@ -26,31 +27,36 @@ package final class Database: Sendable {
         isRepeatable: Bool = false,
         _ body: (DatabaseConnection) throws(DatabaseError) -> Result
     ) throws(DatabaseError) -> Result {
-        try state.withLock { (state) throws(DatabaseError) in
+        try checkPause()
+        return try state.withLock { (state) throws(DatabaseError) in
             let isNew = state.connection == nil
-            let connection = try Self.connection(&state, address)
+            let connection = try connection(&state)
             do throws(DatabaseError) {
                 return try body(connection)
             } catch {
                 guard error.isAway else { throw error }
                 state.connection = nil
                 guard isRepeatable, !isNew else { throw error }
-                return try body(try Self.connection(&state, address))
+                return try body(try self.connection(&state))
             }
         }
     }
 
-    private static func connection(_ state: inout State, _ address: DatabaseAddress) throws(DatabaseError)
-        -> DatabaseConnection
-    {
+    private func checkPause() throws(DatabaseError) {
+        let (until, cause) = pause.withLock { $0 }
+        guard Self.now >= until else { throw DatabaseError(isAway: true, cause) }
+    }
+
+    private func connection(_ state: inout State) throws(DatabaseError) -> DatabaseConnection {
         if let held = state.connection { return held.connection }
-        guard now >= state.pause.until else { throw DatabaseError(isAway: true, state.pause.cause) }
+        // Of those who have waited for the lock, the first one has tried for all.
+        try checkPause()
         do throws(DatabaseError) {
             let connection = try DatabaseConnection(address)
             state.connection = Held(connection: connection)
             return connection
         } catch {
-            state.pause = (now + 1, error.description)
+            pause.withLock { $0 = (Self.now + Self.pauseSeconds, error.description) }
             throw error
         }
     }

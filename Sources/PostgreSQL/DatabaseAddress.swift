@@ -29,20 +29,30 @@ package struct DatabaseAddress: Sendable, Equatable {
     /// All of its hosts are this machine.
     package var isLocal: Bool {
         let hosts = (authority.split(separator: "@", omittingEmptySubsequences: false).last ?? "").split(separator: ",")
-        let isElsewhere = url.contains("host=/") ? false : url.contains("host=") || url.contains("hostaddr=")
-        return !isElsewhere
-            && hosts.allSatisfy { host in
-                ["localhost", "127.0.0.1", "[::1]"].contains { host == $0 || host.hasPrefix($0 + ":") }
-                    || host.hasPrefix("%2F") || host.hasPrefix("%2f")
-            }
+        return (hosts + parameters("host") + parameters("hostaddr")).allSatisfy { host in
+            ["localhost", "127.0.0.1", "[::1]", "::1"].contains { host == $0 || host.hasPrefix($0 + ":") }
+                || host.hasPrefix("%2F") || host.hasPrefix("%2f") || host.hasPrefix("/")
+        }
     }
 
-    /// What libpq is told beside the URL, which has to say it otherwise: limits, and that only a server that takes changes will do.
+    /// Each of the values that a parameter of the URL lists.
+    private func parameters(_ name: String) -> [Substring] {
+        var found: [Substring] = []
+        for part in url.split(separator: "?").dropFirst() {
+            for parameter in part.split(separator: "&") where parameter.hasPrefix("\(name)=") {
+                let value = parameter.dropFirst(name.utf8.count + 1).replacing("%2C", with: ",")
+                found += value.split(separator: ",")
+            }
+        }
+        return found
+    }
+
+    /// What libpq is told beside the URL, which may say otherwise: limits, and that only a server that takes changes will do.
     var parameters: [(String, String)] {
         var parameters = [
-            ("dbname", url), ("connect_timeout", "5"), ("application_name", "connectord"), ("keepalives_idle", "10"),
+            ("connect_timeout", "5"), ("application_name", "connectord"), ("keepalives_idle", "10"),
             ("keepalives_interval", "5"), ("keepalives_count", "3"), ("tcp_user_timeout", "15000"),
-            ("target_session_attrs", "read-write"), ("options", "-c statement_timeout=10000 -c lock_timeout=5000"),
+            ("target_session_attrs", "read-write"), ("dbname", url),
         ]
         if let password { parameters.append(("password", password)) }
         return parameters

@@ -19,6 +19,9 @@ internal import Glibc
         // What it has to say beside its answers would go to standard error.
         unsafe PQsetNoticeProcessor(handle, { _, _ in }, nil)
         guard unsafe PQstatus(handle) == CONNECTION_OK else { throw DatabaseError(isAway: true, lastError) }
+        // Milliseconds.
+        try run("SET statement_timeout = 10000")
+        try run("SET lock_timeout = 5000")
     }
 
     deinit { unsafe PQfinish(handle) }

@@ -37,11 +37,13 @@ import Testing
         }
     }
 
-    private static let token = StoredToken(
-        subaccount: "sub'; DROP TABLE enrolment; --",
-        locationID: "Ö \\ \"",
-        expires: Int(Date().timeIntervalSince1970) + 600
-    )
+    private static var token: StoredToken {
+        StoredToken(
+            subaccount: "sub'; DROP TABLE enrolment; --",
+            locationID: "Ö \\ \"",
+            expires: Int(Date().timeIntervalSince1970) + 600
+        )
+    }
 
     @Test(arguments: Kind.here) func `The authority is made once, and the same for all`(_ kind: Kind) throws {
         let fixture = try Fixture(kind)
@@ -97,29 +99,64 @@ import Testing
         let fixture = try Fixture(kind)
         defer { fixture.end() }
         let now = Int(Date().timeIntervalSince1970)
-        for (serial, life, instance) in [("A1", 1000, "north"), ("B2", -10, nil), ("C3", 1000, nil)]
+        for (serial, life, instance) in [("A1", 1000, "north"), ("B2", -100_000, nil), ("C3", 1000, nil)]
             as [(String, Int, String?)]
         {
-            try fixture.first.add(
-                EnrolmentAuthority.Issued(
-                    serial: serial,
-                    subaccount: "s",
-                    locationID: "",
-                    issuedAt: now,
-                    expires: now + life,
-                    isRevoked: nil,
-                    instance: instance
-                )
-            )
+            #expect(try fixture.first.add(Self.issued(serial, expires: now + life, instance), unlessRevoked: nil))
         }
         let listed = try fixture.second.issued().sorted { $0.serial < $1.serial }
         #expect(listed.map(\.serial) == ["A1", "B2", "C3"] && listed.map(\.instance) == ["north", nil, nil])
         #expect(listed[0].expires == now + 1000 && abs(listed[0].issuedAt - now) <= 60)
-        try fixture.first.revoke(["A1", "B2"])
-        #expect(try fixture.second.revoked() == ["A1", "B2"])
-        try fixture.second.removeCertificates(expiredBefore: now)
-        #expect(try fixture.first.issued().map(\.serial).sorted() == ["A1", "C3"])
-        #expect(try fixture.first.revoked() == ["A1"])
+        let other = Self.issued("D4", "other", expires: now + 1000)
+        #expect(try fixture.second.add(other, unlessRevoked: "A1"))
+        #expect(try fixture.first.revoke(Self.identity) == ["A1", "B2", "C3"])
+        #expect(try fixture.second.revoke(Self.identity).isEmpty && fixture.second.revoked() == ["A1", "B2", "C3"])
+        // Whoever asks with one of these gets no new one.
+        #expect(try !fixture.second.add(Self.issued("E5", expires: now + 1000), unlessRevoked: "A1"))
+        #expect(try fixture.first.issued().allSatisfy { $0.serial != "E5" })
+        try fixture.second.removeExpiredCertificates()
+        #expect(try fixture.first.issued().map(\.serial).sorted() == ["A1", "C3", "D4"])
+        #expect(try fixture.first.revoked() == ["A1", "C3"])
+    }
+
+    @Test(arguments: Kind.here) func `Of a renewal and a revocation at once, no certificate is left that counts`(
+        _ kind: Kind
+    ) async throws {
+        let fixture = try Fixture(kind)
+        defer { fixture.end() }
+        let (first, second) = (fixture.first, fixture.second)
+        let end = Int(Date().timeIntervalSince1970) + 1000
+        _ = try first.add(Self.issued("R0", expires: end), unlessRevoked: nil)
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask {
+                for number in 1...200 {
+                    guard try second.add(Self.issued("R\(number)", expires: end), unlessRevoked: "R0") else { return }
+                }
+            }
+            tasks.addTask { _ = try first.revoke(Self.identity) }
+            try await tasks.waitForAll()
+        }
+        let revoked = try first.revoked()
+        #expect(try first.issued().allSatisfy { revoked.contains($0.serial) } && !revoked.isEmpty)
+    }
+
+    private static let identity = ConnectorIdentity(subaccount: "s", locationID: "")
+
+    private static func issued(
+        _ serial: String,
+        _ subaccount: String = "s",
+        expires: Int,
+        _ instance: String? = nil
+    ) -> EnrolmentAuthority.Issued {
+        EnrolmentAuthority.Issued(
+            serial: serial,
+            subaccount: subaccount,
+            locationID: "",
+            issuedAt: Int(Date().timeIntervalSince1970),
+            expires: expires,
+            isRevoked: nil,
+            instance: instance
+        )
     }
 
     // MARK: The database's own

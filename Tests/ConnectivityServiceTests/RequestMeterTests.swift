@@ -81,8 +81,10 @@ import Testing
         for number in 0..<(RequestMeters.limit + 10) {
             _ = meters.meter(.client(Array("\(number) name".utf8)), now: 0)
         }
-        #expect(meters.count <= RequestMeters.limit)
-        #expect(meters.meter(.client([1]), now: 0) === busy)
+        #expect(meters.count(.client) <= RequestMeters.limit)
+        #expect(meters.meter(.client([1]), now: 0) === busy && !busy.isRetired)
+        let other = meters.meter(.subaccount([1]), now: 0)
+        #expect(other !== busy && !other.isRetired, "each scope has its own table")
     }
 
     @Test func `Two loops that ask at once never get more than the limit`() async {

@@ -176,4 +176,25 @@ struct AdministrationAccessTests {
             #expect(parts[0] == "401" && (Double(parts[1]) ?? 0) >= 1, "a wrong password takes its second: \(line)")
         }
     }
+
+    @Test("In SAP's words, a connector that another one has superseded is the shadow, until that one goes")
+    func masterAndShadow() throws {
+        let asked = try AskedConnector()
+        defer { asked.stop() }
+        let probe = "/exposed?action=ensureMasterRole"
+        #expect(try asked.ask("GET", probe, login: nil).status == 200)
+        let file = asked.rig.folder.appending(path: "connector0.conf")
+        try String(contentsOf: file, encoding: .utf8).replacing("connector.sock", with: "second.sock")
+            .write(to: asked.rig.folder.appending(path: "second.conf"), atomically: true, encoding: .utf8)
+        let second = try LoggedProcess(["run", "--config", "second.conf"], folder: asked.rig.folder)
+        defer { second.stop(SIGKILL) }
+        #expect(try Rig.eventually { try asked.ask("GET", probe, login: nil).status == 409 })
+        #expect(try asked.ask("GET", "/exposed?action=hasMasterRole", login: nil).body == "false")
+        let role = "/api/v1/configuration/connector/haRole"
+        #expect(try asked.ask("GET", role).body == "\"shadow\"\n")
+        #expect(try asked.ask("POST", role, #""master""#).status == 409)
+        second.stop()
+        #expect(try Rig.eventually { try asked.ask("GET", probe, login: nil).status == 200 })
+        #expect(try asked.ask("GET", role).body == "\"master\"\n")
+    }
 }

@@ -82,7 +82,8 @@ final class KnownUsers {
         let bound = NIOLoopBound((self, done), eventLoop: eventLoop)
         let known = principals[key].flatMap { $0.usableUntil > WallClock.seconds() ? $0 : nil }
         let (propagation, delegation) = (self.propagation, self.delegation)
-        TicketThreads.pool.submit { _ in
+        let isQuick = known.map { delegation?.isKnown($0.name, service, now: WallClock.seconds()) ?? false } ?? false
+        (isQuick ? TicketThreads.quick : TicketThreads.pool).submit { _ in
             let result = Result {
                 () throws(PropagationError) -> (UserPropagation.Principal, KerberosDelegation.Token) in
                 guard let delegation else { throw .noKerberos }
@@ -100,7 +101,7 @@ final class KnownUsers {
                 done(
                     result.map { principal, token in
                         users.keep(principal, key)
-                        return Arrival(principal, token)
+                        return Arrival(principal, token, realm: delegation?.realm ?? "")
                     }
                 )
             }
@@ -136,8 +137,10 @@ extension KnownUsers.Arrival {
             + "\(outcome.rule), serial number \(outcome.certificate.serialNumber)"
     }
 
-    fileprivate init(_ principal: UserPropagation.Principal, _ token: KerberosDelegation.Token) {
-        field = .ticket(Array(Base64.encode(token.bytes).utf8), owner: Array(principal.name.utf8))
+    fileprivate init(_ principal: UserPropagation.Principal, _ token: KerberosDelegation.Token, realm: String) {
+        // Two realms may have users of one name.
+        let owner = Array("\(realm)/\(principal.name)".utf8)
+        field = .ticket(Array(Base64.encode(token.bytes).utf8), owner: owner)
         guard token.isNew else { return }
         record =
             "Got a Kerberos ticket for user \(LogText.escaped(principal.name.utf8)) by subject pattern \(principal.rule)"

@@ -108,6 +108,7 @@ package final class Cockpit: HTTPRouter {
         let requests = await service.recentRequests()
         let connectors = await service.registry.fullStatus()
         let tenants = admin.api.tokens.tenants
+        let authority = await AuthorityThreads.known(to: service.authority)
         return CockpitState(
             version: Version.current,
             now: WallClock.seconds(),
@@ -132,8 +133,8 @@ package final class Cockpit: HTTPRouter {
             requests: requests,
             listeners: service.listenerStatus,
             refusedConnections: service.refusedConnections,
-            certificates: service.authority.certificates()?.suffix(50).reversed(),
-            tokens: service.authority.tokens()
+            certificates: authority?.certificates?.suffix(50).reversed(),
+            tokens: authority?.tokens
         )
     }
 }

@@ -125,7 +125,12 @@ package final class EnrolmentAuthority: CertificateAuthority {
 
     // MARK: Certificates
 
-    package func renew(_ request: String, for identity: ConnectorIdentity, instance: InstanceName?) throws -> String {
+    package func renew(
+        _ request: String,
+        for identity: ConnectorIdentity,
+        instance: InstanceName?,
+        with serial: String
+    ) throws -> String {
         let now = WallClock.seconds()
         guard renewals.withLock({ $0.take(identity, now: now) }) else {
             throw EnrolmentError(
@@ -133,17 +138,23 @@ package final class EnrolmentAuthority: CertificateAuthority {
             )
         }
         removeExpired(now)
-        return try issue(request, identity, instance)
+        return try issue(request, identity, instance, inPlaceOf: serial)
     }
 
     /// Of certificates that have run out, at most once an hour.
     private func removeExpired(_ now: Int) {
         guard renewals.withLock({ $0.mayCleanUp(now: now) }) else { return }
         // Nobody takes them any more, revoked or not; what cannot be removed now is removed later.
-        try? store.removeCertificates(expiredBefore: now - 86400)
+        try? store.removeExpiredCertificates()
     }
 
-    private func issue(_ request: String, _ identity: ConnectorIdentity, _ instance: InstanceName?) throws -> String {
+    /// - Parameter serial: of the certificate with which it was asked for.
+    private func issue(
+        _ request: String,
+        _ identity: ConnectorIdentity,
+        _ instance: InstanceName?,
+        inPlaceOf serial: String? = nil
+    ) throws -> String {
         let pem = try issuer.sign(request: request, for: identity, instance: instance, seconds: lifetime)
         let details = try CertificateDetails(.pem(pem))
         let issued = Issued(
@@ -156,7 +167,9 @@ package final class EnrolmentAuthority: CertificateAuthority {
             instance: instance?.text
         )
         // Nobody gets a certificate that is not known: it could not be revoked.
-        try store.add(issued)
+        guard try store.add(issued, unlessRevoked: serial) else {
+            throw EnrolmentError("the present certificate is revoked")
+        }
         return pem
     }
 
@@ -189,15 +202,12 @@ package final class EnrolmentAuthority: CertificateAuthority {
     ///
     /// - Returns: their serial numbers.
     package func revoke(_ identity: ConnectorIdentity) throws -> Set<String> {
-        let serials = try issued().filter {
-            $0.subaccount == identity.subaccount && $0.locationID == identity.locationID && $0.isRevoked != true
-        }.map(\.serial)
-        try store.revoke(serials)
+        let serials = try store.revoke(identity)
         revoked.withLock { $0.formUnion(serials) }
         if !serials.isEmpty {
             audit.record(.certificateRevoked, "Certificates of \(identity) revoked: \(serials.count)")
         }
-        return Set(serials)
+        return serials
     }
 
     /// Takes notice of what another instance has revoked.
@@ -207,7 +217,8 @@ package final class EnrolmentAuthority: CertificateAuthority {
     package func reload() throws -> Set<String> {
         let all = try store.revoked()
         return revoked.withLock { known in
-            defer { known = all }
+            // What was revoked stays so: of two who read at once, the one with the older answer may come last.
+            defer { known.formUnion(all) }
             return all.subtracting(known)
         }
     }

@@ -101,16 +101,26 @@ package struct EnrolmentDatabase: EnrolmentStore {
 
     // MARK: Certificates
 
-    package func add(_ certificate: EnrolmentAuthority.Issued) throws {
-        try database.use { (connection) throws(DatabaseError) in
-            try connection.run(
-                "INSERT INTO certificate (serial, subaccount, location_id, instance, issued_at, not_after) "
-                    + "VALUES ($1, $2, $3, $4, now(), to_timestamp($5::bigint))",
-                [
-                    certificate.serial, certificate.subaccount, certificate.locationID, certificate.instance,
-                    "\(certificate.expires)",
-                ]
-            )
+    /// What concerns one connector happens one after the other.
+    private static func lock(_ connection: DatabaseConnection, _ identity: String) throws(DatabaseError) {
+        try connection.run("SELECT pg_advisory_xact_lock(hashtextextended($1, 7243392102))", [identity])
+    }
+
+    package func add(_ certificate: EnrolmentAuthority.Issued, unlessRevoked serial: String?) throws -> Bool {
+        let identity = ConnectorIdentity(subaccount: certificate.subaccount, locationID: certificate.locationID)
+        return try database.use { (connection) throws(DatabaseError) in
+            try connection.transaction { () throws(DatabaseError) in
+                try Self.lock(connection, identity.uri)
+                return try !connection.run(
+                    "INSERT INTO certificate (serial, subaccount, location_id, instance, issued_at, not_after) "
+                        + "SELECT $1, $2, $3, $4, now(), to_timestamp($5::bigint) WHERE NOT EXISTS "
+                        + "(SELECT 1 FROM certificate WHERE serial = $6 AND revoked_at IS NOT NULL) RETURNING serial",
+                    [
+                        certificate.serial, certificate.subaccount, certificate.locationID, certificate.instance,
+                        "\(certificate.expires)", serial,
+                    ]
+                ).isEmpty
+            }
         }
     }
 
@@ -136,22 +146,23 @@ package struct EnrolmentDatabase: EnrolmentStore {
         }
     }
 
-    package func removeCertificates(expiredBefore time: Int) throws {
+    package func removeExpiredCertificates() throws {
         try database.use(isRepeatable: true) { (connection) throws(DatabaseError) in
-            try connection.run("DELETE FROM certificate WHERE not_after < to_timestamp($1::bigint)", ["\(time)"])
+            try connection.run("DELETE FROM certificate WHERE not_after < now() - interval '1 day'")
         }
     }
 
-    package func revoke(_ serials: [String]) throws {
-        try database.use(isRepeatable: true) { (connection) throws(DatabaseError) in
+    package func revoke(_ identity: ConnectorIdentity) throws -> Set<String> {
+        try database.use { (connection) throws(DatabaseError) in
             try connection.transaction { () throws(DatabaseError) in
-                for serial in serials {
-                    try connection.run(
-                        "UPDATE certificate SET revoked_at = now() WHERE serial = $1 AND revoked_at IS NULL",
-                        [serial]
-                    )
-                }
+                try Self.lock(connection, identity.uri)
+                let rows = try connection.run(
+                    "UPDATE certificate SET revoked_at = now() "
+                        + "WHERE subaccount = $1 AND location_id = $2 AND revoked_at IS NULL RETURNING serial",
+                    [identity.subaccount, identity.locationID]
+                )
                 try connection.run("SELECT pg_notify($1, 'certificate')", [StoreSchema.channel])
+                return Set(rows.compactMap { $0[0] })
             }
         }
     }

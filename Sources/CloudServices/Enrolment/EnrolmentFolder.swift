@@ -65,22 +65,37 @@ package struct EnrolmentFolder: EnrolmentStore {
 
     // MARK: Certificates
 
-    package func add(_ certificate: EnrolmentAuthority.Issued) throws {
+    package func add(_ certificate: EnrolmentAuthority.Issued, unlessRevoked serial: String?) throws -> Bool {
         try AtomicFile.write(JSONLines.encode(certificate), to: "\(folder)/issued/\(certificate.serial)", mode: 0o600)
+        // After it is there for whoever revokes: one of the two sees the other.
+        guard let serial, unsafe access("\(folder)/revoked/\(serial)", F_OK) == 0 else { return true }
+        unsafe unlink("\(folder)/issued/\(certificate.serial)")
+        return false
     }
 
     package func issued() -> [EnrolmentAuthority.Issued] {
         names("issued").compactMap { read("\(folder)/issued/\($0)") }
     }
 
-    package func removeCertificates(expiredBefore time: Int) {
-        for certificate in issued() where WallClock.clamped(certificate.expires) < time {
+    package func removeExpiredCertificates() {
+        for certificate in issued() where WallClock.clamped(certificate.expires) < WallClock.seconds() - 86400 {
             for kind in ["issued", "revoked"] { unsafe unlink("\(folder)/\(kind)/\(certificate.serial)") }
         }
     }
 
-    package func revoke(_ serials: [String]) throws {
-        for serial in serials { try AtomicFile.write("", to: "\(folder)/revoked/\(serial)", mode: 0o600) }
+    package func revoke(_ identity: ConnectorIdentity) throws -> Set<String> {
+        var all: Set<String> = []
+        while true {
+            // Until nothing new has come meanwhile.
+            let known = revoked()
+            let new = issued().filter {
+                $0.subaccount == identity.subaccount && $0.locationID == identity.locationID
+                    && !known.contains($0.serial)
+            }.map(\.serial)
+            guard !new.isEmpty else { return all }
+            for serial in new { try AtomicFile.write("", to: "\(folder)/revoked/\(serial)", mode: 0o600) }
+            all.formUnion(new)
+        }
     }
 
     package func revoked() -> Set<String> { Set(names("revoked")) }

@@ -17,13 +17,18 @@ package protocol EnrolmentStore: Sendable {
     func tokens() throws -> [StoredToken]
     func removeExpiredTokens() throws
 
-    func add(_ certificate: EnrolmentAuthority.Issued) throws
+    /// - Parameter serial: of the certificate with which this one was asked for.
+    /// - Returns: false, and nothing has changed, where that one is revoked.
+    func add(_ certificate: EnrolmentAuthority.Issued, unlessRevoked serial: String?) throws -> Bool
     /// Every certificate that was issued and has not run out long ago.
     func issued() throws -> [EnrolmentAuthority.Issued]
-    /// Forgets certificates that ran out before a time, revoked or not.
-    func removeCertificates(expiredBefore time: Int) throws
+    /// Forgets certificates that ran out more than a day ago, revoked or not.
+    func removeExpiredCertificates() throws
 
-    func revoke(_ serials: [String]) throws
+    /// All that a connector has. What is being issued to it at the same time is either among them, or refused.
+    ///
+    /// - Returns: the serial numbers of those that were not revoked before.
+    func revoke(_ identity: ConnectorIdentity) throws -> Set<String>
     func revoked() throws -> Set<String>
 }
 

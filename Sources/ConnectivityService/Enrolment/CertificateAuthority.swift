@@ -8,8 +8,15 @@ package protocol CertificateAuthority: Sendable {
     func isRevoked(_ serial: String) -> Bool
     /// A new certificate for a connector that has proved who it is with its present one.
     ///
-    /// - Parameter request: PKCS #10, PEM.
-    func renew(_ request: String, for identity: ConnectorIdentity, instance: InstanceName?) throws -> String
+    /// - Parameters:
+    ///   - request: PKCS #10, PEM.
+    ///   - serial: of the present one, which must not have been revoked meanwhile.
+    func renew(
+        _ request: String,
+        for identity: ConnectorIdentity,
+        instance: InstanceName?,
+        with serial: String
+    ) throws -> String
     /// Answers a connector that has nothing but a one-time token.
     func enrol(_ request: EnrolmentRequest) throws -> EnrolmentResponse
     /// What it has issued, the latest last; nil without an authority.
@@ -28,7 +35,12 @@ package struct EnrolmentError: Error, Sendable, CustomStringConvertible {
 package struct NoAuthority: CertificateAuthority {
     package init() {}
     package func isRevoked(_ serial: String) -> Bool { false }
-    package func renew(_ request: String, for identity: ConnectorIdentity, instance: InstanceName?) throws -> String {
+    package func renew(
+        _ request: String,
+        for identity: ConnectorIdentity,
+        instance: InstanceName?,
+        with serial: String
+    ) throws -> String {
         throw EnrolmentError("this service has no certificate authority; configure \"enrolment\"")
     }
     package func enrol(_ request: EnrolmentRequest) throws -> EnrolmentResponse {

@@ -8,6 +8,7 @@ final class RequestMeter: Sendable {
     private let count = Atomic<Int>(0)
     private let requestsPaid = Atomic<Int64>(0)
     private let bytesPaid = Atomic<Int64>(0)
+    private let retired = Atomic<Bool>(false)
 
     private static let second: Int64 = 1_000_000_000
 
@@ -19,6 +20,10 @@ final class RequestMeter: Sendable {
     func isIdle(now: Int64) -> Bool {
         inFlight == 0 && requestsPaid.load(ordering: .relaxed) <= now && bytesPaid.load(ordering: .relaxed) <= now
     }
+
+    /// It is in no table any more: who holds it has to look again.
+    func retire() { retired.store(true, ordering: .relaxed) }
+    var isRetired: Bool { retired.load(ordering: .relaxed) }
 
     /// Lets a request begin, or says why not. One that began has to `end`.
     func begin(_ limits: RequestLimits, now: Int64) -> Excess? {

@@ -6,45 +6,70 @@ final class RequestMeters: Sendable {
     enum Key: Hashable, Sendable {
         case subaccount([UInt8])
         case client([UInt8])
-        /// Of one connector; as the program wrote it, in lower case.
+        /// Of one connector; host and port in one form.
         case virtualHost(ConnectorIdentity, [UInt8])
-        /// Those for which there is no room, together.
-        case others
+
+        var scope: Scope {
+            switch self {
+            case .subaccount: .subaccount
+            case .client: .client
+            case .virtualHost: .virtualHost
+            }
+        }
     }
-
-    /// Meters that are kept: names come from clients.
-    static let limit = 20_000
-
-    private let meters = Mutex<[Key: RequestMeter]>([:])
-    private let others = RequestMeter()
-    private let refusals = Mutex<[Scope: Int]>([:])
 
     enum Scope: String, Sendable, CaseIterable {
         case subaccount, client
         case virtualHost = "virtual_host"
     }
 
+    /// Meters of one scope that are kept: names come from clients.
+    static let limit = 20_000
+
+    private struct Table {
+        var meters: [Key: RequestMeter] = [:]
+        /// For those for which there is no room, together.
+        let others = RequestMeter()
+        /// Not more often than once a second: it looks at all of them.
+        var trimmed = Int64.min
+    }
+
+    private let tables = Mutex<[Scope: Table]>([:])
+    private let refusals = Mutex<[Scope: Int]>([:])
+
     func meter(_ key: Key, now: Int64) -> RequestMeter {
-        meters.withLock { meters in
-            if let meter = meters[key] { return meter }
-            if meters.count >= Self.limit { meters = meters.filter { !$0.value.isIdle(now: now) } }
-            guard meters.count < Self.limit else { return others }
+        tables.withLock { tables in
+            if let meter = tables[key.scope]?.meters[key] { return meter }
+            var table = tables.removeValue(forKey: key.scope) ?? Table()
+            defer { tables[key.scope] = table }
+            if table.meters.count >= Self.limit, table.trimmed < now - 1_000_000_000 {
+                table.trimmed = now
+                for (name, meter) in table.meters where meter.isIdle(now: now) {
+                    meter.retire()
+                    table.meters[name] = nil
+                }
+            }
+            guard table.meters.count < Self.limit else { return table.others }
             let meter = RequestMeter()
-            meters[key] = meter
+            table.meters[key] = meter
             return meter
         }
     }
 
     func refused(_ scope: Scope) { refusals.withLock { $0[scope, default: 0] += 1 } }
     var refusalCounts: [Scope: Int] { refusals.withLock { $0 } }
-    var count: Int { meters.withLock { $0.count } }
+    func count(_ scope: Scope) -> Int { tables.withLock { $0[scope]?.meters.count ?? 0 } }
 }
 
 /// What one connection's requests count for, found once for the same names.
 struct MeteredNames {
     let subaccount: RequestMeter
     let client: RequestMeter
-    let virtualHost: RequestMeter
+    /// Nil where there is no connector, so that nobody is behind the name.
+    let virtualHost: RequestMeter?
+
+    /// None has been forgotten, for another one to take its place.
+    var isCurrent: Bool { !subaccount.isRetired && !client.isRetired && !(virtualHost?.isRetired ?? false) }
 }
 
 /// A request that was let in, until it is over.
@@ -65,7 +90,8 @@ final class Admission {
         for (scope, meter, limits) in [
             (.subaccount, names.subaccount, limits.subaccount), (.client, names.client, limits.client),
             (.virtualHost, names.virtualHost, limits.virtualHost),
-        ] as [(RequestMeters.Scope, RequestMeter, RequestLimits)] where limits.isOn {
+        ] as [(RequestMeters.Scope, RequestMeter?, RequestLimits)] where limits.isOn {
+            guard let meter else { continue }
             if let found = meter.begin(limits, now: now) {
                 for (meter, limits) in admitted { meter.takeBack(limits) }
                 excess = (scope, found)

@@ -20,7 +20,8 @@ extension ProxyConnection {
     /// - Throws: where its subaccount, its client or its virtual host has all that it may have.
     func admit() throws(Refusal) {
         let limits = loop.configuration.tenants.fairness
-        guard limits.isOn else { return }
+        // One that is sent again on another tunnel was let in already.
+        guard limits.isOn, exchange.admission == nil else { return }
         let now = Int64(exchange.started.uptimeNanoseconds)
         var excess: (scope: RequestMeters.Scope, Excess)?
         exchange.admission = Admission(meteredNames(now), limits, now: now, excess: &excess)
@@ -29,9 +30,9 @@ extension ProxyConnection {
         throw tooMuch(excess.scope, excess.1)
     }
 
-    /// The request is over. What was upgraded stays in flight for as long as its connection.
+    /// The request is over; what was upgraded is, when its connection is.
     func endAdmission() {
-        guard let admission = exchange.admission, machine.phase != .upgraded else { return }
+        guard let admission = exchange.admission else { return }
         exchange.admission = nil
         admission.bytes = exchange.requestBytes + exchange.responseBytes
         admission.end(now: Int64(NIODeadline.now().uptimeNanoseconds))
@@ -40,15 +41,16 @@ extension ProxyConnection {
     private func meteredNames(_ now: Int64) -> MeteredNames {
         let authority = virtualHost
         let client = principal.token.map { Array($0.token.client.utf8) } ?? address
-        if let metered, metered.group === group, metered.authority == authority, metered.client == client {
+        if let metered, metered.group === group, metered.authority == authority, metered.client == client,
+            metered.names.isCurrent
+        {
             return metered.names
         }
         let meters = loop.meters
         let names = MeteredNames(
             subaccount: meters.meter(.subaccount(Array(subaccount.utf8)), now: now),
             client: meters.meter(.client(client), now: now),
-            // Nobody is behind a name without a connector.
-            virtualHost: meters.meter(group.map { .virtualHost($0.identity, authority) } ?? .others, now: now)
+            virtualHost: group.map { meters.meter(.virtualHost($0.identity, authority), now: now) }
         )
         metered = Metered(group: group, authority: authority, client: client, names: names)
         return names

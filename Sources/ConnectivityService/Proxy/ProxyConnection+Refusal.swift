@@ -23,6 +23,7 @@ extension ProxyConnection {
         flushOutput()
         guard isKeptAlive else { return lingerAndClose() }
         stream = nil
+        exchange.place = nil
         // Who asks for too much and does not wait would have nothing but refusals made, at the expense of all others.
         if refusal.status == 429 { pausedUntil = loop.sweeper.tick + Self.pauseTicks }
         beginNext()

@@ -3,7 +3,6 @@ internal import Cryptography
 internal import HostSystem
 internal import Logging
 internal import NIOCore
-internal import NIOPosix
 internal import Synchronization
 internal import Telemetry
 internal import TunnelCore
@@ -108,7 +107,7 @@ final class AcceptedTunnel: TunnelHandlerDelegate {
             hub.registry.apply(changes, of: registration.group, registration.tunnel.replica)
         }
         if let request = message.certificateRequest, let peer {
-            renew(request, peer.identity, peer.certificate.instance, on: tunnel.eventLoop)
+            renew(request, peer.identity, peer.certificate, on: tunnel.eventLoop)
         }
     }
 
@@ -116,7 +115,7 @@ final class AcceptedTunnel: TunnelHandlerDelegate {
     private func renew(
         _ request: String,
         _ identity: ConnectorIdentity,
-        _ instance: InstanceName?,
+        _ present: CertificateDetails,
         on eventLoop: any EventLoop
     ) {
         guard !isRenewing else {
@@ -124,11 +123,11 @@ final class AcceptedTunnel: TunnelHandlerDelegate {
             return
         }
         isRenewing = true
-        let hub = self.hub
-        NIOThreadPool.singleton.runIfActive(eventLoop: eventLoop) {
+        let (hub, serial, instance) = (self.hub, present.serial, present.instance)
+        let answer = AuthorityThreads.run(on: eventLoop) {
             do {
                 let message = ControlMessage(
-                    certificate: try hub.authority.renew(request, for: identity, instance: instance)
+                    certificate: try hub.authority.renew(request, for: identity, instance: instance, with: serial)
                 )
                 let whose = instance.map { "\(identity), instance \($0)" } ?? "\(identity)"
                 hub.audit.record(.certificateIssued, "Certificate of \(whose) renewed")
@@ -137,7 +136,13 @@ final class AcceptedTunnel: TunnelHandlerDelegate {
                 hub.audit.record(.connectionRefused, "Renewal for \(identity) refused: \(error)")
                 return ControlMessage(certificateRefused: "\(error)")
             }
-        }.assumeIsolated().whenSuccess {
+        }
+        guard let answer else {
+            isRenewing = false
+            control?.send(ControlMessage(certificateRefused: "too many others are waiting for certificates"))
+            return
+        }
+        answer.assumeIsolated().whenSuccess {
             self.isRenewing = false
             self.control?.send($0)
         }
@@ -161,6 +166,8 @@ final class AcceptedTunnel: TunnelHandlerDelegate {
             hub.logger.warning("tunnel refused", metadata: metadata(["cause": "\(TunnelError.superseded)"]))
         case .registered(let group, let registered, let superseded):
             registration = (group, registered)
+            // What was revoked between the handshake and now was not among the tunnels that were cut.
+            if hub.authority.isRevoked(peer.certificate.serial) { return tunnel.dismiss(TunnelError.revoked) }
             control?.send(ControlMessage(welcome: ControlMessage.Welcome(version: Version.current)))
             var about: Logger.Metadata = ["tunnel": "\(registered.id)"]
             if let instance = registered.replica.instance { about["instance"] = "\(instance)" }

@@ -4,7 +4,6 @@ internal import EpollTransport
 internal import JSON
 internal import Logging
 internal import NIOCore
-internal import NIOPosix
 internal import TunnelCore
 
 /// Decides, once TLS is up, whether a connection is a tunnel or a connector that enrols.
@@ -86,9 +85,14 @@ final class EnrolmentHandler: ChannelInboundHandler {
             isAsked = true
             let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
             // Signing and writing take their time, so another thread does it.
-            NIOThreadPool.singleton.runIfActive(eventLoop: context.eventLoop) { [hub, remote] in
+            let answer = AuthorityThreads.run(on: context.eventLoop) { [hub, remote] in
                 Self.answer(request, hub, remote)
-            }.whenSuccess { response in
+            }
+            guard let answer else {
+                hub.refused("enrolment refused", remote, EnrolmentError("too many others are waiting"))
+                return context.close(promise: nil)
+            }
+            answer.whenSuccess { response in
                 let bytes = ByteBuffer(bytes: JSONLines.encode(response))
                 bound.value.writeAndFlush(NIOAny(bytes)).whenComplete { _ in bound.value.close(promise: nil) }
             }

@@ -56,7 +56,8 @@ package final class TunnelRegistry: Sendable {
         }
         let serves = hello?.isActive == true ? certificate.instance : nil
         var old: [RegisteredTunnel] = []
-        let replica: Replica? = group.details.withLock { details in
+        // One after the other, tunnels and what is known of them together: two that come at once see each other.
+        let tunnel: RegisteredTunnel? = group.details.withLock { details in
             let present = group.all()
             if let hello {
                 let others = present.filter { $0.replica.session != hello.session && !$0.replica.isBeside(serves) }
@@ -79,17 +80,17 @@ package final class TunnelRegistry: Sendable {
             if !staying.contains(where: { $0.replica === facts.replica }) { facts.connectedSince = now }
             details.replicas.append(facts)
             judge(&details)
-            return facts.replica
+            let tunnel = RegisteredTunnel(
+                id: lastID.wrappingAdd(1, ordering: .relaxed).newValue,
+                replica: facts.replica,
+                serial: certificate.serial,
+                handler
+            )
+            group.add(tunnel)
+            for tunnel in old { group.remove(tunnel.id) }
+            return tunnel
         }
-        guard let replica else { return .superseded }
-        let tunnel = RegisteredTunnel(
-            id: lastID.wrappingAdd(1, ordering: .relaxed).newValue,
-            replica: replica,
-            serial: certificate.serial,
-            handler
-        )
-        group.add(tunnel)
-        for tunnel in old { group.remove(tunnel.id) }
+        guard let tunnel else { return .superseded }
         return .registered(group, tunnel, superseded: old)
     }
 

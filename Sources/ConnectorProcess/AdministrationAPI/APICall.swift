@@ -145,6 +145,8 @@ struct APIHost: Sendable {
     let main: String
     /// The connectors' files and states, the main one first.
     let connectors: @Sendable () async -> [ConnectorStatus.Connector]
+    /// Not while another connector of the same identity serves in this one's place.
+    let isMaster: @Sendable () -> Bool
     /// What became of the files when they were last read.
     let configuration: @Sendable () async -> ConfigurationState
     /// Has the files read again.

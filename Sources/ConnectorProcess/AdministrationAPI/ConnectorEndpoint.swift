@@ -88,9 +88,14 @@ struct ConnectorEndpoint {
     /// A JSON text alone; there is one connector, and it is the master.
     private func role() throws -> HTTPResponse {
         try call.allow("GET", "POST")
-        guard call.method == "POST" else { return .json("master") }
+        let isMaster = call.host.isMaster()
+        guard call.method == "POST" else { return .json(isMaster ? "master" : "shadow") }
         switch try? JSONLines.decode(String.self, call.request.body) {
-        case "master": throw APIFailure.conflict("the role is master already")
+        case "master" where isMaster: throw APIFailure.conflict("the role is master already")
+        // The service decides, by who came last; this one takes over by itself when the other one goes.
+        case "master":
+            throw APIFailure.conflict("another connector has the role: stop that one, or start this one again")
+        case "shadow" where !isMaster: throw APIFailure.conflict("the role is shadow already")
         case "shadow": throw APIFailure.conflict("there is no connected shadow that could take the role of master")
         default: throw APIFailure.invalid("the body must be \"master\" or \"shadow\"")
         }
