@@ -183,14 +183,12 @@ extension CloudDaemon {
         try await service.writeMetrics(&exposition)
         exposition.family("connector_service_audit_ok", .gauge, "1 while the audit log can be written, or is off.")
         exposition.sample([:], audit.isWritable ? 1 : 0)
-        if let store = feed?.status {
-            exposition.family(
-                "connector_service_store_up",
-                .gauge,
-                "1 while the store that several services share is there."
-            )
-            exposition.sample([:], store.isUp ? 1 : 0)
-        }
+        exposition.family(
+            "connector_service_store_up",
+            .gauge,
+            "1 while the store is there, or is files of this instance."
+        )
+        exposition.sample([:], feed?.status.isUp ?? true ? 1 : 0)
         exposition.family("connector_service_audit_records_lost_total", .counter, "Audit records not kept.")
         exposition.sample([:], audit.lost)
         let (configuration, failures) = state.withLock { ($0.configuration, $0.failedReloads) }

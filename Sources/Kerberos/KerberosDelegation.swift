@@ -13,6 +13,8 @@ package final class KerberosDelegation: Sendable {
     /// Seconds since 1970, until which nobody tries after no KDC has answered, and what was said of it.
     private let pause = Mutex<(until: Int, cause: String)>((0, ""))
 
+    /// One at a time gets the connector's own ticket, for all who need it: they have one cache.
+    private let turn = Mutex<Void>(())
     private static let checks = Atomic<Int>(0)
 
     private struct Known {
@@ -120,7 +122,10 @@ package final class KerberosDelegation: Sendable {
 
     private func ask(_ user: String, _ now: Int) throws(KerberosError) -> GSSCredential {
         let name = KerberosName.user(user, realm: configuration.realm)
-        let own = try unlessPaused { () throws(KerberosError) in try ownCredential() }
+        let own = try turn.withLock { _ throws(KerberosError) in
+            // Within its turn: who has waited for one who found no KDC need not try again.
+            try unlessPaused { () throws(KerberosError) in try ownCredential() }
+        }
         let credential: GSSCredential
         if name.isEnterprise {
             // It may lead to a realm that is not reachable from here, which says nothing of this one.
