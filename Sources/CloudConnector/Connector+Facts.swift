@@ -16,7 +16,7 @@ extension Connector {
     }
 
     func exposedMessages() -> [ControlMessage] {
-        let (systems, offer) = current.withLock { ($0.snapshot.policy.systems, $0.configuration.offer) }
+        let (systems, offer) = current.withLock { ($0.snapshot.policy.systems, $0.snapshot.offer) }
         let exposed = systems.map { system in
             ExposedSystem(
                 host: system.virtualAddress,

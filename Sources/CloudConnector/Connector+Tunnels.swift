@@ -14,9 +14,11 @@ extension Connector: TunnelOwner {
     func introduction(on tunnel: DialedTunnel) -> [ControlMessage] {
         tunnel.toldChanges.store(checker.changeCount, ordering: .releasing)
         var hello = session
-        let configuration = self.configuration
-        if configuration.tunnel.instance != nil { hello.replicas = ControlMessage.Hello.active }
-        hello.configuration = configuration.offer
+        let isActive: Bool
+        (isActive, hello.configuration) = current.withLock {
+            ($0.configuration.tunnel.instance != nil, $0.snapshot.offer)
+        }
+        if isActive { hello.replicas = ControlMessage.Hello.active }
         return [ControlMessage(hello: hello)] + exposedMessages()
     }
 

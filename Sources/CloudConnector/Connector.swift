@@ -54,7 +54,8 @@ package final class Connector: Sendable {
             delegation: configuration.kerberos.map(KerberosDelegation.init),
             configuration: configuration.cappedForwarding,
             accessLog: configuration.accessLog,
-            isTracing: configuration.isTracing
+            isTracing: configuration.isTracing,
+            offer: configuration.offer
         )
         snapshot.delegation?.activate()
         let group = try EpollEventLoopGroup(configuration.eventLoops, name: "connector")
@@ -136,7 +137,8 @@ package final class Connector: Sendable {
                 ? oldSnapshot.delegation : new.kerberos.map(KerberosDelegation.init),
             configuration: new.cappedForwarding,
             accessLog: new.accessLog,
-            isTracing: new.isTracing
+            isTracing: new.isTracing,
+            offer: new.offer
         )
         let isWaySame =
             new.dialer == old.dialer && new.tunnelFilesDigest == old.tunnelFilesDigest

@@ -1,7 +1,8 @@
 internal import CGSSAPI
 internal import Glibc
 
-/// A credential of the Kerberos mechanism of GSSAPI (RFC 2743), which may be used from several threads.
+/// A credential of the Kerberos mechanism of GSSAPI (RFC 2743). Unchecked, as the handle never changes and the library locks what is
+/// behind it, so several threads may use it.
 @safe final class GSSCredential: @unchecked Sendable {
     private let handle: gss_cred_id_t?
 
@@ -113,7 +114,7 @@ internal import Glibc
 
     // MARK: What the library wants
 
-    /// The mechanism alone; it lives as long as the process.
+    /// The mechanism alone. Made once, for as long as the process lives, and only read from then on.
     nonisolated(unsafe) private static let kerberos: gss_OID_set = {
         var minor: OM_uint32 = 0
         var set: gss_OID_set?
@@ -137,7 +138,7 @@ internal import Glibc
 }
 
 /// A name that GSSAPI has taken.
-@safe final class GSSName: @unchecked Sendable {
+@safe final class GSSName {
     enum Kind { case principal, enterprise }
 
     let text: String

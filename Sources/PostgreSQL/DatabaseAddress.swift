@@ -35,6 +35,12 @@ package struct DatabaseAddress: Sendable, Equatable {
         }
     }
 
+    /// Whoever answers has to show a certificate for its name, whatever else the URL says.
+    package var isVerified: Bool {
+        let modes = parameters("sslmode")
+        return !modes.isEmpty && modes.allSatisfy { $0 == "verify-full" }
+    }
+
     /// Each of the values that a parameter of the URL lists.
     private func parameters(_ name: String) -> [Substring] {
         var found: [Substring] = []

@@ -152,6 +152,10 @@ import Testing
             ("postgresql://", "mysql://", "store.url: must begin with postgresql://"),
             ("connector@", "connector:hunter2@", "has a password in it; put it into a file"),
             ("connector@%2F", "connector@db.example.com%2F", "needs sslmode=verify-full"),
+            (
+                "/postgres\"", "/postgres?host=db.example.com&sslmode=verify-full&sslmode=disable\"",
+                "needs sslmode=verify-full"
+            ),
             ("store.key", "short.key", "has less than 32 characters"),
             ("store.key", "none.key", "none.key cannot be read"),
             (", key-file: store.key", "", "store.key-file: is missing"),

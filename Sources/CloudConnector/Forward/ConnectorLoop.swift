@@ -22,6 +22,8 @@ package struct ForwardingSnapshot: Sendable {
     var accessLog = false
     /// Spans for requests that somebody traces.
     var isTracing = false
+    /// `ConnectorConfiguration.offer`: made once for a configuration, since it reads all of it.
+    var offer = ""
 
     package init(
         policy: AccessPolicy,
@@ -30,7 +32,8 @@ package struct ForwardingSnapshot: Sendable {
         delegation: KerberosDelegation? = nil,
         configuration: ForwardingConfiguration,
         accessLog: Bool = false,
-        isTracing: Bool = false
+        isTracing: Bool = false,
+        offer: String = ""
     ) {
         self.policy = policy
         self.backendTLS = backendTLS
@@ -39,6 +42,7 @@ package struct ForwardingSnapshot: Sendable {
         self.configuration = configuration
         self.accessLog = accessLog
         self.isTracing = isTracing
+        self.offer = offer
     }
 }
 

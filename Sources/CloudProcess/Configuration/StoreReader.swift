@@ -62,7 +62,7 @@ enum StoreReader {
             )
             return false
         }
-        if !address.isLocal, !url.contains("sslmode=verify-full") {
+        if !address.isLocal, !address.isVerified {
             findings.error(
                 place,
                 path,

@@ -1,4 +1,5 @@
 package import AdminProtocol
+internal import Glibc
 internal import HostSystem
 package import Logging
 internal import NIOPosix
@@ -86,7 +87,7 @@ package final class StoreFeed: Sendable {
     private func wait(milliseconds: Int) {
         var left = milliseconds
         while left > 0, !isEnding {
-            Pause.milliseconds(min(left, Int(Self.turn)))
+            usleep(UInt32(min(left, Int(Self.turn)) * 1000))
             left -= Int(Self.turn)
         }
     }
