@@ -194,6 +194,8 @@ package struct ServiceStatus: Codable, Sendable {
         package var omittedSystems: Int?
         /// "haproxy" where it is a connector of another make, which says nothing of itself.
         package var dialect: String?
+        /// Where several services share a store: those that it has tunnels to, and how many.
+        package var services: [String: Int]?
         /// Those that serve side by side; nil for one that shares with nobody.
         package var replicas: [Replica]?
 
@@ -335,6 +337,12 @@ package struct ServiceStatus: Codable, Sendable {
     /// Nil where what is remembered is in files of this instance.
     package var store: StoreStatus?
     package var tokens: [Token]?
+    /// Among those that share the store; nil for one that is alone.
+    package var name: String?
+    /// The others.
+    package var services: [PeerStatus]?
+    /// Another process has taken this one's name, so the others do not know it. Nil for false.
+    package var isNameTaken: Bool?
 
     package init(
         version: String,

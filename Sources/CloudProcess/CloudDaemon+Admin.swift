@@ -46,7 +46,16 @@ extension CloudDaemon {
         return await ask(admin) ?? .error(.notFound, "there is no such path")
     }
 
-    private func status() async -> ServiceStatus {
+    /// With what the other services of the store say of themselves.
+    func status() async -> ServiceStatus {
+        var status = await ownStatus()
+        guard let lease else { return status }
+        await PeerReports.add(to: &status, own: lease.name, service.peers)
+        status.isNameTaken = lease.isNameTaken ? true : nil
+        return status
+    }
+
+    func ownStatus() async -> ServiceStatus {
         var status = ServiceStatus(
             version: Version.current,
             startedAt: startedAt,

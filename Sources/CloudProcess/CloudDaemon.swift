@@ -7,6 +7,7 @@ internal import Cryptography
 package import DaemonSupport
 internal import Glibc
 package import HostSystem
+internal import JSON
 package import Logging
 package import NIOCore
 internal import Networking
@@ -27,6 +28,8 @@ package final class CloudDaemon: Daemon {
     let authority: EnrolmentAuthority?
     /// Nil without a store that several share.
     let feed: StoreFeed?
+    /// Nil without other services beside this one.
+    let lease: ServiceLease?
     let api: CloudAPI?
     /// Of API and cockpit.
     private let listeners = Mutex<[HTTPListener]>([])
@@ -85,12 +88,14 @@ package final class CloudDaemon: Daemon {
                 logger: logger
             )
             parts.add { try? await service.shutdown() }
-            let feed = feed(configuration, authority, service, logger)
+            let lease = lease(configuration, service, logger)
+            let feed = feed(configuration, authority, service, lease, logger)
             let daemon = CloudDaemon(
                 configuration,
                 service,
                 authority,
                 feed,
+                lease,
                 api,
                 certificates,
                 audit,
@@ -101,6 +106,11 @@ package final class CloudDaemon: Daemon {
             if let feed {
                 parts.add { await feed.stop() }
                 feed.start()
+            }
+            if let lease {
+                parts.add { await lease.stop() }
+                lease.start()
+                service.tell { JSONLines.encode(await daemon.ownStatus()) }
             }
             try await daemon.serve(apiServer, cockpitServer, configuration)
             audit.record(
@@ -117,6 +127,7 @@ package final class CloudDaemon: Daemon {
         _ service: ConnectivityService,
         _ authority: EnrolmentAuthority?,
         _ feed: StoreFeed?,
+        _ lease: ServiceLease?,
         _ api: CloudAPI?,
         _ certificates: Certificates,
         _ audit: AuditLog,
@@ -128,6 +139,7 @@ package final class CloudDaemon: Daemon {
         self.service = service
         self.authority = authority
         self.feed = feed
+        self.lease = lease
         self.api = api
         self.certificates = certificates
         self.audit = audit
@@ -159,10 +171,32 @@ package final class CloudDaemon: Daemon {
         _ configuration: CloudConfiguration,
         _ authority: EnrolmentAuthority?,
         _ service: ConnectivityService,
+        _ lease: ServiceLease?,
         _ logger: Logger
     ) -> StoreFeed? {
         guard let store = configuration.store, let authority else { return nil }
-        return StoreFeed(store.address, logger: logger) { service.cut(serials: try authority.reload()) }
+        return StoreFeed(store.address, logger: logger) { topics in
+            func concerns(_ topic: String) -> Bool { topics?.contains(topic) ?? true }
+            if concerns(EnrolmentDatabase.topic) { service.cut(serials: try authority.reload()) }
+            if concerns(DirectoryDatabase.topic) { lease?.wake() }
+        }
+    }
+
+    /// Makes this service known to the others.
+    private static func lease(
+        _ configuration: CloudConfiguration,
+        _ service: ConnectivityService,
+        _ logger: Logger
+    ) -> ServiceLease? {
+        guard let store = configuration.store, let peers = configuration.service.peers else { return nil }
+        let listen = HostPort(host: peers.address.host, port: service.peerPort)
+        let own = PeerDirectory.Service(
+            name: peers.name.text,
+            run: "\(WallClock.seconds())-\(UInt32.random(in: 0...UInt32.max))",
+            address: peers.advertised ?? listen,
+            version: Version.current
+        )
+        return ServiceLease(own, store.address, service, logger: logger)
     }
 
     private static func text(_ path: String) throws(ConfigurationError) -> String {
@@ -221,7 +255,7 @@ package final class CloudDaemon: Daemon {
         logger.info("api started", metadata: ["port": "\(apiServer.port)", "url": "\(api.tokens.url)"])
         guard let cockpitServer, let settings = configuration.cockpit else { return }
         let access = try CockpitAccess(hostNames: settings.hostNames, password: settings.password)
-        try await cockpitServer.serve(Cockpit(access, service, api.destinations, logger))
+        try await cockpitServer.serve(Cockpit(access, service, api.destinations, logger) { [self] in await status() })
         let host = settings.isLoopback ? "localhost" : settings.address.host
         logger.info(
             "cockpit started",
@@ -259,6 +293,12 @@ package final class CloudDaemon: Daemon {
         }
         if service.tunnelTLS.trust == .anchors([]) {
             service.tunnelTLS.trust = .anchors([.pem(authority.certificate)])
+        }
+        if let peers = service.peers {
+            let identity = try authority.issueService(peers.name)
+            service.peers?.certificate = identity.certificate
+            service.peers?.privateKey = identity.privateKey
+            service.peers?.anchor = authority.certificate
         }
         service.tunnelTLS.requiresClientCertificate = true
         service.tunnelTLS.applicationProtocols = TunnelDialect.applicationProtocols + [EnrolmentProtocol.name]
@@ -351,12 +391,13 @@ package final class CloudDaemon: Daemon {
         let needsStart =
             new.process.audit != old.process.audit || new.process.traceFile != old.process.traceFile
             || new.process.logFormat != old.process.logFormat
-            || new.enrolment != old.enrolment || new.store != old.store || new.api?.withoutTLS != old.api?.withoutTLS
+            || new.enrolment != old.enrolment || new.store != old.store || new.service.peers != old.service.peers
+            || new.api?.withoutTLS != old.api?.withoutTLS
             || new.cockpit?.withoutTLS != old.cockpit?.withoutTLS
             || new.service.eventLoops != old.service.eventLoops
         if needsStart {
             logger.warning(
-                "audit, tracing, store, enrolment, api, cockpit, log.format and event-loops take effect at the next start"
+                "audit, tracing, store, peers, enrolment, api, cockpit, log.format and event-loops take effect at the next start"
             )
         }
     }

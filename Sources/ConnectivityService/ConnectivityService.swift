@@ -23,12 +23,15 @@ package final class ConnectivityService: Sendable {
     private let listeners: Listeners
     private let memory: MemoryGuard
     private let load: ListenerLoads
+    /// The other services of the store.
+    package let peers: PeerNetwork
     private let state: Mutex<State>
 
     private struct State {
         var proxy: any Channel
         var acceptor: any Channel
         var socks: (any Channel)?
+        var peers: (any Channel)?
         var isDraining = false
     }
 
@@ -55,7 +58,8 @@ package final class ConnectivityService: Sendable {
         _ group: EpollEventLoopGroup,
         _ logger: Logger
     ) async throws {
-        let registry = TunnelRegistry()
+        let directory = PeerDirectory()
+        let registry = TunnelRegistry(directory)
         let memory = MemoryGuard(limit: configuration.tenants.processMemory)
         let load = ListenerLoads()
         self.registry = registry
@@ -74,6 +78,7 @@ package final class ConnectivityService: Sendable {
             configuration: configuration
         )
         let (refusals, meters) = (refusals, meters)
+        let peerLogger = logger
         loops = try await PerLoop.make(group.loops) { eventLoop in
             let loop = ProxyLoop(
                 configuration,
@@ -83,27 +88,32 @@ package final class ConnectivityService: Sendable {
                 logger,
                 memory,
                 meters,
+                PeerLinks(eventLoop, peerLogger),
                 load.proxy,
                 eventLoop.buffers
             )
             loop.sweeper.start(on: eventLoop)
             return loop
         }
+        peers = PeerNetwork(directory, loops)
         listeners = Listeners(
             group: group,
             loops: loops,
             hub: hub,
             load: load,
             proxyCertificate: try ListenerCertificate(configuration.proxyTLS),
-            socksCertificate: try ListenerCertificate(configuration.socksTLS)
+            socksCertificate: try ListenerCertificate(configuration.socksTLS),
+            peers: peers
         )
+        try peers.apply(configuration)
         let acceptor = try await listeners.bindTunnels(configuration)
         var proxy: (any Channel)?
         do {
             let bound = try await listeners.bindProxy(configuration)
             proxy = bound
             let socks = try await listeners.bindSocks(configuration)
-            state = Mutex(State(proxy: bound, acceptor: acceptor, socks: socks))
+            let peers = try await listeners.bindPeers(configuration)
+            state = Mutex(State(proxy: bound, acceptor: acceptor, socks: socks, peers: peers))
         } catch {
             try? await proxy?.close()
             try await acceptor.close()
@@ -139,6 +149,10 @@ package final class ConnectivityService: Sendable {
     package var proxyPort: Int { state.withLock { $0.proxy.localAddress?.port ?? 0 } }
     /// Of the SOCKS5 entry; 0 without one.
     package var socksPort: Int { state.withLock { $0.socks?.localAddress?.port ?? 0 } }
+    /// Where other services dial; 0 where none do.
+    package var peerPort: Int { state.withLock { $0.peers?.localAddress?.port ?? 0 } }
+    /// Says what others are told who ask for this service's status.
+    package func tell(_ facts: @escaping @Sendable () async -> [UInt8]) { hub.facts = facts }
     /// Where connectors dial.
     package var tunnelPort: Int { state.withLock { $0.acceptor.localAddress?.port ?? 0 } }
     package var proxyAddress: String { state.withLock { $0.proxy.localAddress?.text ?? "" } }
@@ -176,6 +190,7 @@ package final class ConnectivityService: Sendable {
         registry.leaveOutOthers(configuration.leavesOutOthers)
         listeners.proxyCertificate.apply(proxyTLS)
         listeners.socksCertificate.apply(socksTLS)
+        try peers.apply(configuration)
         memory.setLimit(configuration.tenants.processMemory)
         try await loops.forEach { $0.apply(configuration) }
         let replaced = state.withLock { state in
@@ -241,6 +256,7 @@ package final class ConnectivityService: Sendable {
 
     /// Everything counted since the start, added up over the event loops.
     package func writeMetrics(_ exposition: inout Exposition) async throws {
+        let hops = try await peers.counts()
         let parts = try await loops.map { loop in (loop.snapshot, loop.connectionCount) }
         ServiceMetrics(
             connectors: parts.flatMap(\.0),
@@ -251,7 +267,8 @@ package final class ConnectivityService: Sendable {
             refused: hub.refusedConnections.counts,
             listeners: load.all,
             shortages: memory.shortageCount,
-            limited: meters.refusalCounts
+            limited: meters.refusalCounts,
+            hops: hops
         ).write(&exposition)
     }
 
@@ -260,10 +277,12 @@ package final class ConnectivityService: Sendable {
     /// Takes no new connections, finishes what is in flight within the configured limit, says goodbye to the connectors
     /// and ends.
     package func shutdown() async throws {
-        let (proxy, acceptor, socks) = state.withLock { state in
+        let (proxy, acceptor, socks, others) = state.withLock { state in
             state.isDraining = true
-            return (state.proxy, state.acceptor, state.socks)
+            return (state.proxy, state.acceptor, state.socks, state.peers)
         }
+        try? await others?.close()
+        try? await peers.drain(hub.drainLimit)
         try? await socks?.close()
         try? await proxy.close()
         try await loops.forEach { $0.drain() }
@@ -277,11 +296,13 @@ package final class ConnectivityService: Sendable {
         }
         // Connectors take their tunnels away; one that does not is cut.
         await waitUntil(.seconds(2)) { [registry] in registry.all().isEmpty }
+        try? await peers.stop()
         try await group.shutdownGracefully()
     }
 
     private func waitUntilIdle(_ limit: TimeAmount) async {
-        let isIdle = await waitUntil(limit) { [loops] in
+        let isIdle = await waitUntil(limit) { [loops, peers] in
+            guard await peers.relays() == 0 else { return false }
             guard let counts = try? await loops.map(\.connectionCount) else { return true }
             return counts.allSatisfy { $0 == 0 }
         }

@@ -12,8 +12,11 @@ struct ListenerLoads: Sendable {
     let proxy = ListenerLoad()
     let socks = ListenerLoad()
     let tunnels = ListenerLoad()
+    let peers = ListenerLoad()
 
-    var all: [(name: String, load: ListenerLoad)] { [("proxy", proxy), ("socks", socks), ("tunnel", tunnels)] }
+    var all: [(name: String, load: ListenerLoad)] {
+        [("proxy", proxy), ("socks", socks), ("tunnel", tunnels), ("peers", peers)]
+    }
     var connections: Int { all.reduce(0) { $0 + $1.load.connections } }
 }
 
@@ -25,6 +28,7 @@ struct Listeners {
     let load: ListenerLoads
     let proxyCertificate: ListenerCertificate
     let socksCertificate: ListenerCertificate
+    let peers: PeerNetwork
 
     func bindProxy(_ configuration: ServiceConfiguration) async throws -> any Channel {
         let (loops, certificate) = (self.loops, proxyCertificate)
@@ -76,6 +80,30 @@ struct Listeners {
             }
         }
     }
+
+    /// For the other services of the store.
+    func bindPeers(_ configuration: ServiceConfiguration) async throws -> (any Channel)? {
+        guard let own = configuration.peers else { return nil }
+        let (loops, hub, peers) = (self.loops, self.hub, self.peers)
+        return try await bind(own.address, "peers", Self.peerConnections, load.peers, Self.tunnel) { channel in
+            let remote = channel.remoteAddress?.text ?? "unknown"
+            guard let settings = peers.settings else { return channel.close(promise: nil) }
+            let eventLoop = channel.eventLoop
+            try channel.pipeline.syncOperations.addHandlers(
+                TLSHandler(settings.server, serverName: nil, peer: "the service at \(remote)", keepsBuffers: true),
+                TunnelHandler(
+                    .server,
+                    configuration: settings.http2,
+                    pingInterval: settings.pingInterval,
+                    eventLoop: eventLoop,
+                    delegate: PeerEntry(hub, loops[eventLoop], name: settings.name, remote: remote)
+                )
+            )
+        }
+    }
+
+    /// One for each event loop of each other service, and some that are on their way out.
+    private static let peerConnections = 1000
 
     private static func secure(
         _ channel: any Channel,

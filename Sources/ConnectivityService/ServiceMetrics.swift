@@ -18,6 +18,8 @@ struct ServiceMetrics {
     var shortages: Int
     /// By what was limited.
     var limited: [RequestMeters.Scope: Int]
+    /// Requests handed over to other services, and taken from them.
+    var hops: (sent: Int, received: Int)
 
     private struct Total {
         var counts = RequestCounts()
@@ -26,6 +28,13 @@ struct ServiceMetrics {
     }
 
     func write(_ exposition: inout Exposition) {
+        exposition.family(
+            "connector_service_hops_total",
+            .counter,
+            "Requests handed over to another service of the store, and taken from one."
+        )
+        exposition.sample(["direction": "sent"], hops.sent)
+        exposition.sample(["direction": "received"], hops.received)
         var totals: [ConnectorIdentity?: Total] = [:]
         for part in connectors {
             totals[part.identity, default: Total()].counts.add(part.counts)

@@ -72,6 +72,7 @@ package enum StatusText {
                 ? "connected\(since)\n"
                 : "AWAY\(since): \(escape(store.cause)); enrolment and changes are refused, requests go on\n"
         }
+        text += services(status)
         for listener in status.listeners ?? [] { text += describe(listener) }
         if status.connectors.isEmpty { text += "\nno connector has been here\n" }
         for connector in status.connectors {
@@ -81,6 +82,10 @@ package enum StatusText {
             text += "state          \(connector.state)" + (since.map { " for \(duration(since: $0))" } ?? "")
             text += connector.silentSeconds.map { ", silent for \($0) s" } ?? ""
             text += ", \(Count.text(connector.tunnels, "tunnel")), from \(connector.remote)\n"
+            if let places = connector.services?.sorted(by: { $0.key < $1.key }), !places.isEmpty {
+                text +=
+                    "tunnels to     " + places.map { "\(escape($0.key)) \($0.value)" }.joined(separator: ", ") + "\n"
+            }
             if let dialect = connector.dialect {
                 text +=
                     "dialect        \(escape(dialect)), static: what it exposes is not known, and no Cloud Connector "
@@ -105,6 +110,25 @@ package enum StatusText {
             if let omitted = connector.omittedSystems { text += "  and \(omitted) more\n" }
         }
         return text + refused(status.refusedConnections ?? []) + certificates(status)
+    }
+
+    /// Those that share the store.
+    private static func services(_ status: ServiceStatus) -> String {
+        guard let name = status.name else { return "" }
+        var text = "service        \(escape(name))"
+        if status.isNameTaken ?? false { text += ", NAME TAKEN by another process: the others do not know this one" }
+        text += "\n"
+        for other in status.services ?? [] {
+            text += "beside         \(escape(other.name)) at \(escape(other.address)), \(escape(other.version))"
+            if let failure = other.failure {
+                text += ", DOES NOT ANSWER: \(escape(failure))\n"
+                continue
+            }
+            text += other.startedAt.map { ", up \(duration(since: $0))" } ?? ""
+            text += ", \(Count.text(other.connectors, "connector")), \(Count.text(other.tunnels, "tunnel"))"
+            text += other.isDraining ?? false ? ", STOPPING\n" : "\n"
+        }
+        return text
     }
 
     /// Those that serve side by side.

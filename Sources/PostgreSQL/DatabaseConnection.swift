@@ -80,19 +80,19 @@ internal import Glibc
 
     /// Waits for somebody to say `NOTIFY`.
     ///
-    /// - Returns: whether somebody did.
+    /// - Returns: what was said, each text once; empty where nobody said anything.
     /// - Throws: where the connection is gone.
-    package func waitForNotification(milliseconds: Int32) throws(DatabaseError) -> Bool {
+    package func waitForNotifications(milliseconds: Int32) throws(DatabaseError) -> Set<String> {
         var descriptor = pollfd(fd: unsafe PQsocket(handle), events: Int16(POLLIN), revents: 0)
         guard descriptor.fd >= 0 else { throw DatabaseError(isAway: true, lastError) }
         _ = unsafe poll(&descriptor, 1, milliseconds)
         guard unsafe PQconsumeInput(handle) == 1 else { throw DatabaseError(isAway: true, lastError) }
-        var isNotified = false
+        var said: Set<String> = []
         while let notification = unsafe PQnotifies(handle) {
-            isNotified = true
+            if let text = unsafe notification.pointee.extra { said.insert(unsafe String(cString: text)) }
             unsafe PQfreemem(notification)
         }
-        return isNotified
+        return said
     }
 
     // MARK: What libpq wants

@@ -63,7 +63,17 @@ package struct WebSocketPeer {
         _ fields: String = "",
         early: [UInt8] = []
     ) throws -> (head: String, peer: WebSocketPeer) {
-        let socket = try rig.connect()
+        try open(through: rig.proxyPort, url, fields, early: early)
+    }
+
+    /// - Parameter port: of the proxy.
+    package static func open(
+        through port: Int,
+        _ url: String,
+        _ fields: String = "",
+        early: [UInt8] = []
+    ) throws -> (head: String, peer: WebSocketPeer) {
+        let socket = try Socket(connectingTo: port)
         socket.send(Array(request(url, fields).utf8) + early)
         var bytes = socket.receive { SimpleHTTP.headEnd($0[...]) != nil }
         let end = SimpleHTTP.headEnd(bytes[...]) ?? bytes.count

@@ -11,47 +11,6 @@ import Testing
         socks: {listen: "127.0.0.1:0"}
         """
 
-    private struct Client {
-        let rig: Rig
-        let port: Int
-        let token: [UInt8]
-
-        init(_ rig: Rig) throws {
-            self.rig = rig
-            let line = try rig.cloud.wait(for: "socks started")
-            port = line.split(separator: "\"").compactMap { Int($0) }.first ?? 0
-            token = Array(
-                try Rig.run(["token", "--config", "cloud.conf"], rig.folder).output
-                    .trimmingCharacters(in: .whitespacesAndNewlines).utf8
-            )
-        }
-
-        /// - Returns: the connection, and the reply's code or the status of the authentication.
-        func open(_ host: String, _ port: Int, location: String = "", token: [UInt8]? = nil) throws -> (Socket, UInt8) {
-            let socket = try Socket(connectingTo: self.port)
-            socket.send([5, 1, 0x80])
-            #expect(exactly(2, socket) == [5, 0x80])
-            let token = token ?? self.token
-            let encoded = Array(Data(location.utf8).base64EncodedString().utf8)
-            let length = (0..<4).map { UInt8(truncatingIfNeeded: token.count >> (24 - 8 * $0)) }
-            socket.send([1] + length + token + [UInt8(encoded.count)] + encoded)
-            let status = exactly(2, socket)
-            guard status == [1, 0] else { return (socket, status.last ?? 255) }
-            let name = Array(host.utf8)
-            socket.send([5, 1, 0, 3, UInt8(name.count)] + name + [UInt8(port >> 8), UInt8(port & 255)])
-            let reply = exactly(10, socket)
-            return (socket, reply.count == 10 ? reply[1] : 255)
-        }
-
-        func exactly(_ count: Int, _ socket: Socket) -> [UInt8] {
-            var bytes: [UInt8] = []
-            while bytes.count < count, let piece = socket.receive(count - bytes.count), !piece.isEmpty {
-                bytes += piece
-            }
-            return bytes
-        }
-    }
-
     private static func system(_ name: String, _ host: String, _ kind: String = "TCP") -> String {
         "  - {virtual-host: \"\(name)\", internal-host: \"\(host)\", protocol: \(kind)}\n"
     }
@@ -88,7 +47,7 @@ import Testing
                 + Self.system("count.test:80", "127.0.0.1:\(counter.port)")
                 + Self.system("break.test:80", "127.0.0.1:\(breaker.port)")
         )
-        let client = try Client(rig)
+        let client = try SocksClient(rig.cloud, rig.folder)
         let (one, opened) = try client.open("ECHO.test", 3333)
         #expect(opened == 0)
         one.send("hello")
@@ -119,7 +78,7 @@ import Testing
                 + Self.system("name.test:80", "no-such-name.invalid:80") + Rig.system("http.test:80", port: echo.port),
             extra: "audit: {directory: audit}"
         )
-        let client = try Client(rig)
+        let client = try SocksClient(rig.cloud, rig.folder)
         #expect(try client.open("nothing.test", 80).1 == 2)
         // A system with paths is not open to those who would not be asked for one.
         #expect(try client.open("http.test", 80).1 == 2)
@@ -158,7 +117,7 @@ import Testing
         // The server is the one in the middle; beside it is nobody, or somebody else.
         let range = "\(echo.port - 1)-\(echo.port + 1)"
         try rig.startConnector(systems: Self.system("range.test:5000-5002", "127.0.0.1:\(range)"))
-        let client = try Client(rig)
+        let client = try SocksClient(rig.cloud, rig.folder)
         let (socket, reply) = try client.open("range.test", 5001)
         #expect(reply == 0)
         socket.send("x")
@@ -176,7 +135,7 @@ import Testing
         let kept = Self.system("kept.test:80", "127.0.0.1:\(echo.port)")
         // A stream of a tunnel each, of which a tunnel has 256, and a quarter of them for requests.
         try rig.startConnector(systems: kept + Self.system("gone.test:80", "127.0.0.1:\(echo.port)"), connections: 6)
-        let client = try Client(rig)
+        let client = try SocksClient(rig.cloud, rig.folder)
         let count = Sanitizer.isOn ? 20 : 1000
         let sockets = try (0..<count).map { _ in try client.open("kept.test", 80) }
         #expect(sockets.allSatisfy { $0.1 == 0 })
@@ -216,7 +175,7 @@ import Testing
         let rig = try Rig(cloud: Self.cloud)
         defer { rig.stop() }
         let connector = try rig.startConnector(systems: Self.system("big.test:80", "127.0.0.1:\(server.port)"))
-        let client = try Client(rig)
+        let client = try SocksClient(rig.cloud, rig.folder)
         let (socket, reply) = try client.open("big.test", 80)
         #expect(reply == 0)
         Thread.detachNewThread {

@@ -85,6 +85,8 @@ package enum CloudConfigurationReader {
                 "needs the section \"enrolment\": it keeps what that remembers"
             )
         }
+        let hasStore = section.has("store")
+        configuration.peers = section.value("peers").flatMap { PeersReader.read($0, hasStore: hasStore, findings) }
         var usesOwnCertificate = false
         if let node = section.value("tunnel") {
             usesOwnCertificate = readTunnel(node, &configuration, enrolment, findings)

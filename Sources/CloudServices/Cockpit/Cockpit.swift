@@ -1,4 +1,4 @@
-internal import AdminProtocol
+package import AdminProtocol
 package import ConnectivityService
 internal import ControlProtocol
 internal import Destinations
@@ -16,13 +16,22 @@ package final class Cockpit: HTTPRouter {
     private let service: ConnectivityService
     private let admin: DestinationAdmin
     private let logger: Logger
+    private let status: @Sendable () async -> ServiceStatus
     private let turns = PasswordTurns()
     private let sessions = PageSessions<Void>(
         cookie: "connectord-cockpit",
         .init(idle: .seconds(12 * 3600), life: .seconds(7 * 24 * 3600), count: 64)
     )
 
-    package init(_ access: CockpitAccess, _ service: ConnectivityService, _ api: DestinationAPI, _ logger: Logger) {
+    /// - Parameter status: of this service, and of those beside it.
+    package init(
+        _ access: CockpitAccess,
+        _ service: ConnectivityService,
+        _ api: DestinationAPI,
+        _ logger: Logger,
+        status: @escaping @Sendable () async -> ServiceStatus
+    ) {
+        self.status = status
         self.access = access
         self.service = service
         self.logger = logger
@@ -106,9 +115,9 @@ package final class Cockpit: HTTPRouter {
 
     private func state() async -> CockpitState {
         let requests = await service.recentRequests()
-        let connectors = await service.registry.fullStatus()
+        let status = await status()
+        let connectors = status.connectors
         let tenants = admin.api.tokens.tenants
-        let authority = await AuthorityThreads.known(to: service.authority)
         return CockpitState(
             version: Version.current,
             now: WallClock.seconds(),
@@ -133,8 +142,10 @@ package final class Cockpit: HTTPRouter {
             requests: requests,
             listeners: service.listenerStatus,
             refusedConnections: service.refusedConnections,
-            certificates: authority?.certificates?.suffix(50).reversed(),
-            tokens: authority?.tokens
+            certificates: status.certificates?.suffix(50).reversed(),
+            tokens: status.tokens,
+            name: status.name,
+            services: status.services
         )
     }
 }

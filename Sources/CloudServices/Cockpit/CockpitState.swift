@@ -36,6 +36,9 @@ struct CockpitState: Encodable, Sendable {
     /// The latest first; nil without an authority.
     var certificates: [ServiceStatus.Certificate]?
     var tokens: [ServiceStatus.Token]?
+    /// Among those that share the store; nil for one that is alone.
+    var name: String?
+    var services: [PeerStatus]?
 }
 
 /// The lines of `connector.conf` that would let a refused request through. Only an administrator of the connector can write

@@ -56,6 +56,11 @@ package final class EnrolmentAuthority: CertificateAuthority {
         return identity
     }
 
+    /// A certificate with which a service shows itself to others of the same store.
+    package func issueService(_ name: InstanceName) throws -> CertificateIssuer.Identity {
+        try issuer.issue(.service(name), commonName: name.text, days: 397)
+    }
+
     // MARK: Tokens
 
     /// - Parameter lifetime: seconds.

@@ -101,6 +101,9 @@ package struct EnrolmentDatabase: EnrolmentStore {
 
     // MARK: Certificates
 
+    /// What is told of on `StoreSchema.channel`.
+    package static let topic = "certificate"
+
     /// What concerns one connector happens one after the other.
     private static func lock(_ connection: DatabaseConnection, _ identity: String) throws(DatabaseError) {
         try connection.run("SELECT pg_advisory_xact_lock(hashtextextended($1, 7243392102))", [identity])
@@ -161,7 +164,7 @@ package struct EnrolmentDatabase: EnrolmentStore {
                         + "WHERE subaccount = $1 AND location_id = $2 AND revoked_at IS NULL RETURNING serial",
                     [identity.subaccount, identity.locationID]
                 )
-                try connection.run("SELECT pg_notify($1, 'certificate')", [StoreSchema.channel])
+                try connection.run("SELECT pg_notify($1, $2)", [StoreSchema.channel, Self.topic])
                 return Set(rows.compactMap { $0[0] })
             }
         }

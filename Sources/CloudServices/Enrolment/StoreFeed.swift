@@ -11,7 +11,7 @@ internal import Synchronization
 package final class StoreFeed: Sendable {
     private let address: DatabaseAddress
     private let logger: Logger
-    private let changed: @Sendable () throws -> Void
+    private let changed: @Sendable (Set<String>?) throws -> Void
     private let thread = NIOThreadPool(numberOfThreads: 1)
     private let state = Mutex(State())
 
@@ -28,8 +28,12 @@ package final class StoreFeed: Sendable {
     /// Milliseconds between two attempts, at least and at most.
     private static let pauses = (250, 5000)
 
-    /// - Parameter changed: reads all that may have changed; called on the feed's thread.
-    package init(_ address: DatabaseAddress, logger: Logger, changed: @escaping @Sendable () throws -> Void) {
+    /// - Parameter changed: reads what may have changed, by its topics; all of it where there are none. Called on the feed's thread.
+    package init(
+        _ address: DatabaseAddress,
+        logger: Logger,
+        changed: @escaping @Sendable (Set<String>?) throws -> Void
+    ) {
         (self.address, self.logger, self.changed) = (address, logger, changed)
         state.withLock { $0.status.address = address.shown }
     }
@@ -55,7 +59,7 @@ package final class StoreFeed: Sendable {
             do {
                 let connection = try DatabaseConnection(address)
                 try connection.run("LISTEN \(StoreSchema.channel)")
-                try changed()
+                try changed(nil)
                 isUp(true, "")
                 pause = Self.pauses.0
                 try listen(connection)
@@ -71,11 +75,12 @@ package final class StoreFeed: Sendable {
     private func listen(_ connection: DatabaseConnection) throws {
         var quiet = 0
         while !isEnding {
-            if try connection.waitForNotification(milliseconds: Self.turn) {
-                try changed()
-                quiet = 0
-            } else {
+            let topics = try connection.waitForNotifications(milliseconds: Self.turn)
+            if topics.isEmpty {
                 quiet += 1
+            } else {
+                try changed(topics)
+                quiet = 0
             }
             guard quiet >= Self.quietTurns else { continue }
             // A connection that was cut in the middle says nothing of it.

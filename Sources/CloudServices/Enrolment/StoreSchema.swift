@@ -16,7 +16,18 @@ package enum StoreSchema {
             "CREATE TABLE certificate (serial text PRIMARY KEY, subaccount text NOT NULL, location_id text NOT NULL, instance text, "
                 + "issued_at timestamptz NOT NULL, not_after timestamptz NOT NULL, revoked_at timestamptz)",
             "CREATE INDEX certificate_identity ON certificate (subaccount, location_id)",
-        ]
+        ],
+        [
+            "CREATE TABLE service (name text PRIMARY KEY, run text NOT NULL, address text NOT NULL, version text NOT NULL, "
+                + "started_at timestamptz NOT NULL DEFAULT now(), expires_at timestamptz NOT NULL)",
+            "CREATE TABLE tunnel (service text NOT NULL REFERENCES service ON DELETE CASCADE, subaccount text NOT NULL, "
+                + "location_id text NOT NULL, session text NOT NULL, number bigint NOT NULL, is_up boolean NOT NULL, "
+                + "changed bigint NOT NULL, since timestamptz NOT NULL DEFAULT now(), "
+                + "PRIMARY KEY (service, subaccount, location_id))",
+            "CREATE INDEX tunnel_changed ON tunnel (changed)",
+            "CREATE INDEX tunnel_identity ON tunnel (subaccount, location_id)",
+            "CREATE SEQUENCE session_number", "CREATE SEQUENCE directory_change",
+        ],
     ]
 
     /// What this program needs.

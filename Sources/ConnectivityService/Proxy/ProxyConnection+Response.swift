@@ -91,26 +91,36 @@ extension ProxyConnection: StreamReceiver {
         case .sendElsewhere:
             if let unsent, sendElsewhere(unsent) { return }
             refuse(Self.notProcessed)
-        case .refuse: refuse(refusal(for: failure))
+        case .refuse: refuse(lost(failure))
         }
     }
 
-    private func refusal(for failure: StreamError) -> Refusal {
+    static func refusal(for failure: StreamError) -> Refusal {
         switch failure {
-        case .refused: Self.notProcessed
-        case .tooManyInterimResponses: Self.tooManyInterimResponses
-        case .reset(let code): Self.reset(code, phase: .responseHead)
-        case .tunnelClosed: Self.tunnelLost("the tunnel closed before the response was complete")
-        case .tunnelBroken: Self.tunnelLost("the connector broke the HTTP/2 protocol, so the tunnel was closed")
+        case .refused: notProcessed
+        case .tooManyInterimResponses: tooManyInterimResponses
+        case .reset(let code): reset(code, phase: .responseHead)
+        case .tunnelClosed: tunnelLost("the tunnel closed before the response was complete")
+        case .tunnelBroken: tunnelLost("the connector broke the HTTP/2 protocol, so the tunnel was closed")
         case .tunnelSilent:
-            Self.tunnelLost("the connector has been silent for two ping intervals, so the tunnel was given up")
+            tunnelLost("the connector has been silent for two ping intervals, so the tunnel was given up")
+        }
+    }
+
+    /// Where the request went through another service, the connection to that is what was lost.
+    private func lost(_ failure: StreamError) -> Refusal {
+        guard let peer = exchange.tunnel?.peer else { return Self.refusal(for: failure) }
+        switch failure {
+        case .tunnelClosed, .tunnelBroken: return Self.tunnelLost("the connection to the service \(peer) was lost")
+        case .tunnelSilent: return Self.tunnelLost("the service \(peer) has been silent for two ping intervals")
+        default: return Self.refusal(for: failure)
         }
     }
 
     /// The cause where a part of the response has gone to the client.
     private func brokenOff(_ failure: StreamError) -> Refusal {
         guard case .reset(let code) = failure else {
-            var refusal = refusal(for: failure)
+            var refusal = lost(failure)
             refusal.phase = .responseBody
             return refusal
         }

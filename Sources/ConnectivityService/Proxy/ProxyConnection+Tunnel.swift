@@ -15,10 +15,17 @@ extension ProxyConnection {
             exchange.refusedBy.append(only.tunnel.id)
         }
         while true {
-            guard let tunnel = pinnedTunnel ?? group?.pick(on: context.eventLoop, excluding: exchange.refusedBy) else {
-                throw exchange.refusedBy.isEmpty ? noTunnel : busyTunnel
-            }
+            guard
+                let tunnel = pinnedTunnel ?? group?.pick(on: context.eventLoop, excluding: exchange.refusedBy)
+                    ?? tunnelToPeer
+            else { throw exchange.refusedBy.isEmpty ? noTunnel : busyTunnel }
             exchange.tunnel = tunnel
+            if tunnel.peer != nil {
+                if hand(fields, over: tunnel, isEnd) { return }
+                pin = nil
+                exchange.refusedBy.append(tunnel.id)
+                continue
+            }
             exchange.place = Replica.Place(tunnel.replica)
             guard tunnel.eventLoop === context.eventLoop else {
                 stream = StreamRelay.open(
@@ -36,6 +43,23 @@ extension ProxyConnection {
             pin = nil
             exchange.refusedBy.append(tunnel.id)
         }
+    }
+
+    // MARK: Other services
+
+    /// The connector has no tunnel here that could take the request, and one at another service.
+    private var tunnelToPeer: RegisteredTunnel? {
+        guard let group, exchange.refusedBy.count < StateMachine.maxAttempts else { return nil }
+        let names = loop.registry.directory.services(with: group.identity)
+        return names.isEmpty ? nil : loop.peers.tunnel(to: names, excluding: exchange.refusedBy)
+    }
+
+    private func hand(_ fields: FieldBlock, over tunnel: RegisteredTunnel, _ isEnd: Bool) -> Bool {
+        guard let group, open(on: tunnel.handler.value, PeerHead.hand(fields, to: group.identity), isEnd) else {
+            return false
+        }
+        loop.peers.sentCount += 1
+        return true
     }
 
     /// For a request that the chosen tunnel could not take any more; at most three times.
@@ -76,11 +100,27 @@ extension ProxyConnection {
     }
 
     private var pinnedTunnel: RegisteredTunnel? {
-        guard let pin, let group, group.contains(pin.tunnel.id) else { return nil }
-        return pin.tunnel
+        guard let pin, let group else { return nil }
+        if let peer = pin.tunnel.peer { return loop.peers.link(peer) === pin.tunnel ? pin.tunnel : nil }
+        return group.contains(pin.tunnel.id) ? pin.tunnel : nil
     }
 
     private var noTunnel: Refusal {
+        let elsewhere = group.map { loop.registry.directory.services(with: $0.identity) } ?? []
+        if let peer = elsewhere.first {
+            let cause = loop.peers.failure(of: peer) ?? "it takes no requests now"
+            return Refusal(
+                status: 503,
+                source: .tunnel,
+                phase: .tunnel,
+                cause: "the connector is connected to the service \(elsewhere.joined(separator: ", ")) only: \(cause)",
+                proxyStatus: "destination_unavailable",
+                text:
+                    "The Cloud Connector is connected to another instance of the connectivity service, which cannot be "
+                    + "reached from here. Try again shortly.",
+                retryAfter: 1
+            )
+        }
         let locationID = LogText.escaped(groupLocationID)
         return Refusal(
             status: 503,

@@ -16,6 +16,7 @@ final class ProxyLoop {
     let refusals: RecentRefusals
     let memory: MemoryGuard
     let meters: RequestMeters
+    let peers: PeerLinks
     private let load: ListenerLoad
     /// Connections whose clients take nothing of their responses.
     private var stalled: [ObjectIdentifier: ProxyConnection] = [:]
@@ -45,11 +46,13 @@ final class ProxyLoop {
         _ logger: Logger,
         _ memory: MemoryGuard,
         _ meters: RequestMeters,
+        _ peers: PeerLinks,
         _ load: ListenerLoad,
         _ buffers: LoopBuffers
     ) {
         self.memory = memory
         self.meters = meters
+        self.peers = peers
         self.load = load
         self.buffers = buffers
         self.refusals = refusals

@@ -23,6 +23,8 @@ package struct ServiceConfiguration: Sendable {
     /// Where connectors dial in.
     package var tunnelAddress: HostPort
     package var tunnelTLS: TLSConfiguration
+    /// Nil for a service that has no others beside it.
+    package var peers: PeerConfiguration?
     package var namedConnectors = NamedConnectors()
     /// Of connectors that serve side by side, one that is not configured like the others gets no requests.
     package var leavesOutOthers = false

@@ -125,7 +125,8 @@ final class SocksConnection: ChannelInboundHandler, ChannelOutboundHandler, Remo
         guard let context else { return }
         target = String(decoding: request.host, as: UTF8.self) + ":\(request.port)"
         let identity = ConnectorIdentity(subaccount: subaccount, locationID: locationID)
-        guard let group = loop.registry.group(identity), group.count > 0 else {
+        let elsewhere = loop.registry.directory.services(with: identity)
+        guard let group = loop.registry.group(identity), group.count > 0 || !elsewhere.isEmpty else {
             return refuse(SocksHandshake.reply(.networkUnreachable), "no connector is connected", .tunnel)
         }
         let fields = loop.fields
@@ -160,6 +161,20 @@ final class SocksConnection: ChannelInboundHandler, ChannelOutboundHandler, Remo
                 return
             }
             refused.append(tunnel.id)
+        }
+        if !elsewhere.isEmpty, let link = loop.peers.tunnel(to: elsewhere, excluding: []),
+            link.handler.value.hasRoomForConnection,
+            let opened = try? link.handler.value.session.openStream(
+                PeerHead.hand(fields, to: identity),
+                isEnd: false,
+                receiver: self
+            )
+        {
+            place = nil
+            opened.isTunnel = true
+            stream = opened
+            loop.peers.sentCount += 1
+            return
         }
         refuse(SocksHandshake.reply(.failure), "all tunnels of the connector are busy or draining", .tunnel)
     }

@@ -13,9 +13,12 @@ package final class RegisteredTunnel: Sendable {
     /// Of the connector's certificate, upper-case hexadecimal.
     let serial: String
     let dialect: TunnelDialect
+    /// Of the other service that it leads to; nil for a connector's tunnel.
+    let peer: String?
     let handler: NIOLoopBound<TunnelHandler>
 
-    init(id: Int, replica: Replica, serial: String, _ handler: TunnelHandler) {
+    init(id: Int, replica: Replica, serial: String, _ handler: TunnelHandler, peer: String? = nil) {
+        self.peer = peer
         self.id = id
         self.replica = replica
         self.serial = serial

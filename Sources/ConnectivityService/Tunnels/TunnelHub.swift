@@ -20,6 +20,7 @@ final class TunnelHub: Sendable {
     private let throttle = Mutex(RefusalThrottle())
     private let closures = Mutex<[String: Int]>([:])
     private let refusals = Mutex(RefusedConnections())
+    private let said = Mutex<(@Sendable () async -> [UInt8])?>(nil)
 
     init(
         registry: TunnelRegistry,
@@ -40,6 +41,11 @@ final class TunnelHub: Sendable {
 
     /// What the next tunnel is accepted with.
     var settings: (tls: TLSContext, configuration: ServiceConfiguration) { current.withLock { $0 } }
+    /// What other services are told of this one.
+    var facts: (@Sendable () async -> [UInt8])? {
+        get { said.withLock { $0 } }
+        set { said.withLock { $0 = newValue } }
+    }
     var limits: TenantLimits { settings.configuration.tenants }
 
     func apply(_ tls: TLSContext, _ configuration: ServiceConfiguration) {

@@ -11,8 +11,10 @@ extension TunnelRegistry {
     ///
     /// - Parameter limit: systems of one connector that are listed.
     package func status(systems limit: Int = TunnelRegistry.listedSystems) -> [ServiceStatus.Connector] {
-        allGroups().map { group in
+        allGroups().compactMap { group in
             let all = group.all()
+            // Known from other services only.
+            if all.isEmpty, group.details.withLock({ $0.disconnectedSince == nil }) { return nil }
             let details = group.details.withLock { details in
                 if all.isEmpty, let since = details.disconnectedSince, since < WallClock.seconds() - Self.memory {
                     for place in details.replicas.indices { forgetSystems(&details.replicas[place], group.identity) }

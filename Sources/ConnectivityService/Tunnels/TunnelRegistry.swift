@@ -20,19 +20,39 @@ package final class TunnelRegistry: Sendable {
     private let systems = Mutex(ExposedSystemCounts())
     private let leavesOut = Atomic<Bool>(false)
     /// How many superseded sessions of a connector are remembered.
-    private static let supersededLimit = 64
+    static let supersededLimit = 64
     /// Seconds for which the systems of a connector that is away are remembered.
     static let memory = 3600
     /// Systems of one connector that a status lists.
     package static let listedSystems = 1000
 
-    package init() {}
+    /// What the other services of the store have.
+    let directory: PeerDirectory
+    private let changes = Atomic<Int>(0)
+
+    package init(_ directory: PeerDirectory = PeerDirectory()) { self.directory = directory }
+
+    /// Changes with every tunnel that comes or goes.
+    package var version: Int { changes.load(ordering: .acquiring) }
 
     /// The group of a connector, whether or not it is connected.
     ///
-    /// Clients name location IDs at will, so a group is only made for a connector with a certificate.
+    /// Clients name location IDs at will, so a group is only made for a connector with a certificate: one that is here, or at another
+    /// service.
     package func group(_ identity: ConnectorIdentity) -> TunnelGroup? {
-        groups.withLock { $0[identity] }
+        if let group = groups.withLock({ $0[identity] }) { return group }
+        return directory.services(with: identity).isEmpty ? nil : makeGroup(identity)
+    }
+
+    private func makeGroup(_ identity: ConnectorIdentity) -> TunnelGroup {
+        groups.withLock { groups in
+            if let group = groups[identity] { return group }
+            // Connectors of one subaccount count together.
+            let usage = groups.first { $0.key.subaccount == identity.subaccount }?.value.usage ?? TenantUsage()
+            let group = TunnelGroup(identity: identity, usage: usage)
+            groups[identity] = group
+            return group
+        }
     }
 
     /// Lets requests use a tunnel.
@@ -46,14 +66,7 @@ package final class TunnelRegistry: Sendable {
         remote: String,
         now: Int
     ) -> Registration {
-        let group = groups.withLock { groups in
-            if let group = groups[identity] { return group }
-            // Connectors of one subaccount count together.
-            let usage = groups.first { $0.key.subaccount == identity.subaccount }?.value.usage ?? TenantUsage()
-            let group = TunnelGroup(identity: identity, usage: usage)
-            groups[identity] = group
-            return group
-        }
+        let group = makeGroup(identity)
         let serves = hello?.isActive == true ? certificate.instance : nil
         var old: [RegisteredTunnel] = []
         // One after the other, tunnels and what is known of them together: two that come at once see each other.
@@ -66,6 +79,9 @@ package final class TunnelRegistry: Sendable {
                     old = others
                     let sessions = Set(old.compactMap(\.replica.session))
                     details.superseded = (details.superseded + sessions).suffix(Self.supersededLimit)
+                } else if details.superseded.contains(hello.session), isElsewhere(identity, than: hello.session) {
+                    // Its successor has no tunnel here, and serves through another service.
+                    return nil
                 } else {
                     details.superseded.removeAll { $0 == hello.session }
                 }
@@ -91,6 +107,7 @@ package final class TunnelRegistry: Sendable {
             return tunnel
         }
         guard let tunnel else { return .superseded }
+        changes.wrappingAdd(1, ordering: .releasing)
         return .registered(group, tunnel, superseded: old)
     }
 
@@ -133,6 +150,7 @@ package final class TunnelRegistry: Sendable {
     /// A tunnel is used no more.
     func remove(_ tunnel: RegisteredTunnel, of group: TunnelGroup, now: Int) {
         let isLast = group.remove(tunnel.id)
+        defer { changes.wrappingAdd(1, ordering: .releasing) }
         group.details.withLock { details in
             if isLast, group.count == 0 { return details.disconnectedSince = now }
             // Another one of its process may be there, or another process.

@@ -1,6 +1,6 @@
 internal import ConfigurationReading
 internal import Cryptography
-internal import Glibc
+internal import HostSystem
 
 /// Reads `replicas` and `instance`: whether others of the same identity may serve beside a connector, and what tells it apart.
 enum ReplicaReader {
@@ -20,7 +20,7 @@ enum ReplicaReader {
             }
             return nil
         }
-        if let name = InstanceName(text ?? hostName) { return name }
+        if let name = InstanceName(text ?? HostIdentity.name) { return name }
         findings.error(
             section.place(text == nil ? "replicas" : "instance"),
             "instance",
@@ -29,11 +29,5 @@ enum ReplicaReader {
                 : "must be 1 to 63 letters, digits, \".\", \"-\" and \"_\""
         )
         return nil
-    }
-
-    private static var hostName: String {
-        var bytes = [CChar](repeating: 0, count: 256)
-        guard unsafe gethostname(&bytes, bytes.count - 1) == 0 else { return "" }
-        return String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 }

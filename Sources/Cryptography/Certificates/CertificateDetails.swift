@@ -29,6 +29,9 @@ package struct CertificateDetails: Sendable, Equatable {
     /// Which of the connectors that serve side by side; nil for one that shares with nobody.
     package var instance: InstanceName? { uris.lazy.compactMap { InstanceName(uri: $0) }.first }
 
+    /// The service that this certificate was made for, among others of one store.
+    package var service: InstanceName? { uris.lazy.compactMap { InstanceName(serviceURI: $0) }.first }
+
     /// The first certificate of a PEM source.
     package init(_ source: PEMSource) throws(TLSError) {
         guard let first = try Self.all(source).first else {

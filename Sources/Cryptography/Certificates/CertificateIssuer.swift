@@ -23,6 +23,8 @@ internal import COpenSSL
         /// For these DNS names or IP addresses.
         case server(names: [String])
         case connector(ConnectorIdentity, instance: InstanceName? = nil)
+        /// For one service among others, which both dials and is dialled.
+        case service(InstanceName)
     }
 
     package let authority: Identity
@@ -177,6 +179,10 @@ internal import COpenSSL
             let uris = [identity.uri] + (instance.map { [$0.uri] } ?? [])
             let names = uris.map { "URI:\($0)" }.joined(separator: ",")
             extensions += [(NID_ext_key_usage, "clientAuth"), (NID_subject_alt_name, names)]
+        case .service(let name):
+            extensions += [
+                (NID_ext_key_usage, "clientAuth,serverAuth"), (NID_subject_alt_name, "URI:\(name.serviceURI)"),
+            ]
         }
         let certificate = try unsafe Self.make(
             subject: [("CN", commonName)],

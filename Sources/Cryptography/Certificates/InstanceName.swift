@@ -1,4 +1,5 @@
-/// What tells connectors apart that serve one location ID side by side; in the certificate of each as a URI.
+/// What tells connectors apart that serve one location ID side by side, and services that share a store; in the certificate of each as a
+/// URI.
 package struct InstanceName: Sendable, Hashable, CustomStringConvertible {
     package let text: String
 
@@ -24,6 +25,16 @@ package struct InstanceName: Sendable, Hashable, CustomStringConvertible {
     package init?(uri: String) {
         guard uri.hasPrefix(Self.prefix) else { return nil }
         self.init(String(uri.dropFirst(Self.prefix.count)))
+    }
+
+    private static let servicePrefix = "connectivity-service:"
+
+    /// `connectivity-service:NAME`, which no connector is ever given.
+    package var serviceURI: String { Self.servicePrefix + text }
+
+    package init?(serviceURI: String) {
+        guard serviceURI.hasPrefix(Self.servicePrefix) else { return nil }
+        self.init(String(serviceURI.dropFirst(Self.servicePrefix.count)))
     }
 
     package var description: String { text }

@@ -97,6 +97,11 @@ package struct PerLoop<Value>: Sendable {
     /// Runs a body on each event loop, with the value that belongs there.
     package func forEach(_ body: @escaping @Sendable (Value) -> Void) async throws { _ = try await map(body) }
 
+    /// As `forEach`, for those who do not wait.
+    package func execute(_ body: @escaping @Sendable (Value) -> Void) {
+        for bound in values.values { bound.eventLoop.execute { body(bound.value) } }
+    }
+
     /// - Precondition: called on `loop`, which is one of those given to `make`.
     package subscript(loop: any EventLoop) -> Value { values[ObjectIdentifier(loop)]!.value }
 }

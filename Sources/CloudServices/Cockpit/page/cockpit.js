@@ -41,6 +41,7 @@ function connectorCard(connector, subaccount, now) {
     ["Location ID", connector.locationID || "none (default)"],
     [isUp ? "Connected since" : "Disconnected since", time(isUp ? connector.connectedSince : connector.disconnectedSince)],
     ["Tunnels", `${connector.tunnels}${connector.remote ? `, from ${connector.remote}` : ""}`],
+    ...(connector.services ? [["Tunnels to", Object.entries(connector.services).sort().map(([name, count]) => `${name}: ${count}`).join(", ")]] : []),
     ["Certificate", days(connector.certificateExpires, now)],
     ...(connector.dialect ? [["Dialect", `${connector.dialect}: static, and no Cloud Connector checks paths there`]] : []),
     ...(connector.replicas ?? []).map((replica) => [
@@ -279,6 +280,26 @@ function enrolmentSection(now) {
   );
 }
 
+function serviceRow(item) {
+  const stateOf = item.failure ? badge(`does not answer: ${item.failure}`, "bad") : item.isDraining ? badge("stopping", "odd") : badge("up", "good");
+  return row(item.name, item.address, item.version, stateOf, `${item.connectors}`, `${item.tunnels}`);
+}
+
+// Those that share the store.
+function servicesSection() {
+  if (!state.name) return "";
+  return element(
+    "section", { "aria-label": "Services" },
+    element(
+      "div", { class: "card" },
+      table(
+        `Services Beside ${state.name}`, ["Name", "Address", "Version", "State", "Connectors", "Tunnels"],
+        state.services.map(serviceRow), "There is no other service.",
+      ),
+    ),
+  );
+}
+
 function connectionsSection() {
   const full = state.listeners.filter((item) => item.connections >= item.limit);
   const short = state.listeners.filter((item) => item.exhaustions > 0);
@@ -337,6 +358,7 @@ function show() {
   main.replaceChildren(
     ...state.subaccounts.map((subaccount) => subaccountSection(subaccount, state.now)),
     enrolmentSection(state.now),
+    servicesSection(),
     connectionsSection(),
     element(
       "section", { "aria-label": "Recent refusals" },

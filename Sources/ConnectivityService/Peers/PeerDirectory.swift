@@ -1,0 +1,76 @@
+package import Cryptography
+internal import Synchronization
+package import TextFormats
+
+/// Which other services share the store, and which connectors have tunnels to them: what was last heard, whether or not the store is there.
+package final class PeerDirectory: Sendable {
+    package struct Service: Sendable, Hashable {
+        package var name: String
+        /// Tells one run of the process from the next.
+        package var run: String
+        package var address: HostPort
+        package var version: String
+
+        package init(name: String, run: String, address: HostPort, version: String) {
+            (self.name, self.run, self.address, self.version) = (name, run, address, version)
+        }
+    }
+
+    /// What a service has said of one connector.
+    package struct Entry: Sendable, Equatable {
+        /// Of the connector's process; empty for those that serve side by side.
+        package var session: String
+        /// The greatest one is that of the session in force.
+        package var number: Int
+
+        package init(session: String, number: Int) { (self.session, self.number) = (session, number) }
+    }
+
+    private struct State {
+        var services: [String: Service] = [:]
+        var tunnels: [ConnectorIdentity: [String: Entry]] = [:]
+    }
+
+    private let state = Mutex(State())
+
+    package init() {}
+
+    // MARK: What the store says
+
+    /// Takes the services that are there now. Of those that are not, nothing is known any more.
+    package func replace(_ services: [Service]) {
+        state.withLock { state in
+            state.services = Dictionary(services.map { ($0.name, $0) }) { first, _ in first }
+            let names = Set(state.services.keys)
+            for identity in state.tunnels.keys {
+                state.tunnels[identity] = state.tunnels[identity]?.filter { names.contains($0.key) }
+                if state.tunnels[identity]?.isEmpty ?? false { state.tunnels[identity] = nil }
+            }
+        }
+    }
+
+    /// - Parameter entry: nil where the service has no tunnel of the connector any more.
+    package func set(_ entry: Entry?, of identity: ConnectorIdentity, at service: String) {
+        state.withLock { state in
+            guard entry == nil || state.services[service] != nil else { return }
+            state.tunnels[identity, default: [:]][service] = entry
+            if state.tunnels[identity]?.isEmpty ?? false { state.tunnels[identity] = nil }
+        }
+    }
+
+    package func removeTunnels() { state.withLock { $0.tunnels.removeAll() } }
+
+    // MARK: Questions
+
+    package var services: [Service] { state.withLock { $0.services.values.sorted { $0.name < $1.name } } }
+
+    /// The names of services that have tunnels of a connector.
+    package func services(with identity: ConnectorIdentity) -> [String] {
+        state.withLock { $0.tunnels[identity].map { $0.keys.sorted() } ?? [] }
+    }
+
+    /// The session in force of a connector, as far as the other services know of one.
+    package func inForce(_ identity: ConnectorIdentity) -> Entry? {
+        state.withLock { $0.tunnels[identity]?.values.max { $0.number < $1.number } }
+    }
+}
