@@ -175,9 +175,8 @@ extension CloudDaemon {
     private func rotateKeys() async -> HTTPResponse {
         guard let api else { return Self.noAPI }
         do {
-            try api.tokens.keys.rotate(now: WallClock.seconds())
-            let current = state.withLock { $0.current }
-            try await service.apply(try Self.complete(current, authority, api))
+            try await AuthorityThreads.run { try api.tokens.keys.rotate(now: WallClock.seconds()) }
+            try await believeKeys(api)
             let id = try api.tokens.keys.current.id
             audit.record(.tokenKeysRotated, "Tokens are signed with \(id) from now on")
             logger.notice("token keys rotated", metadata: ["key": "\(id)"])

@@ -77,9 +77,17 @@ package final class CloudDaemon: Daemon {
             }
             let admin = AdminServers(logger: logger)
             parts.add { await admin.stop() }
-            let authority = try authority(configuration, audit)
+            let vault = configuration.store.map { StoreVault(Database($0.address), password: $0.key) }
+            let authority = try authority(configuration, vault, audit)
             let certificates = try Certificates(configuration)
-            let (api, apiServer) = try await bindAPI(configuration, certificates.api, audit, logger, parts)
+            let (api, apiServer) = try await bindAPI(
+                configuration,
+                vault,
+                certificates.api,
+                audit,
+                logger,
+                parts
+            )
             let cockpitServer = try await bindCockpit(configuration, certificates.cockpit, parts)
             let service = try await ConnectivityService.start(
                 try complete(configuration, authority, api),
@@ -89,7 +97,7 @@ package final class CloudDaemon: Daemon {
             )
             parts.add { try? await service.shutdown() }
             let lease = lease(configuration, service, logger)
-            let feed = feed(configuration, authority, service, lease, logger)
+            let feed = configuration.store.map { StoreFeed($0.address, logger: logger) }
             let daemon = CloudDaemon(
                 configuration,
                 service,
@@ -105,7 +113,7 @@ package final class CloudDaemon: Daemon {
             )
             if let feed {
                 parts.add { await feed.stop() }
-                feed.start()
+                feed.start { try daemon.storeChanged($0) }
             }
             if let lease {
                 parts.add { await lease.stop() }
@@ -152,13 +160,12 @@ package final class CloudDaemon: Daemon {
 
     private static func authority(
         _ configuration: CloudConfiguration,
+        _ vault: StoreVault?,
         _ audit: AuditLog
     ) throws -> EnrolmentAuthority? {
         try configuration.enrolment.map { enrolment in
             try EnrolmentAuthority(
-                try configuration.store.map { store in
-                    try EnrolmentDatabase(Database(store.address), key: store.key)
-                } ?? EnrolmentFolder(enrolment.authority),
+                try vault.map { try EnrolmentDatabase($0) } ?? EnrolmentFolder(enrolment.authority),
                 anchor: enrolment.anchor.isEmpty ? nil : try Self.text(enrolment.anchor),
                 lifetime: enrolment.lifetime,
                 audit: audit
@@ -166,20 +173,24 @@ package final class CloudDaemon: Daemon {
         }
     }
 
-    /// What another instance revokes ends here, too.
-    private static func feed(
-        _ configuration: CloudConfiguration,
-        _ authority: EnrolmentAuthority?,
-        _ service: ConnectivityService,
-        _ lease: ServiceLease?,
-        _ logger: Logger
-    ) -> StoreFeed? {
-        guard let store = configuration.store, let authority else { return nil }
-        return StoreFeed(store.address, logger: logger) { topics in
-            func concerns(_ topic: String) -> Bool { topics?.contains(topic) ?? true }
-            if concerns(EnrolmentDatabase.topic) { service.cut(serials: try authority.reload()) }
-            if concerns(DirectoryDatabase.topic) { lease?.wake() }
-        }
+    /// What another service has changed takes effect here, too. Called on the feed's thread.
+    ///
+    /// - Parameter topics: nil where all may have changed.
+    private func storeChanged(_ topics: Set<String>?) throws {
+        func concerns(_ topic: String) -> Bool { topics?.contains(topic) ?? true }
+        if concerns(EnrolmentDatabase.topic), let authority { service.cut(serials: try authority.reload()) }
+        if concerns(DirectoryDatabase.topic) { lease?.wake() }
+        guard let api else { return }
+        if concerns(DestinationDatabase.topic) { try api.refresh() }
+        guard concerns(CloudAPI.keysTopic), try api.tokens.keys.reload() else { return }
+        logger.notice("token keys changed by another service")
+        Task { try? await believeKeys(api) }
+    }
+
+    /// Has tokens checked with the keys of now.
+    func believeKeys(_ api: CloudAPI) async throws {
+        let current = state.withLock { $0.current }
+        try await service.apply(try Self.complete(current, authority, api))
     }
 
     /// Makes this service known to the others.
@@ -205,6 +216,7 @@ package final class CloudDaemon: Daemon {
 
     private static func bindAPI(
         _ configuration: CloudConfiguration,
+        _ vault: StoreVault?,
         _ certificate: ListenerCertificate,
         _ audit: AuditLog,
         _ logger: Logger,
@@ -219,7 +231,14 @@ package final class CloudDaemon: Daemon {
             trusted: settings.trusted
         )
         parts.add { await listener.stop() }
-        let api = try CloudAPI(settings, port: listener.port, configuration.service.subaccount, audit, logger)
+        let api = try CloudAPI(
+            settings,
+            vault: vault,
+            port: listener.port,
+            configuration.service.subaccount,
+            audit,
+            logger
+        )
         return (api, listener)
     }
 

@@ -18,25 +18,38 @@ package final class CloudAPI: Sendable {
     private let audit: AuditLog
     private let logger: Logger
 
-    /// Opens the folder with keys and clients, and makes what is not there yet.
+    /// Nil where destinations are files.
+    private let shared: DestinationDatabase?
+    /// What is told of when the keys of tokens change.
+    package static let keysTopic = "token-keys"
+    package static let clientsName = "clients"
+
+    /// Opens the folder with keys and clients, or the store, and makes what is not there yet.
     ///
-    /// - Parameter port: on which it is served.
+    /// - Parameters:
+    ///   - vault: of the store that services share; nil for files.
+    ///   - port: on which it is served.
     package init(
         _ configuration: CloudAPIConfiguration,
+        vault: StoreVault?,
         port: Int,
         _ subaccount: String,
         _ audit: AuditLog,
         _ logger: Logger
     ) throws {
-        try PrivateFile.makeFolder(configuration.directory)
+        if vault == nil { try PrivateFile.makeFolder(configuration.directory) }
+        func document(_ name: String) -> any SecretDocument {
+            vault?.document(name) ?? SecretFile("\(configuration.directory)/\(name).json")
+        }
+        shared = try vault.map { try DestinationDatabase($0) }
         let keys = try TokenKeys(
-            path: configuration.directory + "/token-keys.json",
+            document(Self.keysTopic),
             lifetime: configuration.tokenLifetime,
             now: WallClock.seconds()
         )
         tokens = TokenService(
             keys: keys,
-            clients: try ServiceClients(path: configuration.directory + "/clients.json"),
+            clients: try ServiceClients(document(Self.clientsName)),
             tenants: [Tenant(subaccount: subaccount, subdomain: configuration.subdomain)] + configuration.tenants,
             url: configuration.url(port: port),
             lifetime: configuration.tokenLifetime
@@ -44,7 +57,7 @@ package final class CloudAPI: Sendable {
         let trust = configuration.trust
         let client = try HTTPClient(trust: trust)
         destinations = DestinationAPI(
-            store: DestinationStore(directory: configuration.destinations),
+            store: shared ?? DestinationFiles(directory: configuration.destinations),
             tokens: tokens,
             retriever: TokenRetriever(client),
             // Longer than the connector's own limits, whose answers say more.
@@ -54,6 +67,9 @@ package final class CloudAPI: Sendable {
         self.audit = audit
         self.logger = logger
     }
+
+    /// Another service may have changed destinations.
+    package func refresh() throws { try shared?.refresh() }
 
     /// What the proxy entry believes: tokens that were issued to the connectivity service's client.
     package func proxyVerifier() throws -> TokenVerifier {

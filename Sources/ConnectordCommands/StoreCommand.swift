@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import CloudProcess
 internal import ConnectorCommands
+internal import TextFormats
 
 /// `connectord store`: the database that several services share.
 struct StoreCommand: AsyncParsableCommand {
@@ -8,7 +9,7 @@ struct StoreCommand: AsyncParsableCommand {
         commandName: "store",
         abstract: "Look at, or prepare, the database that several services share.",
         discussion: "It is named by store.url in cloud.conf (docs/scaling.md).",
-        subcommands: [Check.self, Migrate.self]
+        subcommands: [Check.self, Migrate.self, Copy.self]
     )
 
     struct Check: AsyncParsableCommand {
@@ -25,6 +26,49 @@ struct StoreCommand: AsyncParsableCommand {
                 let found = try StoreProgram.check(config, warn: CommandSupport.report)
                 print("\(found.address): version \(found.version) of the tables, this program needs \(found.needed)")
                 if !found.isGood { throw ExitCode(2) }
+            }
+        }
+    }
+
+    struct Copy: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Take everything from the files of one service to the database, or back.",
+            discussion: """
+                Authority, certificates, revocations, unused tokens, keys and clients of tokens, destinations. What is there already \
+                must be the same, or is left, and the command fails; destinations are replaced. Stop the services first.
+                """
+        )
+
+        @Option(help: "The configuration file of the cloud side, with the store.")
+        var config = DefaultFile.cloud
+
+        @Option(help: "The folder that enrolment.authority names, or named.")
+        var authority: String
+
+        @Option(help: "The folder that api.directory names, or named.")
+        var api: String?
+
+        @Option(help: "The folder that api.destinations names, if it is not in that of --api.")
+        var destinations: String?
+
+        @Flag(help: "From the database to the files.")
+        var back = false
+
+        func run() async throws {
+            try await CommandSupport.attempt {
+                let copy = StoreCopy(
+                    back ? .toFiles : .toDatabase,
+                    authority: authority,
+                    api: api,
+                    destinations: destinations
+                )
+                let result = try copy.run(config, warn: CommandSupport.report)
+                let ways = back ? "from \(result.address) to files" : "from files to \(result.address)"
+                print(
+                    "\(ways): the authority, \(Count.text(result.certificates, "certificate")), "
+                        + "\(Count.text(result.tokens, "token")), \(Count.text(result.destinations, "configuration"))"
+                        + (result.hasKeys ? ", keys and clients of tokens" : "")
+                )
             }
         }
     }

@@ -17,9 +17,11 @@ package struct ConfigurationFolder: Sendable {
         package var configuration: NamedConfiguration
         package var labels: [Label]
         package var fileName: String
-        /// Seconds since 1970.
-        package var modified: Int
         fileprivate var stamp: Stamp
+
+        var stored: StoredConfiguration {
+            StoredConfiguration(configuration: configuration, labels: labels, modified: stamp.seconds)
+        }
     }
 
     /// Something wrong with a file. The last good content counts meanwhile.
@@ -101,7 +103,6 @@ package struct ConfigurationFolder: Sendable {
                         configuration: configuration,
                         labels: [],
                         fileName: name,
-                        modified: stamp.seconds,
                         stamp: stamp
                     )
                 } catch let fault {

@@ -63,7 +63,7 @@ package struct DestinationLookup: Sendable {
         case noFragment(String)
     }
 
-    let store: DestinationStore
+    let store: any DestinationStore
     /// Of the token's tenant and of the application's provider.
     let tenant: String
     let provider: String
@@ -73,7 +73,7 @@ package struct DestinationLookup: Sendable {
     ///   - tenant: subdomain of the token's tenant.
     ///   - provider: subdomain of the tenant to which the application's service instance belongs.
     ///   - instance: ID of that service instance.
-    package init(_ store: DestinationStore, tenant: String, provider: String, instance: String) {
+    package init(_ store: any DestinationStore, tenant: String, provider: String, instance: String) {
         self.store = store
         self.tenant = tenant
         self.provider = provider
@@ -123,7 +123,7 @@ package struct DestinationLookup: Sendable {
         _ kind: ConfigurationKind,
         _ scopes: [Scope],
         _ name: String
-    ) -> (DestinationStore.Entry, Scope)? {
+    ) -> (StoredConfiguration, Scope)? {
         for scope in scopes {
             if let entry = store.entry(kind, scope, name) { return (entry, scope) }
         }

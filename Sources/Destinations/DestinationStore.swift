@@ -1,3 +1,4 @@
+internal import HostSystem
 internal import Synchronization
 
 /// Where a configuration belongs.
@@ -13,11 +14,47 @@ package struct Scope: Sendable, Equatable, Hashable {
     }
 }
 
-/// All configurations of all tenants: `TENANT/destinations/…` and, of service instances, `TENANT/instances/ID/destinations/…`
-/// below one folder. Each answer is as new as the files are.
-package final class DestinationStore: Sendable {
-    package typealias Entry = ConfigurationFolder.Entry
+/// A configuration as a store has it.
+package struct StoredConfiguration: Sendable {
+    package var configuration: NamedConfiguration
+    package var labels: [Label]
+    /// Seconds since 1970.
+    package var modified: Int
 
+    package init(configuration: NamedConfiguration, labels: [Label], modified: Int) {
+        (self.configuration, self.labels, self.modified) = (configuration, labels, modified)
+    }
+}
+
+/// What became of a change of a configuration.
+package enum StoreOutcome: Sendable, Equatable { case done(etag: String), exists, missing }
+
+/// All configurations of all tenants. What is read is at hand; what is written may have to wait for others.
+package protocol DestinationStore: Sendable {
+    /// In the order of their names.
+    func all(_ kind: ConfigurationKind, _ scope: Scope) -> [StoredConfiguration]
+    /// One configuration; nil where there is none of this name.
+    func entry(_ kind: ConfigurationKind, _ scope: Scope, _ name: String) -> StoredConfiguration?
+    /// What is wrong with configurations now, for people.
+    func findings(_ scopes: [Scope]) -> [String]
+    /// Adds a configuration, unless its name is taken.
+    func create(_ configuration: NamedConfiguration, _ scope: Scope) throws -> StoreOutcome
+    /// Replaces a configuration that is there.
+    func update(_ configuration: NamedConfiguration, _ scope: Scope) throws -> StoreOutcome
+    /// - Returns: whether there was one.
+    func remove(_ kind: ConfigurationKind, _ scope: Scope, _ name: String) throws -> Bool
+    /// - Returns: whether there is such a configuration.
+    func changeLabels(
+        _ kind: ConfigurationKind,
+        _ scope: Scope,
+        _ name: String,
+        _ change: ([Label]) throws -> [Label]
+    ) throws -> Bool
+}
+
+/// In files: `TENANT/destinations/…` and, of service instances, `TENANT/instances/ID/destinations/…` below one folder. Each answer is
+/// as new as the files are.
+package final class DestinationFiles: DestinationStore {
     private struct Key: Hashable {
         var kind: ConfigurationKind
         var scope: Scope
@@ -47,26 +84,31 @@ package final class DestinationStore: Sendable {
 
     // MARK: Reading
 
-    /// In the order of their names.
-    package func all(_ kind: ConfigurationKind, _ scope: Scope) -> [Entry] { with(kind, scope) { $0.all } }
-
-    /// One configuration; nil where there is none of this name.
-    package func entry(_ kind: ConfigurationKind, _ scope: Scope, _ name: String) -> Entry? {
-        with(kind, scope) { $0[name] }
+    package func all(_ kind: ConfigurationKind, _ scope: Scope) -> [StoredConfiguration] {
+        with(kind, scope) { $0.all.map(\.stored) }
     }
 
-    /// What is wrong with files now.
-    package func findings(_ scopes: [Scope]) -> [ConfigurationFolder.Finding] {
-        scopes.flatMap { scope in ConfigurationKind.allCases.flatMap { with($0, scope) { $0.findings } } }
+    package func entry(_ kind: ConfigurationKind, _ scope: Scope, _ name: String) -> StoredConfiguration? {
+        with(kind, scope) { $0[name]?.stored }
+    }
+
+    package func findings(_ scopes: [Scope]) -> [String] {
+        scopes.flatMap { scope in
+            ConfigurationKind.allCases.flatMap { with($0, scope) { $0.findings.map(\.description) } }
+        }
+    }
+
+    /// Those that have files.
+    package func scopes() -> [Scope] {
+        Folder.names(directory).flatMap { tenant in
+            [Scope(tenant: tenant)]
+                + Folder.names("\(directory)/\(tenant)/instances").map { Scope(tenant: tenant, instance: $0) }
+        }
     }
 
     // MARK: Writing
 
-    /// What became of a change.
-    package enum Outcome: Sendable, Equatable { case done(etag: String), exists, missing }
-
-    /// Adds a configuration, unless its name is taken.
-    package func create(_ configuration: NamedConfiguration, _ scope: Scope) throws -> Outcome {
+    package func create(_ configuration: NamedConfiguration, _ scope: Scope) throws -> StoreOutcome {
         try with(configuration.kind, scope) { folder in
             guard folder[configuration.name] == nil else { return .exists }
             try folder.store(configuration)
@@ -74,8 +116,7 @@ package final class DestinationStore: Sendable {
         }
     }
 
-    /// Replaces a configuration that is there.
-    package func update(_ configuration: NamedConfiguration, _ scope: Scope) throws -> Outcome {
+    package func update(_ configuration: NamedConfiguration, _ scope: Scope) throws -> StoreOutcome {
         try with(configuration.kind, scope) { folder in
             guard folder[configuration.name] != nil else { return .missing }
             try folder.store(configuration)
@@ -83,21 +124,19 @@ package final class DestinationStore: Sendable {
         }
     }
 
-    /// - Returns: whether there was one.
     package func remove(_ kind: ConfigurationKind, _ scope: Scope, _ name: String) throws -> Bool {
         try with(kind, scope) { try $0.remove(name) }
     }
 
-    /// - Returns: whether there is such a configuration.
     package func changeLabels(
         _ kind: ConfigurationKind,
         _ scope: Scope,
         _ name: String,
-        _ change: ([Label]) -> [Label]
+        _ change: ([Label]) throws -> [Label]
     ) throws -> Bool {
         try with(kind, scope) { folder in
             guard let entry = folder[name] else { return false }
-            try folder.setLabels(change(entry.labels), of: name)
+            try folder.setLabels(try change(entry.labels), of: name)
             return true
         }
     }

@@ -52,7 +52,7 @@ package enum ListFilter: Sendable, Equatable {
     }
 
     /// - Parameter now: seconds since 1970.
-    package func matches(_ entry: ConfigurationFolder.Entry, now: Int) -> Bool {
+    package func matches(_ entry: StoredConfiguration, now: Int) -> Bool {
         let name = entry.configuration.name
         return switch self {
         case .names(let names): names.contains(name)

@@ -96,7 +96,7 @@ package struct ListQuery: Sendable {
     /// - Parameters:
     ///   - collection: the path of the list, for links to other pages.
     ///   - now: seconds since 1970.
-    package func apply(_ entries: [ConfigurationFolder.Entry], collection: String, now: Int) -> Result {
+    package func apply(_ entries: [StoredConfiguration], collection: String, now: Int) -> Result {
         if selectsNames {
             return Result(
                 items: entries.map { .object([$0.configuration.kind.nameKey: .string($0.configuration.name)]) },
@@ -108,7 +108,7 @@ package struct ListQuery: Sendable {
         return Result(items: shown.map(item), headers: [])
     }
 
-    private func apply(_ page: Page, _ entries: [ConfigurationFolder.Entry], _ collection: String) -> Result {
+    private func apply(_ page: Page, _ entries: [StoredConfiguration], _ collection: String) -> Result {
         let pages = (entries.count + page.size - 1) / page.size
         var headers: [(name: String, value: String)] = []
         if page.countsPages { headers.append(("Page-Count", String(pages))) }
@@ -124,7 +124,7 @@ package struct ListQuery: Sendable {
         return Result(items: items.map(item), headers: headers)
     }
 
-    private func item(_ entry: ConfigurationFolder.Entry) -> JSONValue {
+    private func item(_ entry: StoredConfiguration) -> JSONValue {
         var members = entry.configuration.properties.mapValues { JSONValue.string($0) }
         if !metadata.isEmpty {
             var values: [String: JSONValue] = [:]

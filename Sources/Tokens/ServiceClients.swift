@@ -28,17 +28,23 @@ package struct ServiceClient: Codable, Sendable, Equatable {
 package struct ServiceClients: Sendable {
     package let all: [ServiceClient]
 
-    /// Reads the file (mode 0600), and makes it if there is none.
-    package init(path: String) throws {
-        if let bytes = try PrivateFile.read(path) {
-            guard let clients = try? JSONLines.decode([ServiceClient].self, bytes), !clients.isEmpty else {
-                throw FileError("\(path) holds no clients; move it away, and the next start makes new ones")
+    /// Reads the document, and makes it if there is none.
+    package init(_ document: any SecretDocument) throws {
+        var clients: [ServiceClient] = []
+        try document.change { bytes in
+            if let bytes {
+                clients = (try? JSONLines.decode([ServiceClient].self, bytes)) ?? []
+                guard !clients.isEmpty else {
+                    throw FileError(
+                        "\(document.name) holds no clients; move it away, and the next start makes new ones"
+                    )
+                }
+                return nil
             }
-            all = clients
-        } else {
-            all = try BoundService.allCases.map(Self.make)
-            try AtomicFile.write(JSONLines.encode(all), to: path, mode: 0o600)
+            clients = try BoundService.allCases.map(Self.make)
+            return JSONLines.encode(clients)
         }
+        all = clients
     }
 
     package init(_ all: [ServiceClient]) { self.all = all }

@@ -21,7 +21,7 @@ package struct TokenKey: Sendable {
 
 /// The keys of the token service: the newest one signs, those before it are believed until their last token has ended.
 ///
-/// They lie in one file with mode 0600, written as a whole.
+/// They lie in one document, written as a whole; several services may share it.
 package final class TokenKeys: Sendable {
     private struct Entry: Codable {
         var kid: String
@@ -32,37 +32,66 @@ package final class TokenKeys: Sendable {
         var key: String
     }
 
-    private let path: String
+    private let document: any SecretDocument
     /// Of the tokens that are made now, in seconds.
     private let lifetime: Int
     /// Empty until the first key has been asked for.
     private let keys: Mutex<[TokenKey]>
+    /// One change at a time; requests for tokens do not wait for it.
+    private let changing = Mutex(())
     /// Nil where the file had keys.
     private let first: FirstKey?
 
-    /// Reads the file, and makes it with a first key if there is none; the key follows.
+    /// Reads the document, and makes it with a first key if there is none; the key follows.
     ///
-    /// - Throws: where the file cannot be read, is open to others or holds no keys.
-    package init(path: String, lifetime: Int, now: Int) throws {
-        self.path = path
+    /// - Throws: where it cannot be read, is open to others or holds no keys.
+    package init(_ document: any SecretDocument, lifetime: Int, now: Int) throws {
+        self.document = document
         self.lifetime = lifetime
-        if let bytes = try PrivateFile.read(path), !bytes.isEmpty {
-            first = nil
-            var known = try Self.decode(bytes, path, lifetime)
-            let last = known.count - 1
-            if known[last].lifetime < lifetime {
-                known[last].lifetime = lifetime
-                try Self.write(known, path)
-            }
-            keys = Mutex(known)
-        } else {
-            // Now it is known that there can be one, and nobody else makes another.
-            try AtomicFile.write([], to: path, mode: 0o600)
+        guard let bytes = try document.read(), !bytes.isEmpty else {
+            try document.prepare()
             keys = Mutex([])
-            first = FirstKey {
-                let key = try Self.make(now, lifetime)
-                try Self.write([key], path)
-                return key
+            first = FirstKey { try Self.makeFirst(document, lifetime, now) }
+            return
+        }
+        first = nil
+        keys = Mutex(try Self.decode(bytes, document.name, lifetime))
+        if let last = keys.withLock(\.last), last.lifetime < lifetime { try lengthen() }
+    }
+
+    /// What the newest key signs from now on lives longer than before.
+    private func lengthen() throws {
+        var changed: [TokenKey] = []
+        try document.change { bytes in
+            changed = try Self.decode(bytes ?? [], document.name, lifetime)
+            changed[changed.count - 1].lifetime = max(lifetime, changed[changed.count - 1].lifetime)
+            return Self.encode(changed)
+        }
+        keys.withLock { [changed] in $0 = changed }
+    }
+
+    /// Another service may have made one meanwhile: then that counts.
+    private static func makeFirst(_ document: any SecretDocument, _ lifetime: Int, _ now: Int) throws -> TokenKey {
+        var key = try make(now, lifetime)
+        try document.change { bytes in
+            guard let bytes, !bytes.isEmpty else { return encode([key]) }
+            let known = try decode(bytes, document.name, lifetime)
+            key = known[known.count - 1]
+            return nil
+        }
+        return key
+    }
+
+    /// Takes notice of what another service has written.
+    ///
+    /// - Returns: whether there are other keys than before.
+    package func reload() throws -> Bool {
+        try changing.withLock { _ in
+            guard let bytes = try document.read(), !bytes.isEmpty else { return false }
+            let new = try Self.decode(bytes, document.name, lifetime)
+            return keys.withLock { keys in
+                defer { keys = new }
+                return keys.map(\.id) != new.map(\.id)
             }
         }
     }
@@ -77,13 +106,13 @@ package final class TokenKeys: Sendable {
         }
     }
 
-    private static func decode(_ bytes: [UInt8], _ path: String, _ lifetime: Int) throws -> [TokenKey] {
+    private static func decode(_ bytes: [UInt8], _ name: String, _ lifetime: Int) throws -> [TokenKey] {
         guard let entries = try? JSONLines.decode([Entry].self, bytes), !entries.isEmpty else {
-            throw FileError("\(path) holds no token keys; move it away, and the next start makes new ones")
+            throw FileError("\(name) holds no token keys; move it away, and the next start makes new ones")
         }
         return try entries.map { entry in
             let key = try SigningKey(.pem(entry.key))
-            guard key.rsaParameters != nil else { throw FileError("\(path): key \(entry.kid) is not an RSA key") }
+            guard key.rsaParameters != nil else { throw FileError("\(name): key \(entry.kid) is not an RSA key") }
             return TokenKey(
                 id: entry.kid,
                 created: entry.created,
@@ -94,7 +123,7 @@ package final class TokenKeys: Sendable {
         }
     }
 
-    private static func write(_ keys: [TokenKey], _ path: String) throws {
+    private static func encode(_ keys: [TokenKey]) -> [UInt8] {
         let entries = keys.map {
             Entry(
                 kid: $0.id,
@@ -104,7 +133,7 @@ package final class TokenKeys: Sendable {
                 key: $0.signingKey.pem
             )
         }
-        try AtomicFile.write(JSONLines.encode(entries), to: path, mode: 0o600)
+        return JSONLines.encode(entries)
     }
 
     private static func make(_ now: Int, _ lifetime: Int) throws -> TokenKey {
@@ -125,12 +154,16 @@ package final class TokenKeys: Sendable {
     /// Makes a new key that signs from now on. Those whose last token has ended are forgotten.
     package func rotate(now: Int) throws {
         let next = try Self.make(now, lifetime)
-        try withKeys { keys in
-            var changed = keys.filter { $0.isBelieved(now) }
-            for index in changed.indices where changed[index].retired == nil { changed[index].retired = now }
-            changed.append(next)
-            try Self.write(changed, path)
-            keys = changed
+        if let first { _ = try first.get() }
+        try changing.withLock { _ in
+            var changed: [TokenKey] = []
+            try document.change { bytes in
+                changed = try Self.decode(bytes ?? [], document.name, lifetime).filter { $0.isBelieved(now) }
+                for index in changed.indices where changed[index].retired == nil { changed[index].retired = now }
+                changed.append(next)
+                return Self.encode(changed)
+            }
+            keys.withLock { [changed] in $0 = changed }
         }
     }
 

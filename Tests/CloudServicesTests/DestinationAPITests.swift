@@ -19,15 +19,15 @@ import Tokens
     init() throws {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         tokens = TokenService(
-            keys: try TokenKeys(path: folder.path + "/keys.json", lifetime: 3600, now: WallClock.seconds()),
-            clients: try ServiceClients(path: folder.path + "/clients.json"),
+            keys: try TokenKeys(SecretFile(folder.path + "/keys.json"), lifetime: 3600, now: WallClock.seconds()),
+            clients: try ServiceClients(SecretFile(folder.path + "/clients.json")),
             tenants: [Tenant(subaccount: "s", subdomain: "provider"), Tenant(subaccount: "t", subdomain: "tenant")],
             url: "http://localhost",
             lifetime: 3600
         )
         let client = try HTTPClient()
         api = DestinationAPI(
-            store: DestinationStore(directory: folder.path + "/store"),
+            store: DestinationFiles(directory: folder.path + "/store"),
             tokens: tokens,
             retriever: TokenRetriever(client),
             checker: ConnectionChecker(client, tokens),

@@ -30,8 +30,8 @@ import Testing
                 let server = try PostgreSQLServer()
                 let address = DatabaseAddress(url: try server.url(), password: nil)
                 _ = try StoreSchema.migrate(Database(address))
-                first = try EnrolmentDatabase(Database(address), key: "a key of the test")
-                second = try EnrolmentDatabase(Database(address), key: "a key of the test")
+                first = try EnrolmentDatabase(StoreVault(Database(address), password: "a key of the test"))
+                second = try EnrolmentDatabase(StoreVault(Database(address), password: "a key of the test"))
                 end = { server.stop() }
             }
         }
@@ -166,8 +166,8 @@ import Testing
         let server = try PostgreSQLServer()
         defer { server.stop() }
         let address = DatabaseAddress(url: try server.url(), password: nil)
-        #expect(throws: (any Error).self) { try EnrolmentDatabase(Database(address), key: "k") }
-        do { _ = try EnrolmentDatabase(Database(address), key: "k") } catch {
+        #expect(throws: (any Error).self) { try EnrolmentDatabase(StoreVault(Database(address), password: "k")) }
+        do { _ = try EnrolmentDatabase(StoreVault(Database(address), password: "k")) } catch {
             #expect("\(error)".contains("connectord store migrate"))
         }
         let before = try await withThrowingTaskGroup(of: Int.self) { tasks in
@@ -183,7 +183,7 @@ import Testing
             try connection.run("INSERT INTO store_version (version) VALUES (99)")
             try connection.run("ALTER TABLE enrolment ADD COLUMN created_by text NOT NULL DEFAULT ''")
         }
-        let store = try EnrolmentDatabase(Database(address), key: "k")
+        let store = try EnrolmentDatabase(StoreVault(Database(address), password: "k"))
         try store.add(token: "a", Self.token, lifetime: 60)
         #expect(try store.take(token: "a") != nil)
     }
@@ -195,15 +195,15 @@ import Testing
         let database = Database(DatabaseAddress(url: try server.url(), password: nil))
         _ = try StoreSchema.migrate(database)
         let make = { try CertificateIssuer(commonName: "made", days: 2).authority }
-        _ = try EnrolmentDatabase(database, key: "right").authority(make)
+        _ = try EnrolmentDatabase(StoreVault(database, password: "right")).authority(make)
         do {
-            _ = try EnrolmentDatabase(database, key: "wrong").authority(make)
+            _ = try EnrolmentDatabase(StoreVault(database, password: "wrong")).authority(make)
             Issue.record("opened with another key")
         } catch {
             #expect("\(error)".contains("store.key-file is not the one"))
         }
         let stored = try database.use { (connection) throws(DatabaseError) in
-            try connection.run("SELECT sealed FROM secret")
+            try connection.run("SELECT sealed FROM secret WHERE name = 'enrolment-authority'")
         }
         let text = Data(base64Encoded: (stored.first?.first ?? nil) ?? "") ?? Data()
         #expect(text.count > 100 && text.range(of: Data("PRIVATE KEY".utf8)) == nil)
@@ -215,7 +215,7 @@ import Testing
         defer { server.stop() }
         let database = Database(DatabaseAddress(url: try server.url(), password: nil))
         _ = try StoreSchema.migrate(database)
-        let store = try EnrolmentDatabase(database, key: "k")
+        let store = try EnrolmentDatabase(StoreVault(database, password: "k"))
         try store.add(token: "a", Self.token, lifetime: 600)
         try server.halt()
         #expect(throws: DatabaseError.self) { try store.tokens() }

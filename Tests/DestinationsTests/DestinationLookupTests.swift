@@ -6,7 +6,7 @@ import Testing
 
 struct DestinationLookupTests {
     private let directory = TemporaryDirectory()
-    private var store: DestinationStore { DestinationStore(directory: directory.path) }
+    private var store: DestinationFiles { DestinationFiles(directory: directory.path) }
 
     private func add(_ properties: [String: String], _ scope: Scope, _ kind: ConfigurationKind = .destinations) throws {
         #expect(try store.create(NamedConfiguration(kind, properties), scope) != .exists)
@@ -99,8 +99,8 @@ struct DestinationLookupTests {
 }
 
 struct ListQueryTests {
-    private func entries(_ directory: TemporaryDirectory) throws -> [ConfigurationFolder.Entry] {
-        let store = DestinationStore(directory: directory.path)
+    private func entries(_ directory: TemporaryDirectory) throws -> [StoredConfiguration] {
+        let store = DestinationFiles(directory: directory.path)
         let scope = Scope(tenant: "t")
         for index in 1...5 {
             let properties = ["Name": "D\(index)", "Type": "HTTP"]

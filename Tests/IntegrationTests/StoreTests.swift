@@ -4,6 +4,20 @@ import Testing
 
 /// Two services on one PostgreSQL, as processes.
 @Suite(.serialized, .enabled(if: PostgreSQLServer.isThere)) struct StoreTests {
+    /// What bindings have under `clientsecret`.
+    private static func secrets(_ environment: String) -> Set<String> {
+        let parts = environment.split(separator: "\"").map { String($0) }
+        return Set(parts.indices.dropLast(2).filter { parts[$0] == "clientsecret" }.map { parts[$0 + 2] })
+    }
+
+    /// By which a token was signed.
+    private static func key(of token: String) -> String {
+        var head = token.prefix { $0 != "." }.replacing("-", with: "+").replacing("_", with: "/")
+        head += String(repeating: "=", count: (4 - head.count % 4) % 4)
+        let text = String(decoding: Data(base64Encoded: String(head)) ?? Data(), as: UTF8.self)
+        return text.split(separator: "\"").first { $0.hasPrefix("key-") }.map { String($0) } ?? ""
+    }
+
     private static func system(_ port: Int) -> String {
         """
         {virtual-host: "backend.test:80", internal-host: "127.0.0.1:\(port)", protocol: HTTP, resources: [{path: /x, access: path-only}]}
@@ -81,5 +95,152 @@ import Testing
             #expect(output.contains(text), "\(new): \(output)")
             #expect(!output.contains("hunter2"))
         }
+    }
+
+    @Test
+    func
+        `Services share clients, keys of tokens and destinations; what one changes is in force at the other within two seconds`()
+        throws
+    {
+        let pair = try StoreRig(cloud: "api: {listen: \"127.0.0.1:0\"}")
+        defer { pair.stop() }
+        try pair.migrate()
+        try pair.startServices()
+        let api = try pair.names.map { name in
+            let line = try #require(pair.services[name]).wait(for: "api started")
+            return line.split(separator: "\"").compactMap { Int($0) }[0]
+        }
+        func token(_ name: String) throws -> String {
+            try pair.run("token", "--service", "destination", "--config", "\(name).conf").output.trimmingCharacters(
+                in: .whitespacesAndNewlines
+            )
+        }
+        /// - Returns: the body, and the status behind it.
+        func ask(_ place: Int, _ path: String, _ token: String, _ more: String...) throws -> String {
+            try Rig.run(
+                URL(filePath: "/usr/bin/curl"),
+                [
+                    "-s", "-w", " %{http_code}", "-H", "Authorization: Bearer \(token)", "-H",
+                    "Content-Type: application/json",
+                ] + more
+                    + ["http://127.0.0.1:\(api[place])/destination-configuration/v1/\(path)"],
+                pair.folder
+            ).output
+        }
+        let secrets = try pair.names.map { Self.secrets(try pair.run("env", "--config", "\($0).conf").output) }
+        #expect(secrets[0] == secrets[1] && secrets[0].count > 2)
+        let first = try token("one")
+        #expect(
+            try ask(
+                0,
+                "subaccountDestinations",
+                first,
+                "-d",
+                #"{"Name":"D","Type":"HTTP","URL":"http://a:1","Password":"p"}"#
+            ).hasSuffix("201")
+        )
+        let began = ContinuousClock.now
+        #expect(try Rig.eventually { try ask(1, "subaccountDestinations/D", first).contains("http://a:1") })
+        #expect(ContinuousClock.now - began < .seconds(2))
+        #expect(try ask(1, "subaccountDestinations/D", first, "-X", "DELETE").hasSuffix("200"))
+        #expect(try Rig.eventually { try ask(0, "subaccountDestinations/D", first).hasSuffix("404") })
+        // A key that one makes signs at both.
+        #expect(try pair.run("token", "rotate-keys", "--config", "one.conf").status == 0)
+        #expect(
+            try Rig.eventually {
+                let key = Self.key(of: try token("two"))
+                return try Self.key(of: token("one")) == key && Self.key(of: first) != key
+            }
+        )
+        #expect(try ask(0, "subaccountDestinations", token("two")).hasSuffix("200"))
+        #expect(try ask(1, "subaccountDestinations", first).hasSuffix("200"), "what the old key has signed counts on")
+        // Without the database what is there is served, and no change is lost in silence.
+        #expect(
+            try ask(0, "subaccountDestinations", first, "-d", #"{"Name":"E","Type":"HTTP","URL":"http://a:1"}"#)
+                .hasSuffix("201")
+        )
+        try pair.database.halt()
+        #expect(try ask(0, "subaccountDestinations/E", first).contains("http://a:1"))
+        #expect(
+            try ask(0, "subaccountDestinations", first, "-d", #"{"Name":"F","Type":"HTTP","URL":"http://a:1"}"#)
+                .hasSuffix("500")
+        )
+        try pair.database.start()
+        #expect(
+            try Rig.eventually {
+                try ask(1, "subaccountDestinations", first, "-d", #"{"Name":"F","Type":"HTTP","URL":"http://a:1"}"#)
+                    .hasSuffix("201")
+            }
+        )
+    }
+
+    @Test
+    func `Everything goes from files to the database and back, and nothing that is there is overwritten by another`()
+        throws
+    {
+        let pair = try StoreRig(cloud: "api: {listen: \"127.0.0.1:0\"}")
+        defer { pair.stop() }
+        try pair.migrate()
+        try pair.write(
+            "files.conf",
+            """
+            subaccount: test
+            proxy: {listen: "127.0.0.1:0"}
+            tunnel: {listen: "127.0.0.1:0"}
+            api: {listen: "127.0.0.1:0", directory: api}
+            enrolment: {authority: authority, service-names: [localhost]}
+            admin: {socket: files.sock}
+            """
+        )
+        let files = try LoggedProcess(["cloud", "--config", "files.conf"], folder: pair.folder)
+        try files.wait(for: "connectivity service started")
+        try pair.write("d.json", #"{"Name":"D","Type":"HTTP","URL":"http://a:1","Password":"p"}"#)
+        #expect(try pair.run("destination", "import", "d.json", "--config", "files.conf").status == 0)
+        #expect(try pair.run("enrol", "create", "--config", "files.conf", "--subaccount", "test").status == 0)
+        let before = Self.secrets(try pair.run("env", "--config", "files.conf").output)
+        #expect(files.stop() == 0)
+        let copied = try pair.run("store", "copy", "--config", "one.conf", "--authority", "authority", "--api", "api")
+        #expect(
+            copied.status == 0 && copied.output.contains("1 token, 1 configuration, keys and clients"),
+            "\(copied.output)"
+        )
+        let again = try pair.run("store", "copy", "--config", "one.conf", "--authority", "authority", "--api", "api")
+        #expect(again.status == 0, "\(again.output)")
+        try pair.startServices()
+        #expect(try Self.secrets(pair.run("env", "--config", "two.conf").output) == before && before.count > 2)
+        #expect(try pair.run("destination", "list", "--config", "two.conf").output.contains("http://a:1"))
+        for name in pair.names { pair.stopService(name) }
+        let back = try pair.run(
+            "store",
+            "copy",
+            "--config",
+            "one.conf",
+            "--back",
+            "--authority",
+            "authority-2",
+            "--api",
+            "api-2"
+        )
+        #expect(back.status == 0, "\(back.output)")
+        for name in ["authority/ca.key", "api/clients.json", "api/token-keys.json"] {
+            let parts = name.split(separator: "/")
+            let other = pair.folder.appending(path: "\(parts[0])-2/\(parts[1])")
+            #expect(try Data(contentsOf: pair.folder.appending(path: name)) == Data(contentsOf: other), "\(name)")
+        }
+        // Of another authority nothing is taken.
+        try FileManager.default.removeItem(at: pair.folder.appending(path: "authority"))
+        #expect(
+            try pair.run("store", "copy", "--config", "one.conf", "--authority", "authority").output.contains(
+                "no authority"
+            )
+        )
+        let other = try LoggedProcess(["cloud", "--config", "files.conf"], folder: pair.folder)
+        try other.wait(for: "connectivity service started")
+        #expect(other.stop() == 0)
+        #expect(
+            try pair.run("store", "copy", "--config", "one.conf", "--authority", "authority").output.contains(
+                "another authority"
+            )
+        )
     }
 }

@@ -16,8 +16,8 @@ import Testing
     init() throws {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         service = TokenService(
-            keys: try TokenKeys(path: folder.path + "/keys.json", lifetime: 3600, now: Self.now),
-            clients: try ServiceClients(path: folder.path + "/clients.json"),
+            keys: try TokenKeys(SecretFile(folder.path + "/keys.json"), lifetime: 3600, now: Self.now),
+            clients: try ServiceClients(SecretFile(folder.path + "/clients.json")),
             tenants: [
                 Tenant(subaccount: "3b7e1e5a", subdomain: "provider"), Tenant(subaccount: "77", subdomain: "tenant1"),
             ],
@@ -193,7 +193,7 @@ import Testing
         let after = try service.issue(request(credentials(client(.connectivity))), now: Self.now + 10).access_token
         #expect(try JSONWebToken(after.utf8).keyID != JSONWebToken(before.utf8).keyID)
         // Read again, as after a restart.
-        let keys = try TokenKeys(path: path, lifetime: 3600, now: Self.now + 20)
+        let keys = try TokenKeys(SecretFile(path), lifetime: 3600, now: Self.now + 20)
         let verifier = try keys.verifier(clients: [], now: Self.now + 20)
         for token in [before, after] { _ = try verifier.verify(token.utf8, now: Self.now + 20) }
         #expect(try keys.current.id == service.keys.current.id)
@@ -205,7 +205,7 @@ import Testing
     @Test("Who starts with no key does not wait for the first; what it signs is believed by who was there before")
     func firstKey() throws {
         let path = folder.path + "/first.json"
-        let keys = try TokenKeys(path: path, lifetime: 3600, now: Self.now)
+        let keys = try TokenKeys(SecretFile(path), lifetime: 3600, now: Self.now)
         let early = try keys.verifier(clients: [], now: Self.now)
         let late = TokenService(
             keys: keys,
@@ -218,17 +218,17 @@ import Testing
         for verifier in [early, try keys.verifier(clients: [], now: Self.now)] {
             _ = try verifier.verify(token.utf8, now: Self.now)
         }
-        #expect(try TokenKeys(path: path, lifetime: 3600, now: Self.now).current.id == keys.current.id)
+        #expect(try TokenKeys(SecretFile(path), lifetime: 3600, now: Self.now).current.id == keys.current.id)
         // As a process leaves it that ends before there is a key.
         try Data().write(to: URL(filePath: path))
-        #expect(try TokenKeys(path: path, lifetime: 3600, now: Self.now).current.id != keys.current.id)
+        #expect(try TokenKeys(SecretFile(path), lifetime: 3600, now: Self.now).current.id != keys.current.id)
     }
 
     @Test("A key is believed as long as the longest of its tokens, whatever new tokens have")
     func shorterLifetime() throws {
         let path = folder.path + "/keys.json"
         let old = try service.keys.current.id
-        let keys = try TokenKeys(path: path, lifetime: 4, now: Self.now + 10)
+        let keys = try TokenKeys(SecretFile(path), lifetime: 4, now: Self.now + 10)
         try keys.rotate(now: Self.now + 20)
         #expect(try keys.all(now: Self.now + 20 + 3600).map(\.id).contains(old))
         #expect(try !keys.all(now: Self.now + 21 + 3600).map(\.id).contains(old))
@@ -237,7 +237,9 @@ import Testing
         try keys.rotate(now: Self.now + 30)
         #expect(try !keys.all(now: Self.now + 35).map(\.id).contains(next))
         #expect(
-            try TokenKeys(path: path, lifetime: 4, now: Self.now + 40).all(now: Self.now + 40).map(\.id).contains(old)
+            try TokenKeys(SecretFile(path), lifetime: 4, now: Self.now + 40).all(now: Self.now + 40).map(\.id).contains(
+                old
+            )
         )
     }
 
@@ -253,12 +255,12 @@ import Testing
             let attributes = try FileManager.default.attributesOfItem(atPath: folder.path + name)
             #expect(attributes[.posixPermissions] as? Int == 0o600)
         }
-        #expect(try ServiceClients(path: folder.path + "/clients.json").all == service.clients.all)
+        #expect(try ServiceClients(SecretFile(folder.path + "/clients.json")).all == service.clients.all)
         chmod(folder.path + "/clients.json", 0o644)
-        #expect(throws: FileError.self) { try ServiceClients(path: self.folder.path + "/clients.json") }
+        #expect(throws: FileError.self) { try ServiceClients(SecretFile(self.folder.path + "/clients.json")) }
         try Data("[]".utf8).write(to: folder.appending(path: "keys.json"))
         #expect(throws: FileError.self) {
-            try TokenKeys(path: self.folder.path + "/keys.json", lifetime: 1, now: Self.now)
+            try TokenKeys(SecretFile(self.folder.path + "/keys.json"), lifetime: 1, now: Self.now)
         }
     }
 

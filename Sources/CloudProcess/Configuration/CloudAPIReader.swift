@@ -9,7 +9,13 @@ internal import YAMLDocument
 
 /// Reads the section `api` of `cloud.conf`.
 enum CloudAPIReader {
-    static func read(_ node: YAMLNode, _ subaccount: String, _ findings: Findings) -> CloudAPIConfiguration {
+    /// - Parameter hasStore: services share keys, secrets and destinations.
+    static func read(
+        _ node: YAMLNode,
+        _ subaccount: String,
+        hasStore: Bool,
+        _ findings: Findings
+    ) -> CloudAPIConfiguration {
         var section = Section(node, "api", findings)
         var api = CloudAPIConfiguration()
         if let address = section.address("listen", allowsZero: true) {
@@ -17,8 +23,18 @@ enum CloudAPIReader {
         }
         api.tls = section.listenerTLS()
         api.trusted = section.trustedPeers()
-        api.directory = section.required("directory", "a folder for the keys and secrets of tokens") ?? ""
-        api.destinationsFolder = section.string("destinations") ?? ""
+        if hasStore {
+            for name in ["directory", "destinations"] where section.string(name) != nil {
+                findings.error(
+                    section.place(name),
+                    "api.\(name)",
+                    "has no meaning beside a store, which has what would be in it; `connectord store copy` brings it there"
+                )
+            }
+        } else {
+            api.directory = section.required("directory", "a folder for the keys and secrets of tokens") ?? ""
+            api.destinationsFolder = section.string("destinations") ?? ""
+        }
         api.trustedCA = section.string("trusted-ca") ?? ""
         api.url = url(&section, api.isLoopback, findings)
         if let name = section.string("subdomain") {

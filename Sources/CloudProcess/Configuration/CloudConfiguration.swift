@@ -69,7 +69,10 @@ package enum CloudConfigurationReader {
         var configuration = ServiceConfiguration(tunnelTLS: TLSConfiguration(role: .server), subaccount: "")
         configuration.subaccount = section.required("subaccount", "whose connectors serve the requests") ?? ""
         configuration.eventLoops = section.integer("event-loops", 2, in: 1...64)
-        let api = section.value("api").map { CloudAPIReader.read($0, configuration.subaccount, findings) }
+        let hasStore = section.has("store")
+        let api = section.value("api").map {
+            CloudAPIReader.read($0, configuration.subaccount, hasStore: hasStore, findings)
+        }
         let cockpit = section.value("cockpit").map { CockpitReader.read($0, hasAPI: api != nil, findings) }
         var usesTokens = false
         if let node = section.value("proxy") {
@@ -85,7 +88,6 @@ package enum CloudConfigurationReader {
                 "needs the section \"enrolment\": it keeps what that remembers"
             )
         }
-        let hasStore = section.has("store")
         configuration.peers = section.value("peers").flatMap { PeersReader.read($0, hasStore: hasStore, findings) }
         var usesOwnCertificate = false
         if let node = section.value("tunnel") {

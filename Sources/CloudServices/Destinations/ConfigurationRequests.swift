@@ -11,7 +11,7 @@ struct ConfigurationRequests: Sendable {
     /// Configurations in one request.
     static let maxBulk = 1000
 
-    let store: DestinationStore
+    let store: any DestinationStore
     let collection: Collection
     let audit: AuditLog
 
@@ -129,7 +129,7 @@ struct ConfigurationRequests: Sendable {
         }
     }
 
-    private func store(_ configuration: NamedConfiguration, _ isNew: Bool) throws -> DestinationStore.Outcome {
+    private func store(_ configuration: NamedConfiguration, _ isNew: Bool) throws -> StoreOutcome {
         let outcome =
             isNew
             ? try store.create(configuration, collection.scope) : try store.update(configuration, collection.scope)
@@ -225,8 +225,9 @@ struct ConfigurationRequests: Sendable {
             }
         default: return DestinationAPI.notAllowed("GET, PUT, PATCH")
         }
-        let labels = try change.apply(entry.labels)
-        guard try store.changeLabels(collection.kind, collection.scope, name, { _ in labels }) else { return missing() }
+        guard try store.changeLabels(collection.kind, collection.scope, name, { try change.apply($0) }) else {
+            return missing()
+        }
         record("labelled", name)
         return HTTPResponse.text(.ok, "")
     }
@@ -235,7 +236,7 @@ struct ConfigurationRequests: Sendable {
         "Labels are an array of {\"key\": TEXT, \"values\": [TEXT, …]}; PATCH takes {\"action\": \"ADD\", \"labels\": […]}"
     )
 
-    private func publicKeys(_ entry: DestinationStore.Entry, _ request: HTTPRequest) -> HTTPResponse {
+    private func publicKeys(_ entry: StoredConfiguration, _ request: HTTPRequest) -> HTTPResponse {
         let bytes = Base64.decode(entry.configuration["Content"] ?? "") ?? []
         let text = String(decoding: bytes, as: UTF8.self)
         guard text.contains("-----BEGIN CERTIFICATE-----") else {

@@ -1,4 +1,5 @@
 internal import AdminProtocol
+internal import ConnectivityService
 internal import Destinations
 internal import HostSystem
 internal import JSON
@@ -16,7 +17,7 @@ package struct DestinationAPI: Sendable {
     static let maxTarget = 4000
     static let notFound = "Configuration with the specified name was not found"
 
-    let store: DestinationStore
+    let store: any DestinationStore
     let tokens: TokenService
     let retriever: TokenRetriever
     package let checker: ConnectionChecker
@@ -57,8 +58,15 @@ package struct DestinationAPI: Sendable {
             guard let collection = Collection(word, caller), segments.count <= 4 else {
                 return Self.noSuchPath(request)
             }
-            response = ConfigurationRequests(store: store, collection: collection, audit: audit)
-                .answer(request, Array(segments.dropFirst(2)))
+            let requests = ConfigurationRequests(store: store, collection: collection, audit: audit)
+            let path = Array(segments.dropFirst(2))
+            let isReading = request.method == "GET" || request.method == "HEAD"
+            // What is written may have to wait for a database.
+            response =
+                isReading
+                ? requests.answer(request, path)
+                : (try? await AuthorityThreads.run { requests.answer(request, path) })
+                    ?? .error(.serviceUnavailable, "the service is stopping")
         default: return Self.noSuchPath(request)
         }
         return response

@@ -33,10 +33,10 @@ package struct DestinationAdmin: Sendable {
             switch http.path.dropFirst("/destinations/".count) {
             case "list": return .json(list(scope))
             case "show": return show(request, scope)
-            case "import": return try add(request, scope)
-            case "delete": return try delete(request, scope)
+            case "import": return try await AuthorityThreads.run { try add(request, scope) }
+            case "delete": return try await AuthorityThreads.run { try delete(request, scope) }
             case "check": return await check(request, tenant, scope)
-            case "template": return try template(request, tenant, scope)
+            case "template": return try await AuthorityThreads.run { try template(request, tenant, scope) }
             default: return nil
             }
         } catch {
@@ -64,7 +64,7 @@ package struct DestinationAdmin: Sendable {
         }
         return DestinationMessage.List(
             destinations: summaries,
-            findings: api.store.findings([scope]).map(\.description)
+            findings: api.store.findings([scope])
         )
     }
 

@@ -1,4 +1,5 @@
 internal import AdminProtocol
+internal import ConnectivityService
 internal import Destinations
 internal import JSON
 internal import NIOHTTP1
@@ -20,7 +21,9 @@ extension DestinationAdmin {
         let scope = Scope(tenant: tenant.subdomain)
         switch request.path {
         case "/po-systems/list": return .json(processOrchestrationSystems(scope))
-        case "/po-systems/add": return add(wanted, scope)
+        case "/po-systems/add":
+            return (try? await AuthorityThreads.run { add(wanted, scope) })
+                ?? .error(.serviceUnavailable, "the service is stopping")
         case "/po-systems/test": return await test(wanted.name, tenant, scope)
         default: return nil
         }

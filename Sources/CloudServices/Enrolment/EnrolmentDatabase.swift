@@ -1,19 +1,18 @@
 internal import ConnectivityService
 package import Cryptography
 internal import JSON
-package import PostgreSQL
+internal import PostgreSQL
 internal import TextFormats
 
 /// The store of any number of instances, in PostgreSQL. Times are the database's.
 package struct EnrolmentDatabase: EnrolmentStore {
-    private let database: Database
-    /// What the authority's key is encrypted with; it stays outside the database.
-    private let key: String
+    private let vault: StoreVault
+    var database: Database { vault.database }
 
     /// - Throws: where the database cannot be reached, or has another schema.
-    package init(_ database: Database, key: String) throws {
-        (self.database, self.key) = (database, key)
-        try StoreSchema.check(database)
+    package init(_ vault: StoreVault) throws {
+        self.vault = vault
+        try StoreSchema.check(vault.database)
     }
 
     // MARK: Authority
@@ -29,27 +28,16 @@ package struct EnrolmentDatabase: EnrolmentStore {
         if let known = try load() { return known }
         let made = try make()
         let text = JSONLines.encode(Authority(certificate: made.certificate, privateKey: made.privateKey))
-        let sealed = Base64.encode(try SecretBox.seal(Array(text), try SecretBox.Key(password: key)))
-        try database.use { (connection) throws(DatabaseError) in
-            try connection.run(
-                "INSERT INTO secret (name, sealed) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
-                [Self.authorityName, sealed]
-            )
-        }
+        try vault.add(Self.authorityName, try vault.seal(text))
         // It may have been somebody else's.
         guard let known = try load() else { throw EnrolmentError("the store has lost the authority just now") }
         return known
     }
 
-    private func load() throws -> CertificateIssuer.Identity? {
-        let rows = try database.use(isRepeatable: true) { (connection) throws(DatabaseError) in
-            try connection.run("SELECT sealed FROM secret WHERE name = $1", [Self.authorityName])
-        }
-        guard let text = rows.first?.first ?? nil else { return nil }
-        var known: [[UInt8]: SecretBox.Key] = [:]
-        guard let bytes = try SecretBox.open(Base64.decode(text) ?? [], password: key, known: &known),
-            let authority = try? JSONLines.decode(Authority.self, bytes)
-        else { throw EnrolmentError("store.key-file is not the one with which the authority's key was encrypted") }
+    func load() throws -> CertificateIssuer.Identity? {
+        guard let sealed = try vault.secret(Self.authorityName) else { return nil }
+        let bytes = try vault.open(sealed, "the authority's key")
+        let authority = try JSONLines.decode(Authority.self, bytes)
         return CertificateIssuer.Identity(certificate: authority.certificate, privateKey: authority.privateKey)
     }
 
@@ -92,7 +80,7 @@ package struct EnrolmentDatabase: EnrolmentStore {
         }
     }
 
-    private static func token(_ row: [String?]) -> StoredToken? {
+    static func token(_ row: [String?]) -> StoredToken? {
         guard let subaccount = row[0], let location = row[1], let expires = row[2].flatMap({ Int($0) }) else {
             return nil
         }

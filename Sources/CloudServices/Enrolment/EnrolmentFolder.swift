@@ -35,7 +35,12 @@ package struct EnrolmentFolder: EnrolmentStore {
         return made
     }
 
+    var hasAuthority: Bool { unsafe access(folder + "/ca.key", F_OK) == 0 }
+
     // MARK: Tokens
+
+    var tokenHashes: [String] { names("tokens") }
+    func storedToken(_ hash: String) -> StoredToken? { read(path(hash)) }
 
     private func path(_ hash: String) -> String { "\(folder)/tokens/\(hash)" }
 
@@ -93,9 +98,13 @@ package struct EnrolmentFolder: EnrolmentStore {
                     && !known.contains($0.serial)
             }.map(\.serial)
             guard !new.isEmpty else { return all }
-            for serial in new { try AtomicFile.write("", to: "\(folder)/revoked/\(serial)", mode: 0o600) }
+            for serial in new { try markRevoked(serial) }
             all.formUnion(new)
         }
+    }
+
+    func markRevoked(_ serial: String) throws {
+        try AtomicFile.write("", to: "\(folder)/revoked/\(serial)", mode: 0o600)
     }
 
     package func revoked() -> Set<String> { Set(names("revoked")) }

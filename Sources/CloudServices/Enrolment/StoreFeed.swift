@@ -11,7 +11,6 @@ internal import Synchronization
 package final class StoreFeed: Sendable {
     private let address: DatabaseAddress
     private let logger: Logger
-    private let changed: @Sendable (Set<String>?) throws -> Void
     private let thread = NIOThreadPool(numberOfThreads: 1)
     private let state = Mutex(State())
 
@@ -28,21 +27,17 @@ package final class StoreFeed: Sendable {
     /// Milliseconds between two attempts, at least and at most.
     private static let pauses = (250, 5000)
 
-    /// - Parameter changed: reads what may have changed, by its topics; all of it where there are none. Called on the feed's thread.
-    package init(
-        _ address: DatabaseAddress,
-        logger: Logger,
-        changed: @escaping @Sendable (Set<String>?) throws -> Void
-    ) {
-        (self.address, self.logger, self.changed) = (address, logger, changed)
+    package init(_ address: DatabaseAddress, logger: Logger) {
+        (self.address, self.logger) = (address, logger)
         state.withLock { $0.status.address = address.shown }
     }
 
     package var status: StoreStatus { state.withLock { $0.status } }
 
-    package func start() {
+    /// - Parameter changed: reads what may have changed, by its topics; all of it where there are none. Called on the feed's thread.
+    package func start(_ changed: @escaping @Sendable (Set<String>?) throws -> Void) {
         thread.start()
-        thread.submit { [self] _ in run() }
+        thread.submit { [self] _ in run(changed) }
     }
 
     /// Returns when the thread is done.
@@ -53,7 +48,7 @@ package final class StoreFeed: Sendable {
 
     private var isEnding: Bool { state.withLock { $0.isEnding } }
 
-    private func run() {
+    private func run(_ changed: (Set<String>?) throws -> Void) {
         var pause = Self.pauses.0
         while !isEnding {
             do {
@@ -62,7 +57,7 @@ package final class StoreFeed: Sendable {
                 try changed(nil)
                 isUp(true, "")
                 pause = Self.pauses.0
-                try listen(connection)
+                try listen(connection, changed)
             } catch {
                 if isEnding { return }
                 isUp(false, "\(error)")
@@ -72,7 +67,7 @@ package final class StoreFeed: Sendable {
         }
     }
 
-    private func listen(_ connection: DatabaseConnection) throws {
+    private func listen(_ connection: DatabaseConnection, _ changed: (Set<String>?) throws -> Void) throws {
         var quiet = 0
         while !isEnding {
             let topics = try connection.waitForNotifications(milliseconds: Self.turn)

@@ -28,6 +28,12 @@ package enum StoreSchema {
             "CREATE INDEX tunnel_identity ON tunnel (subaccount, location_id)",
             "CREATE SEQUENCE session_number", "CREATE SEQUENCE directory_change",
         ],
+        [
+            "CREATE TABLE configuration (tenant text NOT NULL, instance text NOT NULL, kind text NOT NULL, name text NOT NULL, "
+                + "sealed text NOT NULL, labels text NOT NULL DEFAULT '[]', version bigint NOT NULL, "
+                + "changed_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (tenant, instance, kind, name))",
+            "CREATE SEQUENCE configuration_version",
+        ],
     ]
 
     /// What this program needs.

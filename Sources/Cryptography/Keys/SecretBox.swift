@@ -20,6 +20,9 @@ package enum SecretBox {
         }
     }
 
+    /// Of what was sealed: which of several keys it takes.
+    package static func salt(of sealed: [UInt8]) -> [UInt8] { Array(sealed.dropFirst(mark.count).prefix(16)) }
+
     package static func seal(_ bytes: [UInt8], _ key: Key) throws(TLSError) -> [UInt8] {
         let nonce = try SecureRandom.bytes(12)
         let context = unsafe EVP_CIPHER_CTX_new()
