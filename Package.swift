@@ -226,7 +226,7 @@ let package = Package(
         tests("AvailabilityCheck", "AccessPolicy TextFormats Cryptography TunnelCore NIOCore"),
         tests(
             "CloudConnector",
-            "AvailabilityCheck AdminProtocol AccessPolicy TextFormats Cryptography TunnelCore NIOCore"
+            "AvailabilityCheck AdminProtocol AccessPolicy TextFormats Cryptography TunnelCore NIOCore Networking"
         ),
         tests("DaemonSupport", "ServiceLifecycle Logging Cryptography ConfigurationReading ConnectorTestSupport"),
         tests("ConnectorCommands", "AdminProtocol"),

@@ -18,6 +18,9 @@ package struct ConnectorConfiguration: Sendable {
         /// Whether the connector dials at all.
         package var isActive = true
         package var connections = 2
+        /// Addresses of the service that get tunnels; of more, each connector chooses its own.
+        package var services = defaultServices
+        package static let defaultServices = 16
         package var certificate = ""
         package var privateKey = ""
         package var trustedCA = ""
@@ -139,6 +142,8 @@ package struct ConnectorConfiguration: Sendable {
             pingInterval: tunnel.pingInterval
         )
         dialer.isActive = tunnel.isActive
+        dialer.services = tunnel.services
+        dialer.seed = identity.uri + " " + (tunnel.instance?.text ?? "")
         dialer.dialect = tunnel.dialect
         return dialer
     }

@@ -158,62 +158,6 @@ package final class CloudDaemon: Daemon {
         state = Mutex(State(current: configuration, configuration: loaded))
     }
 
-    private static func authority(
-        _ configuration: CloudConfiguration,
-        _ vault: StoreVault?,
-        _ audit: AuditLog
-    ) throws -> EnrolmentAuthority? {
-        try configuration.enrolment.map { enrolment in
-            try EnrolmentAuthority(
-                try vault.map { try EnrolmentDatabase($0) } ?? EnrolmentFolder(enrolment.authority),
-                anchor: enrolment.anchor.isEmpty ? nil : try Self.text(enrolment.anchor),
-                lifetime: enrolment.lifetime,
-                audit: audit
-            )
-        }
-    }
-
-    /// What another service has changed takes effect here, too. Called on the feed's thread.
-    ///
-    /// - Parameter topics: nil where all may have changed.
-    private func storeChanged(_ topics: Set<String>?) throws {
-        func concerns(_ topic: String) -> Bool { topics?.contains(topic) ?? true }
-        if concerns(EnrolmentDatabase.topic), let authority { service.cut(serials: try authority.reload()) }
-        if concerns(DirectoryDatabase.topic) { lease?.wake() }
-        guard let api else { return }
-        if concerns(DestinationDatabase.topic) { try api.refresh() }
-        guard concerns(CloudAPI.keysTopic), try api.tokens.keys.reload() else { return }
-        logger.notice("token keys changed by another service")
-        Task { try? await believeKeys(api) }
-    }
-
-    /// Has tokens checked with the keys of now.
-    func believeKeys(_ api: CloudAPI) async throws {
-        let current = state.withLock { $0.current }
-        try await service.apply(try Self.complete(current, authority, api))
-    }
-
-    /// Makes this service known to the others.
-    private static func lease(
-        _ configuration: CloudConfiguration,
-        _ service: ConnectivityService,
-        _ logger: Logger
-    ) -> ServiceLease? {
-        guard let store = configuration.store, let peers = configuration.service.peers else { return nil }
-        let listen = HostPort(host: peers.address.host, port: service.peerPort)
-        let own = PeerDirectory.Service(
-            name: peers.name.text,
-            run: "\(WallClock.seconds())-\(UInt32.random(in: 0...UInt32.max))",
-            address: peers.advertised ?? listen,
-            version: Version.current
-        )
-        return ServiceLease(own, store.address, service, logger: logger)
-    }
-
-    private static func text(_ path: String) throws(ConfigurationError) -> String {
-        String(decoding: try ConfigurationFile.bytes(path), as: UTF8.self)
-    }
-
     private static func bindAPI(
         _ configuration: CloudConfiguration,
         _ vault: StoreVault?,

@@ -49,8 +49,10 @@ package struct DialerConfiguration: Sendable, Equatable {
 
     package var service: String { "\(HostPort(host: host, port: port))" }
 
-    /// Addresses behind one name that get a tunnel.
-    static let addressLimit = 16
+    /// Addresses behind one name that get tunnels.
+    var services = ConnectorConfiguration.Tunnel.defaultServices
+    /// What tells connectors apart, where there are more addresses than that.
+    var seed = ""
 }
 
 /// One end point that tunnels are kept up to.

@@ -70,7 +70,8 @@ final class TunnelFleet: Sendable {
     private func resolve() async throws -> [DialTarget] {
         guard configuration.proxy == nil else { return [DialTarget(name: configuration.service, address: nil)] }
         let addresses = try await AddressResolver.resolve(configuration.host, configuration.port)
-        return addresses.prefix(DialerConfiguration.addressLimit).map { DialTarget(name: $0.text, address: $0) }
+        return ServiceChoice.choose(addresses, limit: configuration.services, seed: configuration.seed)
+            .map { DialTarget(name: $0.text, address: $0) }
     }
 
     private func isWanted(_ target: DialTarget) -> Bool { targets.withLock { $0.contains(target) } }

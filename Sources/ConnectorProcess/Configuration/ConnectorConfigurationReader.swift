@@ -157,6 +157,7 @@ package struct ConnectorConfigurationReader {
             )
         }
         configuration.tunnel.connections = section.integer("connections", 2, in: 1...64)
+        configuration.tunnel.services = section.integer("services", configuration.tunnel.services, in: 1...64)
         for (name, path) in [
             ("certificate", \ConnectorConfiguration.Tunnel.certificate), ("private-key", \.privateKey),
             ("trusted-ca", \.trustedCA),
