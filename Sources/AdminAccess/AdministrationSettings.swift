@@ -7,6 +7,8 @@ package struct AdministrationSettings: Sendable, Equatable {
     package var listen: HostPort? = HostPort(host: "127.0.0.1", port: 8443)
     /// For users, the page's certificate, and certificates that came through the API.
     package var folder = ""
+    /// Where connectors of the same identity fetch the file; nil for nowhere.
+    package var replication: HostPort?
     /// Under which it is called, beside addresses and `localhost`.
     package var hostNames: [String] = []
     /// Proxies that are believed about clients.

@@ -8,12 +8,12 @@ package struct ConfigCommand: AsyncParsableCommand {
 
     package static let configuration = CommandConfiguration(
         commandName: "config",
-        abstract: "Show and bring back earlier versions of the connector's file.",
+        abstract: "Show and bring back earlier versions of the connector's file, or take another connector's.",
         discussion: """
             Each change by a command keeps what the file said before in the folder `history` beside it, the last \
             \(FileHistory.limit) of them.
             """,
-        subcommands: [ConfigHistory.self, ConfigDifference.self, ConfigRestore.self]
+        subcommands: [ConfigHistory.self, ConfigDifference.self, ConfigRestore.self, ConfigPull.self]
     )
 }
 

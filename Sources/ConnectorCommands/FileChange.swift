@@ -21,7 +21,7 @@ struct FileOptions: ParsableArguments {
         if demo, config != nil { throw ValidationError("--demo has a file of its own; leave out --config") }
     }
 
-    fileprivate func main() throws -> String { try demo ? DemoFolder.connectorFile() : config ?? DefaultFile.connector }
+    func main() throws -> String { try demo ? DemoFolder.connectorFile() : config ?? DefaultFile.connector }
 
     func store() throws -> ConfigurationStore {
         let main = try main()

@@ -26,6 +26,8 @@ package final class OnPremiseDaemon: Daemon {
     let changes = SerialTasks()
     private let admin: AdminServers
     let administration = Mutex<Administration?>(nil)
+    /// Gives the file to others of the same identity.
+    private let replication: ReplicationServer
     let pageFiles = PageFiles()
 
     struct State {
@@ -49,6 +51,7 @@ package final class OnPremiseDaemon: Daemon {
         self.audit = audit
         self.notifier = notifier
         admin = AdminServers(logger: logger)
+        replication = ReplicationServer(main: file, audit, logger)
         spans = process.bootstrapTracing("connector")
         let configuration = ConfigurationState(file: file, loadedAt: WallClock.seconds())
         state = Mutex(State(configuration: configuration, process: process))
@@ -84,6 +87,8 @@ package final class OnPremiseDaemon: Daemon {
             for configuration in files.connectors { daemon.add(try await daemon.make(configuration)) }
             await daemon.admin.apply(files.process, nil, daemon.routes)
             await daemon.startAdministration(files.administration)
+            parts.add { await daemon.replication.stop() }
+            await daemon.replication.apply(files.administration.replication, files.connectors.first)
             return daemon
         }
     }
@@ -136,6 +141,7 @@ package final class OnPremiseDaemon: Daemon {
     package var name: String { "connector" }
     package var allEventLoops: [any EventLoop] {
         connectors.flatMap(\.allEventLoops) + admin.eventLoops + (administration.withLock { $0 }?.eventLoops ?? [])
+            + replication.eventLoops
     }
 
     private func stopConnectors() async {
@@ -244,6 +250,7 @@ package final class OnPremiseDaemon: Daemon {
             audit.record(.configurationChanged, "Configuration of log, audit or admin changed [by \(cause)]")
         }
         await apply(process, old)
+        await replication.apply(files.administration.replication, files.connectors.first)
         var findings = files.warnings.digest
         if let administration = administration.withLock({ $0 }) {
             if administration.isChanged(files.administration) {

@@ -7,6 +7,8 @@ package enum AuditCategory: String, Sendable, CaseIterable {
     case accessAllowed = "ACCESS_ALLOWED"
     case configurationChanged = "CONFIGURATION_CHANGED"
     case configurationRefused = "CONFIGURATION_REFUSED"
+    /// To another connector of the same identity.
+    case configurationGiven = "CONFIGURATION_GIVEN"
     case serviceStarted = "SERVICE_STARTED"
     case serviceStopped = "SERVICE_STOPPED"
     case connectionOpened = "CONNECTION_OPENED"

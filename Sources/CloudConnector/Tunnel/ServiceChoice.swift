@@ -11,7 +11,9 @@ package enum ServiceChoice {
     package static func choose(_ addresses: [SocketAddress], limit: Int, seed: String) -> [SocketAddress] {
         guard addresses.count > limit else { return addresses }
         let weighed = addresses.map { (address: $0, weight: weight(seed, $0.text)) }
-        return weighed.sorted { ($0.weight, $0.address.text) > ($1.weight, $1.address.text) }.prefix(limit).map(\.address)
+        return weighed.sorted { ($0.weight, $0.address.text) > ($1.weight, $1.address.text) }.prefix(limit).map(
+            \.address
+        )
     }
 
     /// FNV-1a over both, and the mixing of splitmix64, without which similar addresses would have similar weights.

@@ -17,6 +17,7 @@ enum AdministrationReader {
         } else if let address = section.address("listen", fallbackPort: 8443, allowsZero: true) {
             settings.listen = address
         }
+        settings.replication = section.address("replication", allowsZero: true)
         if let folder = section.string("directory"), !folder.isEmpty { settings.folder = folder }
         settings.hostNames = texts("host-names", &section, findings)
         for name in settings.hostNames where !HostPort.isHostName(name) {

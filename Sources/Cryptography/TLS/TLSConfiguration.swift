@@ -32,6 +32,8 @@ package struct TLSConfiguration: Sendable, Equatable {
     package var ciphers: String?
     /// An anchor need not be self-signed: any certificate of the peer's chain will do.
     package var acceptsAnyAnchor = false
+    /// A client's certificate does for a server, and the other way round (RFC 5280 section 4.2.1.12).
+    package var ignoresPurpose = false
     /// Protocols inside TLS, most preferred first (RFC 7301).
     package var applicationProtocols: [String]
     /// Those of `applicationProtocols` for which a server demands no certificate after all.

@@ -118,6 +118,9 @@ internal import COpenSSL
             let store = unsafe SSL_CTX_get_cert_store(context)
             if configuration.acceptsAnyAnchor { unsafe X509_STORE_set_flags(store, UInt(X509_V_FLAG_PARTIAL_CHAIN)) }
             noteRefusedCertificates()
+            if configuration.ignoresPurpose {
+                unsafe X509_VERIFY_PARAM_set_purpose(SSL_CTX_get0_param(context), X509_PURPOSE_ANY)
+            }
             for source in sources {
                 let certificates = try unsafe source.certificates()
                 defer { unsafe certificates.forEach { unsafe X509_free($0) } }

@@ -1,4 +1,4 @@
-internal import Cryptography
+package import Cryptography
 internal import Glibc
 package import NIOCore
 package import NIOHTTP1
@@ -50,6 +50,20 @@ package struct HTTPClient: Sendable {
     /// For `https`.
     private let tls: TLSContext?
     private let timeout: TimeAmount
+    /// Why a server is not the right one, by its certificate; nil where its name says it.
+    private let fault: (@Sendable (TLSEstablished) -> String?)?
+
+    /// For servers that are known by something else than their names.
+    ///
+    /// - Parameter fault: why the other end is not the right one; nil where it is.
+    package init(
+        _ configuration: TLSConfiguration,
+        timeout: TimeAmount = .seconds(30),
+        fault: @escaping @Sendable (TLSEstablished) -> String?
+    ) throws {
+        tls = try TLSContext(configuration)
+        (self.timeout, self.fault) = (timeout, fault)
+    }
 
     /// - Parameters:
     ///   - trust: a file with certificates that anchor `https`; nil where only other connections are made.
@@ -66,6 +80,7 @@ package struct HTTPClient: Sendable {
             )
         }
         self.timeout = timeout
+        fault = nil
     }
 
     /// A method that has a body says so even if it is empty (RFC 9110 section 8.6).
@@ -117,11 +132,13 @@ package struct HTTPClient: Sendable {
             guard !isTLS || tls != nil else {
                 return loop.makeFailedFuture(HTTPClientError(description: "no certificates are trusted for https"))
             }
-            return bootstrap.resolver(HostResolver(on: loop)).channelInitializer { [tls] channel in
+            return bootstrap.resolver(HostResolver(on: loop)).channelInitializer { [tls, fault] channel in
                 channel.eventLoop.makeCompletedFuture {
                     if isTLS, let tls {
-                        let handler = TLSHandler(tls, serverName: host, peer: "the server", handshakeTimeout: limit)
+                        let name = fault == nil ? host : nil
+                        let handler = TLSHandler(tls, serverName: name, peer: "the server", handshakeTimeout: limit)
                         try channel.pipeline.syncOperations.addHandler(handler)
+                        if let fault { try channel.pipeline.syncOperations.addHandler(TLSPeerCheck(fault)) }
                     }
                     try channel.pipeline.syncOperations.addHTTPClientHandlers()
                     try channel.pipeline.syncOperations.addHandler(Exchange(request, promise, waitsForTLS: isTLS))

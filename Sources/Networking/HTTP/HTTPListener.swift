@@ -40,6 +40,7 @@ package final class HTTPListener: Sendable {
     ///   - setting: the key that names the address.
     ///   - maxConnections: at once; more wait unaccepted, and one address gets three quarters of them.
     ///   - tls: for HTTPS; asked for each connection, so a new certificate counts from the next one on. Nil for plain HTTP.
+    ///   - admits: whether a client may go on whose TLS is established; nil for all.
     ///   - trusted: who is believed about clients.
     ///   - limits: what one connection may take.
     package static func bind(
@@ -47,10 +48,11 @@ package final class HTTPListener: Sendable {
         as setting: String,
         maxConnections: Int,
         tls: (@Sendable () -> TLSContext?)? = nil,
+        admits: (@Sendable (TLSEstablished) -> Bool)? = nil,
         trusted: TrustedPeers = TrustedPeers(),
         limits: HTTPServerLimits = HTTPServerLimits()
     ) async throws -> HTTPListener {
-        try await bind(maxConnections, tls: tls, trusted: trusted, limits: limits) { bootstrap in
+        try await bind(maxConnections, tls: tls, admits: admits, trusted: trusted, limits: limits) { bootstrap in
             try await bootstrap.serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
                 .bind(to: address, as: setting)
         }
@@ -87,6 +89,7 @@ package final class HTTPListener: Sendable {
         _ maxConnections: Int,
         path: String? = nil,
         tls: (@Sendable () -> TLSContext?)? = nil,
+        admits: (@Sendable (TLSEstablished) -> Bool)? = nil,
         trusted: TrustedPeers = TrustedPeers(),
         limits: HTTPServerLimits = HTTPServerLimits(),
         _ bind: (ServerBootstrap) async throws -> any Channel
@@ -112,6 +115,13 @@ package final class HTTPListener: Sendable {
                         if let context = tls?() {
                             let handler = TLSHandler(context, serverName: nil, peer: "a browser or program")
                             try channel.pipeline.syncOperations.addHandlers(PlainRequestRedirect(), handler)
+                            if let admits {
+                                let check = TLSPeerCheck { admits($0) ? nil : "the certificate is not welcome" }
+                                try channel.pipeline.syncOperations.addHandler(check)
+                            }
+                        } else if tls != nil, admits != nil {
+                            // Without a certificate of our own nobody can be known.
+                            return channel.close(promise: nil)
                         }
                         try HTTPConnection.configure(channel, router, bodies, client: client, trusted)
                     }
