@@ -32,14 +32,17 @@ enum PeersReader {
             return nil
         }
         guard let address, hasStore else { return nil }
-        if advertised == nil, ["0.0.0.0", "::"].contains(address.host) {
+        guard advertised == nil, ["0.0.0.0", "::"].contains(address.host) else {
+            return PeerConfiguration(name: name, address: address, advertised: advertised)
+        }
+        guard let own = MachineAddress.first else {
             findings.error(
                 section.place("listen"),
                 "peers.advertise",
-                "is missing: nobody can dial \(address.host); name the address by which the other services reach this one"
+                "is missing, and this machine has no address that others could dial: name one by which they reach it"
             )
             return nil
         }
-        return PeerConfiguration(name: name, address: address, advertised: advertised)
+        return PeerConfiguration(name: name, address: address, advertised: HostPort(host: own, port: address.port))
     }
 }
