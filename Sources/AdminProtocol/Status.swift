@@ -341,8 +341,8 @@ package struct ServiceStatus: Codable, Sendable {
     package var name: String?
     /// The others.
     package var services: [PeerStatus]?
-    /// Another process has taken this one's name, so the others do not know it. Nil for false.
-    package var isNameTaken: Bool?
+    /// Why this one and the others may not know each other; nil while they do.
+    package var directoryFault: String?
 
     package init(
         version: String,

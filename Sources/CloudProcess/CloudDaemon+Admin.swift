@@ -51,7 +51,7 @@ extension CloudDaemon {
         var status = await ownStatus()
         guard let lease else { return status }
         await PeerReports.add(to: &status, own: lease.name, service.peers)
-        status.isNameTaken = lease.isNameTaken ? true : nil
+        status.directoryFault = lease.fault
         return status
     }
 

@@ -3,6 +3,7 @@ internal import ConfigurationReading
 internal import ConnectivityService
 internal import ControlProtocol
 internal import Cryptography
+internal import DaemonSupport
 internal import HostSystem
 internal import Logging
 internal import PostgreSQL
@@ -39,13 +40,26 @@ extension CloudDaemon {
         if concerns(DestinationDatabase.topic) { try api.refresh() }
         guard concerns(CloudAPI.keysTopic), try api.tokens.keys.reload() else { return }
         logger.notice("token keys changed by another service")
-        Task { try? await believeKeys(api) }
+        Task { await believeUntilDone(api) }
     }
 
-    /// Has tokens checked with the keys of now.
+    private func believeUntilDone(_ api: CloudAPI) async {
+        while !service.isDraining {
+            do { return try await believeKeys(api) } catch {
+                logger.error("new token keys are not believed yet", metadata: ["cause": "\(error)"])
+                try? await Task.sleep(for: .seconds(5))
+            }
+        }
+    }
+
+    /// Has tokens checked with the keys of now. Never beside a reload, which it would undo.
     func believeKeys(_ api: CloudAPI) async throws {
-        let current = state.withLock { $0.current }
-        try await service.apply(try Self.complete(current, authority, api))
+        try await reloads.run { [self] () async -> Result<Void, any Error> in
+            let current = state.withLock { $0.current }
+            do { return .success(try await service.apply(try Self.complete(current, authority, api))) } catch {
+                return .failure(error)
+            }
+        }.get()
     }
 
     /// Makes this service known to the others.

@@ -80,9 +80,11 @@ package final class CloudDaemon: Daemon {
             let vault = configuration.store.map { StoreVault(Database($0.address), password: $0.key) }
             let authority = try authority(configuration, vault, audit)
             let certificates = try Certificates(configuration)
+            // On a connection of its own: whoever imports a thousand destinations keeps nobody from being enrolled.
+            let apiVault = configuration.store.map { StoreVault(Database($0.address), password: $0.key) }
             let (api, apiServer) = try await bindAPI(
                 configuration,
-                vault,
+                apiVault,
                 certificates.api,
                 audit,
                 logger,
@@ -307,8 +309,11 @@ package final class CloudDaemon: Daemon {
                 ProcessMemory.release()
             }
             do {
-                let (new, warnings) = try CloudConfigurationReader.load(file)
+                let (read, warnings) = try CloudConfigurationReader.load(file)
                 let old = state.withLock { $0.current }
+                // The others know this service as it was started.
+                var new = read
+                new.service.peers = old.service.peers
                 // Whether there is TLS is a part of the API's URL, so it stays until the next start.
                 let isAPISecure = certificates.api.current != nil
                 let apiTLS =
@@ -322,7 +327,7 @@ package final class CloudDaemon: Daemon {
                 if let authority {
                     service.cut(serials: (try? await AuthorityThreads.run { try authority.reload() }) ?? [])
                 }
-                await apply(new, old)
+                await apply(new, old, arePeersSame: read.service.peers == old.service.peers)
                 audit.record(.configurationChanged, "Configuration reloaded [by \(cause)]")
                 logger.info("configuration reloaded", metadata: ["by": "\(cause)"])
                 return AdminMessage.Reload(isApplied: true, findings: warnings.digest)
@@ -342,7 +347,7 @@ package final class CloudDaemon: Daemon {
         }
     }
 
-    private func apply(_ new: CloudConfiguration, _ old: CloudConfiguration) async {
+    private func apply(_ new: CloudConfiguration, _ old: CloudConfiguration, arePeersSame: Bool) async {
         state.withLock { state in
             state.current = new
             state.configuration.loadedAt = WallClock.seconds()
@@ -354,7 +359,7 @@ package final class CloudDaemon: Daemon {
         let needsStart =
             new.process.audit != old.process.audit || new.process.traceFile != old.process.traceFile
             || new.process.logFormat != old.process.logFormat
-            || new.enrolment != old.enrolment || new.store != old.store || new.service.peers != old.service.peers
+            || new.enrolment != old.enrolment || new.store != old.store || !arePeersSame
             || new.api?.withoutTLS != old.api?.withoutTLS
             || new.cockpit?.withoutTLS != old.cockpit?.withoutTLS
             || new.service.eventLoops != old.service.eventLoops

@@ -116,7 +116,7 @@ package enum StatusText {
     private static func services(_ status: ServiceStatus) -> String {
         guard let name = status.name else { return "" }
         var text = "service        \(escape(name))"
-        if status.isNameTaken ?? false { text += ", NAME TAKEN by another process: the others do not know this one" }
+        if let fault = status.directoryFault { text += ", NOT KNOWN to the others: \(escape(fault))" }
         text += "\n"
         for other in status.services ?? [] {
             text += "beside         \(escape(other.name)) at \(escape(other.address)), \(escape(other.version))"

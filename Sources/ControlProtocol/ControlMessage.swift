@@ -119,7 +119,11 @@ extension ControlMessage.Hello {
     /// With every text cut at what it may need, since the service remembers it, and a time that can be computed with.
     package var bounded: ControlMessage.Hello {
         var hello = ControlMessage.Hello(
-            session: session.bounded(64),
+            // It stands in lists that others read, and in a database.
+            session: String(
+                decoding: session.bounded(64).utf8.map { $0 > 0x20 && $0 < 0x7F ? $0 : UInt8(ascii: "_") },
+                as: UTF8.self
+            ),
             version: version.bounded(64),
             description: description.bounded(1024),
             // The years 1970 to 9999.

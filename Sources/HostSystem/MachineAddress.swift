@@ -17,7 +17,9 @@ package enum MachineAddress {
                 switch unsafe CInt(address.pointee.sa_family) {
                 case AF_INET where v4 == nil: v4 = unsafe text(address, MemoryLayout<sockaddr_in>.size)
                 case AF_INET6 where v6 == nil:
-                    if let found = unsafe text(address, MemoryLayout<sockaddr_in6>.size), !found.contains("%") { v6 = found }
+                    if let found = unsafe text(address, MemoryLayout<sockaddr_in6>.size), !found.contains("%") {
+                        v6 = found
+                    }
                 default: break
                 }
             }

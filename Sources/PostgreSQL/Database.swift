@@ -9,6 +9,10 @@ package final class Database: Sendable {
     /// Monotonic seconds until which nobody tries, and why; looked at before the lock, so that nobody waits for one who tries.
     private let pause = Mutex<(until: Int, cause: String)>((0, ""))
     private static let pauseSeconds = 3
+    private let connections = Atomic<Int>(0)
+
+    /// Changes with each connection that is made: what was read before may have come from another server.
+    package var generation: Int { connections.load(ordering: .acquiring) }
 
     private struct State: ~Copyable {
         var connection: Held?
@@ -54,6 +58,7 @@ package final class Database: Sendable {
         do throws(DatabaseError) {
             let connection = try DatabaseConnection(address)
             state.connection = Held(connection: connection)
+            connections.wrappingAdd(1, ordering: .releasing)
             return connection
         } catch {
             pause.withLock { $0 = (Self.now + Self.pauseSeconds, error.description) }

@@ -98,13 +98,16 @@ package final class TokenKeys: Sendable {
 
     /// With the first key, which may have to be waited for.
     private func withKeys<Value>(_ use: (inout [TokenKey]) throws -> Value) throws -> Value {
-        guard let first else { return try keys.withLock { try use(&$0) } }
-        let key = try first.get()
+        guard let first, isEmpty else { return try keys.withLock { try use(&$0) } }
+        // Where it could not be kept, because a store was away: again, by whoever needs it.
+        let key = try (try? first.get()) ?? Self.makeFirst(document, lifetime, WallClock.seconds())
         return try keys.withLock { keys in
             if keys.isEmpty { keys = [key] }
             return try use(&keys)
         }
     }
+
+    private var isEmpty: Bool { keys.withLock(\.isEmpty) }
 
     private static func decode(_ bytes: [UInt8], _ name: String, _ lifetime: Int) throws -> [TokenKey] {
         guard let entries = try? JSONLines.decode([Entry].self, bytes), !entries.isEmpty else {
@@ -154,7 +157,7 @@ package final class TokenKeys: Sendable {
     /// Makes a new key that signs from now on. Those whose last token has ended are forgotten.
     package func rotate(now: Int) throws {
         let next = try Self.make(now, lifetime)
-        if let first { _ = try first.get() }
+        _ = try current
         try changing.withLock { _ in
             var changed: [TokenKey] = []
             try document.change { bytes in
@@ -192,7 +195,7 @@ package final class TokenKeys: Sendable {
 
     /// What checks tokens with the keys of now, and with the first one when it is there: nobody waits for it here.
     package func verifier(clients: Set<String>, now: Int) throws -> TokenVerifier {
-        if let first, first.now == nil { return TokenVerifier(keys: [:], first: first, clients: clients) }
+        if let first, first.now == nil, isEmpty { return TokenVerifier(keys: [:], first: first, clients: clients) }
         let keys = try all(now: now).map { ($0.id, try VerifyingKey(pem: $0.signingKey.publicKeyPEM)) }
         return TokenVerifier(keys: Dictionary(uniqueKeysWithValues: keys), clients: clients)
     }

@@ -87,7 +87,7 @@ import Testing
         defer { logon.stop() }
         let rig = try rig(
             ["one", "two"],
-            cloud: "api: {listen: \"127.0.0.1:0\", directory: api}\nsocks: {listen: \"127.0.0.1:0\"}"
+            cloud: "api: {listen: \"127.0.0.1:0\"}\nsocks: {listen: \"127.0.0.1:0\"}"
         )
         defer { rig.stop() }
         let systems =
@@ -165,7 +165,7 @@ import Testing
         let backend = TestServer.http { head, _ in
             if head.contains("/x/slow") {
                 isHeld.signal()
-                goesOn.wait()
+                _ = goesOn.wait(timeout: .now() + 30)
             }
             return TestServer.ok("inside")
         }
@@ -178,7 +178,8 @@ import Testing
         #expect(try Rig.eventually { try rig.curl("one") == "inside" })
         let slow = try Socket(connectingTo: rig.ports["one"]?.proxy ?? 0)
         slow.send("GET http://backend.test/x/slow HTTP/1.1\r\nHost: backend.test\r\nConnection: close\r\n\r\n")
-        isHeld.wait()
+        let isThere = isHeld.wait(timeout: .now() + 20) == .success
+        if !isThere { Issue.record("the slow request did not arrive: \(rig.services.mapValues(\.log))") }
         let two = try #require(rig.services["two"])
         kill(two.pid, SIGTERM)
         try two.wait(for: "draining")

@@ -82,7 +82,16 @@ package final class DestinationDatabase: DestinationStore {
                     faults.append((row.place.scope, "\(row.place.kind.rawValue)/\(row.name): \(error)"))
                 }
             }
-            held.withLock { [new] in $0 = new }
+            held.withLock { [new] held in
+                // What was written here since the list was read is not in it yet.
+                var new = new
+                for (place, entries) in held {
+                    for (name, entry) in entries where entry.version > (known[place]?[name]?.version ?? 0) {
+                        if entry.version > (new[place]?[name]?.version ?? 0) { new[place, default: [:]][name] = entry }
+                    }
+                }
+                held = new
+            }
             problems.withLock { [faults] in $0 = faults }
         }
     }
@@ -111,7 +120,10 @@ package final class DestinationDatabase: DestinationStore {
             )
         }.first
         guard let found, let sealed = found[0], let version = found[2].flatMap({ Int($0) }) else { return nil }
-        let properties = try JSONLines.decode([String: String].self, try vault.open(sealed, row.name))
+        let properties = try JSONLines.decode(
+            [String: String].self,
+            try vault.open(sealed, row.name, for: Self.path(row.place, row.name))
+        )
         return Held(
             version: version,
             stored: StoredConfiguration(
@@ -128,9 +140,10 @@ package final class DestinationDatabase: DestinationStore {
 
     private static let key = "WHERE tenant = $1 AND instance = $2 AND kind = $3 AND name = $4"
 
-    private static func values(_ place: Place, _ name: String) -> [String?] {
+    private static func path(_ place: Place, _ name: String) -> [String] {
         [place.scope.tenant, place.scope.instance ?? "", place.kind.rawValue, name]
     }
+    private static func values(_ place: Place, _ name: String) -> [String?] { path(place, name) }
 
     // MARK: Writing
 
@@ -139,27 +152,29 @@ package final class DestinationDatabase: DestinationStore {
         guard held.withLock({ $0[place]?.count ?? 0 }) < ConfigurationFolder.maxEntries else {
             throw DestinationError("There are \(ConfigurationFolder.maxEntries) already, which is the limit")
         }
-        let isDone = try write(
+        return try write(
             "INSERT INTO configuration (tenant, instance, kind, name, sealed, version) "
                 + "VALUES ($1, $2, $3, $4, $5, nextval('configuration_version')) ON CONFLICT DO NOTHING RETURNING version",
-            Self.values(place, configuration.name) + [try seal(configuration)]
-        )
-        return isDone ? .done(etag: configuration.entityTag) : .exists
+            configuration,
+            place
+        ) ? .done(etag: configuration.entityTag) : .exists
     }
 
     package func update(_ configuration: NamedConfiguration, _ scope: Scope) throws -> StoreOutcome {
-        let place = Place(scope: scope, kind: configuration.kind)
-        let isDone = try write(
+        try write(
             "UPDATE configuration SET sealed = $5, version = nextval('configuration_version'), changed_at = now() "
                 + Self.key + " RETURNING version",
-            Self.values(place, configuration.name) + [try seal(configuration)]
-        )
-        return isDone ? .done(etag: configuration.entityTag) : .missing
+            configuration,
+            Place(scope: scope, kind: configuration.kind)
+        ) ? .done(etag: configuration.entityTag) : .missing
     }
 
     package func remove(_ kind: ConfigurationKind, _ scope: Scope, _ name: String) throws -> Bool {
-        let values = Self.values(Place(scope: scope, kind: kind), name)
-        return try write("DELETE FROM configuration " + Self.key + " RETURNING version", values)
+        let place = Place(scope: scope, kind: kind)
+        let isDone =
+            try change("DELETE FROM configuration " + Self.key + " RETURNING version", Self.values(place, name)) != nil
+        held.withLock { $0[place]?[name] = nil }
+        return isDone
     }
 
     package func changeLabels(
@@ -170,46 +185,65 @@ package final class DestinationDatabase: DestinationStore {
     ) throws -> Bool {
         let values = Self.values(Place(scope: scope, kind: kind), name)
         var failure: (any Error)?
+        var changed: (version: Int, labels: [Label])?
         let isDone = try database.use { (connection) throws(DatabaseError) in
             try connection.transaction { () throws(DatabaseError) in
                 let rows = try connection.run("SELECT labels FROM configuration " + Self.key + " FOR UPDATE", values)
                 guard let row = rows.first else { return false }
-                let text: String
-                do {
-                    text = String(decoding: JSONLines.encode(try change(try Self.labels(row[0]))), as: UTF8.self)
-                } catch {
+                let labels: [Label]
+                do { labels = try change(try Self.labels(row[0])) } catch {
                     failure = error
                     return false
                 }
-                try connection.run(
-                    "UPDATE configuration SET labels = $5, version = nextval('configuration_version') " + Self.key,
-                    values + [text]
-                )
+                let version = try connection.run(
+                    "UPDATE configuration SET labels = $5, version = nextval('configuration_version') " + Self.key
+                        + " RETURNING version",
+                    values + [String(decoding: JSONLines.encode(labels), as: UTF8.self)]
+                ).first?.first?.flatMap { Int($0) }
+                if let version { changed = (version, labels) }
                 try Self.tell(connection)
                 return true
             }
         }
         if let failure { throw failure }
-        try? refresh()
-        return isDone
-    }
-
-    private func seal(_ configuration: NamedConfiguration) throws -> String {
-        try vault.seal(JSONLines.encode(configuration.properties))
-    }
-
-    /// - Returns: whether there was a row to write.
-    private func write(_ statement: String, _ values: [String?]) throws -> Bool {
-        let isDone = try database.use { (connection) throws(DatabaseError) in
-            try connection.transaction { () throws(DatabaseError) in
-                guard try !connection.run(statement, values).isEmpty else { return false }
-                try Self.tell(connection)
-                return true
+        if let changed {
+            held.withLock { held in
+                let place = Place(scope: scope, kind: kind)
+                held[place]?[name]?.stored.labels = changed.labels
+                held[place]?[name]?.version = changed.version
             }
         }
-        // Who has written reads it back here at once; it is in the database, whether or not that can be asked now.
-        try? refresh()
         return isDone
+    }
+
+    /// Who has written reads it back here at once, without asking the database.
+    ///
+    /// - Returns: whether there was a row to write.
+    private func write(_ statement: String, _ configuration: NamedConfiguration, _ place: Place) throws -> Bool {
+        let name = configuration.name
+        let sealed = try vault.seal(JSONLines.encode(configuration.properties), for: Self.path(place, name))
+        guard let version = try change(statement, Self.values(place, name) + [sealed]) else { return false }
+        held.withLock { held in
+            let labels = held[place]?[name]?.stored.labels ?? []
+            let stored = StoredConfiguration(
+                configuration: configuration,
+                labels: labels,
+                modified: WallClock.seconds()
+            )
+            held[place, default: [:]][name] = Held(version: version, stored: stored)
+        }
+        return true
+    }
+
+    /// - Returns: the version that it has given; nil where there was no row to write.
+    private func change(_ statement: String, _ values: [String?]) throws(DatabaseError) -> Int? {
+        try database.use { (connection) throws(DatabaseError) in
+            try connection.transaction { () throws(DatabaseError) in
+                guard let row = try connection.run(statement, values).first else { return nil }
+                try Self.tell(connection)
+                return row[0].flatMap { Int($0) }
+            }
+        }
     }
 
     private static func tell(_ connection: DatabaseConnection) throws(DatabaseError) {

@@ -26,6 +26,9 @@ package enum StoreSchema {
                 + "PRIMARY KEY (service, subaccount, location_id))",
             "CREATE INDEX tunnel_changed ON tunnel (changed)",
             "CREATE INDEX tunnel_identity ON tunnel (subaccount, location_id)",
+            "CREATE TABLE session (subaccount text NOT NULL, location_id text NOT NULL, session text NOT NULL, "
+                + "number bigint NOT NULL, since timestamptz NOT NULL DEFAULT now(), "
+                + "PRIMARY KEY (subaccount, location_id, session))",
             "CREATE SEQUENCE session_number", "CREATE SEQUENCE directory_change",
         ],
         [

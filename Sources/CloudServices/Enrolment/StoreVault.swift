@@ -19,6 +19,9 @@ package final class StoreVault: Sendable {
 
     func seal(_ bytes: [UInt8]) throws -> String { Base64.encode(try SecretBox.seal(bytes, try key())) }
 
+    /// Together with the place that it is for: whoever can write to the database cannot have it opened as something else.
+    func seal(_ bytes: [UInt8], for place: [String]) throws -> String { try seal(Self.label(place) + bytes) }
+
     /// - Parameter what: for the message.
     func open(_ sealed: String, _ what: String) throws -> [UInt8] {
         guard let bytes = try open(sealed) else {
@@ -26,6 +29,16 @@ package final class StoreVault: Sendable {
         }
         return bytes
     }
+
+    func open(_ sealed: String, _ what: String, for place: [String]) throws -> [UInt8] {
+        let (bytes, label) = (try open(sealed, what), Self.label(place))
+        guard bytes.starts(with: label) else {
+            throw EnrolmentError("\(what) was written for another place of the store")
+        }
+        return Array(bytes.dropFirst(label.count))
+    }
+
+    private static func label(_ place: [String]) -> [UInt8] { JSONLines.encode(place) }
 
     private func open(_ sealed: String) throws -> [UInt8]? {
         let bytes = Base64.decode(sealed) ?? []
@@ -79,7 +92,7 @@ package final class StoreVault: Sendable {
 
         var name: String { "\(row) in the store" }
 
-        func read() throws -> [UInt8]? { try vault.secret(row).map { try vault.open($0, name) } }
+        func read() throws -> [UInt8]? { try vault.secret(row).map { try vault.open($0, name, for: [row]) } }
         func prepare() throws {}
 
         func change(_ body: ([UInt8]?) throws -> [UInt8]?) throws {
@@ -92,9 +105,9 @@ package final class StoreVault: Sendable {
                     let found =
                         try connection.run("SELECT sealed FROM secret WHERE name = $1", [row]).first?.first ?? nil
                     do {
-                        let present = try found.map { try vault.open($0, name) }
+                        let present = try found.map { try vault.open($0, name, for: [row]) }
                         guard let new = try body(present) else { return }
-                        let sealed = try vault.seal(new)
+                        let sealed = try vault.seal(new, for: [row])
                         try connection.run(
                             "INSERT INTO secret (name, sealed) VALUES ($1, $2) "
                                 + "ON CONFLICT (name) DO UPDATE SET sealed = excluded.sealed",

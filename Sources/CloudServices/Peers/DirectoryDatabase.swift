@@ -64,15 +64,26 @@ package struct DirectoryDatabase: Sendable {
     package func renew() throws(DatabaseError) -> Renewal {
         try database.use(isRepeatable: true) { (connection) throws(DatabaseError) in
             let rows = try connection.run(
-                "UPDATE service SET expires_at = now() + make_interval(secs => \(Self.lifetime)) "
-                    + "WHERE name = $1 AND run = $2 RETURNING name",
+                "WITH before AS (SELECT expires_at < now() AS has_lapsed FROM service WHERE name = $1) "
+                    + "UPDATE service SET expires_at = now() + make_interval(secs => \(Self.lifetime)) "
+                    + "WHERE name = $1 AND run = $2 RETURNING (SELECT has_lapsed FROM before)",
                 [service.name, service.run]
             )
-            if !rows.isEmpty { return .renewed }
-            let others = try connection.run("SELECT run FROM service WHERE name = $1", [service.name])
+            if let row = rows.first {
+                // The others have to look again.
+                if row[0] == "t" { try Self.tell(connection) }
+                return .renewed
+            }
+            let others = try connection.run(
+                "SELECT run FROM service WHERE name = $1 AND expires_at > now()",
+                [service.name]
+            )
             return others.isEmpty ? .gone : .taken
         }
     }
+
+    /// Changes with each connection to the database.
+    package var generation: Int { database.generation }
 
     /// Takes it out of the directory, with its tunnels.
     package func leave() throws(DatabaseError) {
@@ -87,13 +98,18 @@ package struct DirectoryDatabase: Sendable {
         try database.use(isRepeatable: true) { (connection) throws(DatabaseError) in
             try connection.run("DELETE FROM service WHERE expires_at < now() - interval '1 hour'")
             try connection.run(
+                "DELETE FROM session s WHERE since < now() - interval '1 day' AND NOT EXISTS (SELECT 1 FROM tunnel t "
+                    + "WHERE t.subaccount = s.subaccount AND t.location_id = s.location_id AND t.session = s.session)"
+            )
+            try connection.run(
                 "DELETE FROM tunnel WHERE service = $1 AND NOT is_up AND since < now() - interval '10 minutes'",
                 [service.name]
             )
         }
     }
 
-    /// Says which connectors have come or gone. A session that is elsewhere already keeps its number; one that is new gets the greatest.
+    /// Says which connectors have come or gone. A session keeps its number, wherever it comes and goes; one that is new gets the greatest.
+    /// Those that serve side by side are as old as the first of them that is there.
     package func publish(_ changes: [Change]) throws(DatabaseError) {
         let list = String(decoding: JSONLines.encode(changes), as: UTF8.self)
         try database.use(isRepeatable: true) { (connection) throws(DatabaseError) in
@@ -101,12 +117,19 @@ package struct DirectoryDatabase: Sendable {
                 // One after the other, so that whoever reads up to a number has read all before it.
                 try Self.lock(connection)
                 try connection.run(
+                    "INSERT INTO session (subaccount, location_id, session, number) "
+                        + "SELECT r.subaccount, r.location_id, r.session, nextval('session_number') \(Self.records("$1")) "
+                        + "WHERE r.is_up AND r.session <> '' ON CONFLICT DO NOTHING",
+                    [list]
+                )
+                try connection.run(
                     "INSERT INTO tunnel (service, subaccount, location_id, session, number, is_up, changed) "
-                        + "SELECT $1, r.subaccount, r.location_id, r.session, coalesce((SELECT max(t.number) FROM tunnel t "
-                        + "WHERE t.subaccount = r.subaccount AND t.location_id = r.location_id AND t.session = r.session "
-                        + "AND t.is_up), nextval('session_number')), r.is_up, nextval('directory_change') "
-                        + "FROM jsonb_to_recordset($2::jsonb) "
-                        + "AS r(subaccount text, location_id text, session text, is_up boolean) "
+                        + "SELECT $1, r.subaccount, r.location_id, r.session, coalesce("
+                        + "(SELECT s.number FROM session s WHERE s.subaccount = r.subaccount "
+                        + "AND s.location_id = r.location_id AND s.session = r.session), "
+                        + "(SELECT max(t.number) FROM tunnel t WHERE t.subaccount = r.subaccount "
+                        + "AND t.location_id = r.location_id AND t.session = r.session AND t.is_up), "
+                        + "nextval('session_number')), r.is_up, nextval('directory_change') \(Self.records("$2")) "
                         + "WHERE EXISTS (SELECT 1 FROM service WHERE name = $1 AND run = $3) "
                         + "ON CONFLICT (service, subaccount, location_id) DO UPDATE SET session = excluded.session, "
                         + "number = excluded.number, is_up = excluded.is_up, changed = excluded.changed, since = now()",
@@ -115,6 +138,10 @@ package struct DirectoryDatabase: Sendable {
                 try Self.tell(connection)
             }
         }
+    }
+
+    private static func records(_ list: String) -> String {
+        "FROM jsonb_to_recordset(\(list)::jsonb) AS r(subaccount text, location_id text, session text, is_up boolean)"
     }
 
     private static func lock(_ connection: DatabaseConnection) throws(DatabaseError) {

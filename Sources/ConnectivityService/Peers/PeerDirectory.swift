@@ -37,16 +37,17 @@ package final class PeerDirectory: Sendable {
 
     // MARK: What the store says
 
-    /// Takes the services that are there now. Of those that are not, nothing is known any more.
-    package func replace(_ services: [Service]) {
-        state.withLock { state in
-            state.services = Dictionary(services.map { ($0.name, $0) }) { first, _ in first }
-            let names = Set(state.services.keys)
-            for identity in state.tunnels.keys {
-                state.tunnels[identity] = state.tunnels[identity]?.filter { names.contains($0.key) }
-                if state.tunnels[identity]?.isEmpty ?? false { state.tunnels[identity] = nil }
-            }
+    /// Takes all that there is now in place of what was known, at once: nobody sees it half.
+    package func replace(
+        _ services: [Service],
+        _ tunnels: [(service: String, identity: ConnectorIdentity, entry: Entry)]
+    ) {
+        var new = State()
+        new.services = Dictionary(services.map { ($0.name, $0) }) { first, _ in first }
+        for (service, identity, entry) in tunnels where new.services[service] != nil {
+            new.tunnels[identity, default: [:]][service] = entry
         }
+        state.withLock { [new] in $0 = new }
     }
 
     /// - Parameter entry: nil where the service has no tunnel of the connector any more.
@@ -57,8 +58,6 @@ package final class PeerDirectory: Sendable {
             if state.tunnels[identity]?.isEmpty ?? false { state.tunnels[identity] = nil }
         }
     }
-
-    package func removeTunnels() { state.withLock { $0.tunnels.removeAll() } }
 
     // MARK: Questions
 

@@ -21,6 +21,7 @@ final class PeerEntry: TunnelHandlerDelegate {
         guard peer.text != name else {
             throw PeerError(description: "it is \(name), as this one: each service needs a name of its own")
         }
+        tunnel.readsMore(AcceptedTunnel.readBuffer)
         loop.peers.add(tunnel)
     }
 

@@ -13,6 +13,7 @@ struct PeerSettings: Sendable {
     let server: TLSContext
     let http2: HTTP2Configuration
     let pingInterval: TimeAmount
+    let drain: TimeAmount
     let name: String
 }
 
@@ -79,7 +80,7 @@ final class PeerLink: TunnelHandlerDelegate {
     func stop() {
         isStopped = true
         tunnel = nil
-        handler?.drain("the services part", limit: .seconds(30))
+        handler?.drain("the services part", limit: settings.drain)
     }
 
     private func ended(_ cause: String) {

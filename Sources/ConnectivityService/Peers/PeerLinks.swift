@@ -36,6 +36,41 @@ final class PeerLinks {
         for link in links.values { link.settings = settings }
     }
 
+    /// Requests of one connector that were handed over, at each link; one connector may have a quarter of its streams, so that another one's
+    /// find room.
+    private var counts: [Key: Int] = [:]
+    private static let share = 4
+
+    fileprivate struct Key: Hashable {
+        var link: Int
+        var group: ObjectIdentifier
+    }
+
+    /// A place for one request or connection, until it is let go of; on this loop.
+    final class Place {
+        private let links: PeerLinks
+        private let key: Key
+        /// Kept, so that its address stands for it.
+        private let group: TunnelGroup
+
+        fileprivate init(_ links: PeerLinks, _ key: Key, _ group: TunnelGroup) {
+            (self.links, self.key, self.group) = (links, key, group)
+            links.counts[key, default: 0] += 1
+        }
+
+        deinit {
+            let left = (links.counts[key] ?? 1) - 1
+            links.counts[key] = left > 0 ? left : nil
+        }
+    }
+
+    /// - Returns: nil where the connector has its share of a link already.
+    func place(on tunnel: RegisteredTunnel, for group: TunnelGroup) -> Place? {
+        let key = Key(link: tunnel.id, group: ObjectIdentifier(group))
+        let limit = max(1, Int(tunnel.handler.value.session.peerMaxConcurrentStreams) / Self.share)
+        return counts[key, default: 0] < limit ? Place(self, key, group) : nil
+    }
+
     /// A way to one of the services that is up, the one with the fewest streams.
     func tunnel(to names: [String], excluding excluded: [Int]) -> RegisteredTunnel? {
         var best: RegisteredTunnel?

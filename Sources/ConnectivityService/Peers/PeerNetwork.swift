@@ -24,6 +24,7 @@ package final class PeerNetwork: Sendable {
                 server: try TLSContext(own.tls(.server)),
                 http2: Self.http2(configuration),
                 pingInterval: configuration.pingInterval,
+                drain: configuration.times.drain,
                 name: own.name.text
             )
         }
@@ -42,8 +43,8 @@ package final class PeerNetwork: Sendable {
 
     /// Connects to those that the directory has by now.
     package func connect() {
-        let (services, settings) = (directory.services, settings)
-        loops.execute { $0.peers.apply(services, settings) }
+        // Looked at there, so that of two calls the later one cannot bring an older answer.
+        loops.execute { [self] in $0.peers.apply(directory.services, settings) }
     }
 
     /// What another service says of itself, as it has written it.

@@ -16,8 +16,8 @@ final class PeerRelay: StreamReceiver {
     private var tunnel: RegisteredTunnel?
     private var place: Replica.Place?
     private var refusedBy: [Int] = []
-    /// A request without a body, until it is answered: another tunnel may take it.
-    private var head: (group: TunnelGroup, fields: FieldBlock)?
+    /// Until it is answered: another tunnel may take it.
+    private var head: (group: TunnelGroup, fields: FieldBlock, isEnd: Bool)?
     /// Bytes of the request that the tunnel has not taken yet.
     private var uncredited = 0
     private var isConnect = false
@@ -40,7 +40,7 @@ final class PeerRelay: StreamReceiver {
         loop.peers.receivedCount += 1
         isConnect = fields.text(":method") == "CONNECT"
         guard let group = hub.registry.group(request.connector) else { return giveUp(.refusedStream) }
-        if isEnd { head = (group, loop.fields.copy()) }
+        head = (group, loop.fields.copy(), isEnd)
         open(group, loop.fields, isEnd, pinned: request.pinned)
     }
 
@@ -61,7 +61,7 @@ final class PeerRelay: StreamReceiver {
                 isTunnel: isConnect,
                 receiver: answer,
                 clientLoop: eventLoop,
-                another: { nil }
+                another: { [weak self] in self?.another(group, than: tunnel) }
             )
             return
         }
@@ -74,6 +74,17 @@ final class PeerRelay: StreamReceiver {
         else { return openElsewhere(group, fields, isEnd) }
         opened.isTunnel = isConnect
         answer.outbound = opened
+    }
+
+    /// For a request that the chosen tunnel, of another event loop, could not take any more.
+    private func another(_ group: TunnelGroup, than refused: RegisteredTunnel) -> RegisteredTunnel? {
+        guard let tunnel, refusedBy.count < ProxyConnection.StateMachine.maxAttempts else { return nil }
+        refusedBy.append(tunnel.id)
+        // The relay goes on with it on that tunnel's loop, whichever it is.
+        guard let next = group.pick(on: loop.peers.eventLoop, excluding: refusedBy) else { return nil }
+        self.tunnel = next
+        place = Replica.Place(next.replica)
+        return next
     }
 
     private func openElsewhere(_ group: TunnelGroup, _ fields: FieldBlock, _ isEnd: Bool) {
@@ -115,7 +126,9 @@ final class PeerRelay: StreamReceiver {
         PeerHead.write(fields, into: loop.fields, tunnel: tunnel?.id ?? 0, isSwitch: marks)
         if isConnect, !isEnd, unsafe fields.value(0).first == UInt8(ascii: "2") { inbound.isTunnel = true }
         inbound.send(head: loop.fields, isEnd: isEnd)
-        if isEnd { finish() }
+        guard isEnd else { return }
+        if !inbound.isRemoteEnded { answer?.outbound?.cancel(.cancel) }
+        finish()
     }
 
     fileprivate func received(interim fields: FieldBlock) { inbound.send(interim: fields) }
@@ -135,10 +148,17 @@ final class PeerRelay: StreamReceiver {
         finish()
     }
 
-    fileprivate func failed(_ failure: StreamError) {
+    /// - Parameter unsent: the whole body so far, where nothing of it has gone out.
+    fileprivate func failed(_ failure: StreamError, _ unsent: HTTP2Stream.Unsent?) {
         guard !isOver else { return }
-        if failure == .refused, let head, refusedBy.count < ProxyConnection.StateMachine.maxAttempts {
-            return openElsewhere(head.group, head.fields, true)
+        if failure == .refused, let head, refusedBy.count < ProxyConnection.StateMachine.maxAttempts,
+            head.isEnd || unsent != nil
+        {
+            openElsewhere(head.group, head.fields, head.isEnd)
+            guard let unsent, let outbound = answer?.outbound else { return }
+            for piece in unsent.body { unsafe piece.withUnsafeReadableBytes { unsafe outbound.send(body: $0) } }
+            if unsent.isFinished { outbound.finish(trailers: unsent.trailers) }
+            return
         }
         switch failure {
         case .refused: giveUp(.refusedStream)
@@ -206,8 +226,9 @@ final class PeerRelay: StreamReceiver {
         func streamReceivedEnd(trailers: FieldBlock?) { relay?.receivedEnd(trailers) }
 
         func streamFailed(_ failure: StreamError) {
+            let unsent = (outbound as? HTTP2Stream)?.unsent
             outbound = nil
-            relay?.failed(failure)
+            relay?.failed(failure, unsent)
         }
 
         func streamBecameWritable() { relay?.takesMore() }

@@ -49,15 +49,17 @@ extension ProxyConnection {
 
     /// The connector has no tunnel here that could take the request, and one at another service.
     private var tunnelToPeer: RegisteredTunnel? {
-        guard let group, exchange.refusedBy.count < StateMachine.maxAttempts else { return nil }
+        // Below zero are those that lead to services.
+        guard let group, exchange.refusedBy.count(where: { $0 < 0 }) < StateMachine.maxAttempts else { return nil }
         let names = loop.registry.directory.services(with: group.identity)
         return names.isEmpty ? nil : loop.peers.tunnel(to: names, excluding: exchange.refusedBy)
     }
 
     private func hand(_ fields: FieldBlock, over tunnel: RegisteredTunnel, _ isEnd: Bool) -> Bool {
-        guard let group, open(on: tunnel.handler.value, PeerHead.hand(fields, to: group.identity), isEnd) else {
-            return false
-        }
+        guard let group, let place = loop.peers.place(on: tunnel, for: group),
+            open(on: tunnel.handler.value, PeerHead.hand(fields, to: group.identity), isEnd)
+        else { return false }
+        exchange.place = place
         loop.peers.sentCount += 1
         return true
     }

@@ -95,8 +95,8 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
         var uncredited = 0
         var tunnel: RegisteredTunnel?
         var refusedBy: [Int] = []
-        /// Where several connectors serve side by side.
-        var place: Replica.Place?
+        /// Where several connectors serve side by side, or another service has the tunnels.
+        var place: AnyObject?
         /// Where something is limited.
         var admission: Admission?
         // For metrics, access log and audit log.

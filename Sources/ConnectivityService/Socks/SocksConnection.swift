@@ -29,7 +29,7 @@ final class SocksConnection: ChannelInboundHandler, ChannelOutboundHandler, Remo
     private var target = ""
     private var isDone = false
     private var refusedBy: [Int] = []
-    private var place: Replica.Place?
+    private var place: AnyObject?
     private var isReadWanted = false
     /// Empty before the program has said where it wants to go.
     private var requestID = ""
@@ -163,14 +163,14 @@ final class SocksConnection: ChannelInboundHandler, ChannelOutboundHandler, Remo
             refused.append(tunnel.id)
         }
         if !elsewhere.isEmpty, let link = loop.peers.tunnel(to: elsewhere, excluding: []),
-            link.handler.value.hasRoomForConnection,
+            link.handler.value.hasRoomForConnection, let share = loop.peers.place(on: link, for: group),
             let opened = try? link.handler.value.session.openStream(
                 PeerHead.hand(fields, to: identity),
                 isEnd: false,
                 receiver: self
             )
         {
-            place = nil
+            place = share
             opened.isTunnel = true
             stream = opened
             loop.peers.sentCount += 1

@@ -32,11 +32,11 @@ extension TunnelRegistry {
         return inForce.session != session
     }
 
-    /// Another service has a later session of a connector: those of before end here, too, and stay away while it is there.
-    package func supersede(_ identity: ConnectorIdentity, by session: String) {
+    /// Another service has a later session of a connector: an earlier one ends here, too, and stays away while the other is there.
+    package func supersede(_ identity: ConnectorIdentity, _ earlier: String, by session: String) {
         guard let group = group(identity) else { return }
         let old = group.details.withLock { details in
-            let old = group.all().filter { Self.key($0.replica) != session }
+            let old = group.all().filter { Self.key($0.replica) == earlier }
             let sessions = Set(old.compactMap(\.replica.session))
             details.superseded.removeAll { $0 == session || sessions.contains($0) }
             details.superseded = (details.superseded + sessions).suffix(Self.supersededLimit)

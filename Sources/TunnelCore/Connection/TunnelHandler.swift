@@ -68,6 +68,9 @@ package final class TunnelHandler: ChannelInboundHandler {
         self.eventLoop = eventLoop
     }
 
+    /// Bytes of one read from now on: for a peer that has shown who it is.
+    package func readsMore(_ bytes: Int) { (context?.channel as? SocketChannel)?.setReadSize(bytes) }
+
     package var isUsable: Bool { machine.isOpen && !session.isDraining }
 
     /// Connections stay for long: a quarter of the streams is left to requests.
