@@ -8,5 +8,5 @@ venv=.build/clients
 python3 -m venv $venv
 $venv/bin/pip install -q --disable-pip-version-check sap-cloud-sdk==0.62.0 schemathesis==4.32.5 selenium==4.51.0 sapcloudconnectorpythonsocket==0.1.4 \
     requests==2.34.2 'pytest<9' pytest-bdd pytest-asyncio python-dotenv cryptography pytest-httpbin==2.1.0 'httpbin~=0.10.0' trustme pysocks \
-    httpx uvicorn waitress websockets==15.0.1
+    httpx uvicorn waitress websockets==15.0.1 kubernetes-validate==1.37.0
 touch $venv/ready

@@ -14,7 +14,7 @@ packages=(libssl-dev libnghttp2-dev libyaml-dev libkrb5-dev libpq-dev zlib1g-dev
 for pair in python3:python3 openssl:openssl cc:gcc; do
     command -v "${pair%%:*}" >/dev/null || packages+=("${pair#*:}")
 done
-if [ "${1:-}" = machine ]; then packages+=(debootstrap systemd-container iproute2 nftables python3); fi
+if [ "${1:-}" = machine ]; then packages+=(debootstrap systemd-container iproute2 nftables rpm python3); fi
 if [ "${1:-}" = clients ]; then
     packages+=(chromium chromium-driver fonts-dejavu-core redis-server nginx-light libtomcat10-embed-java)
     # Only what is not there from elsewhere.

@@ -114,8 +114,17 @@ dev/install-packages.sh counts
 instructions=$(mktemp)
 Benchmarks/counts.py --gate >"$instructions" 2>&1 &
 gate=$!
+# So are packages and images of other kinds.
+packed=$(mktemp)
+(set -e; dev/test-rpm.sh .build/release; dev/test-image.sh .build/release; dev/test-kubernetes.sh .build/release/connectord) >"$packed" 2>&1 &
+packing=$!
 stage real clients
 dev/test-clients.sh .build/release/connectord
+stage image, RPM and manifests
+result=0
+wait "$packing" || result=$?
+cat "$packed"
+[ "$result" -eq 0 ] || exit 1
 stage instructions
 result=0
 wait "$gate" || result=$?
