@@ -191,4 +191,53 @@ import Testing
             "it has left the directory"
         )
     }
+
+    @Test func `A service that starts again does not make the connector that stands by take over`() throws {
+        let (first, second) = (TestServer.http { _, _ in TestServer.ok("first") }, TestServer.http { _, _ in TestServer.ok("second") })
+        defer { first.stop(); second.stop() }
+        let rig = try rig(["one", "two"])
+        defer { rig.stop() }
+        try rig.writeConnector("a", to: "two", systems: Self.systems(first.port))
+        try rig.writeConnector("b", to: "one", systems: Self.systems(second.port))
+        try rig.enrol("b", at: "one")
+        try rig.startConnector("a", at: "two")
+        #expect(try Rig.eventually { try rig.curl("one") == "first" })
+        try rig.startConnector("b", at: "one")
+        #expect(try Rig.eventually { try rig.curl("two") == "second" })
+        try rig.connectors["a"]?.wait(for: "superseded")
+        // The only one that stands by dials it, and it knows nothing of what was.
+        rig.stopService("two", SIGKILL)
+        try rig.startService("two")
+        let two = try #require(rig.services["two"])
+        try two.wait(for: "tunnel connected")
+        try two.wait(for: "superseded", count: 1)
+        for _ in 0..<20 { #expect(try rig.curl("one") == "second") }
+        #expect(try Rig.eventually { try rig.curl("two") == "second" })
+    }
+
+    @Test func `A store that was away for longer than a lease makes nobody forget the others`() throws {
+        let backend = TestServer.http { _, _ in TestServer.ok("inside") }
+        defer { backend.stop() }
+        let rig = try rig(["one", "two"])
+        defer { rig.stop() }
+        try rig.writeConnector("c", to: "two", systems: Self.systems(backend.port))
+        try rig.enrol("c", at: "two")
+        try rig.startConnector("c", at: "two")
+        #expect(try Rig.eventually { try rig.curl("one") == "inside" })
+        // Away for longer than a lease: what was read last counts, then and when it is back.
+        try rig.database.halt()
+        #expect(try Rig.eventually { try rig.status("one").contains("AWAY") })
+        let began = ContinuousClock.now
+        while ContinuousClock.now - began < .seconds(17) { #expect(try rig.curl("one") == "inside") }
+        try rig.database.start()
+        var answers: Set<String> = []
+        let isBack = try Rig.eventually {
+            answers.insert(try rig.curl("one"))
+            return try !rig.status("one").contains("AWAY") && !rig.status("two").contains("AWAY")
+        }
+        #expect(isBack && answers == ["inside"])
+        let back = ContinuousClock.now
+        while ContinuousClock.now - back < .seconds(7) { #expect(try rig.curl("one") == "inside") }
+        #expect(try rig.status("one").contains("beside         two at"))
+    }
 }
