@@ -197,6 +197,12 @@ extension CloudDaemon {
             "1 while the store is there, or is files of this instance."
         )
         exposition.sample([:], feed?.status.isUp ?? true ? 1 : 0)
+        exposition.family(
+            "connector_service_directory_ok",
+            .gauge,
+            "1 while this service and the others of its store know each other, or there are none."
+        )
+        exposition.sample([:], lease?.fault == nil ? 1 : 0)
         exposition.family("connector_service_audit_records_lost_total", .counter, "Audit records not kept.")
         exposition.sample([:], audit.lost)
         let (configuration, failures) = state.withLock { ($0.configuration, $0.failedReloads) }

@@ -193,7 +193,9 @@ import Testing
     }
 
     @Test func `A service that starts again does not make the connector that stands by take over`() throws {
-        let (first, second) = (TestServer.http { _, _ in TestServer.ok("first") }, TestServer.http { _, _ in TestServer.ok("second") })
+        let (first, second) = (
+            TestServer.http { _, _ in TestServer.ok("first") }, TestServer.http { _, _ in TestServer.ok("second") }
+        )
         defer { first.stop(); second.stop() }
         let rig = try rig(["one", "two"])
         defer { rig.stop() }
