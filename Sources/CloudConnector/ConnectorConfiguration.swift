@@ -19,8 +19,7 @@ package struct ConnectorConfiguration: Sendable {
         package var isActive = true
         package var connections = 2
         /// Addresses of the service that get tunnels; of more, each connector chooses its own.
-        package var services = defaultServices
-        package static let defaultServices = 16
+        package var services = DialerConfiguration.defaultServices
         package var certificate = ""
         package var privateKey = ""
         package var trustedCA = ""

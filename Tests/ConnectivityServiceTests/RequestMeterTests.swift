@@ -104,4 +104,13 @@ import Testing
         }
         #expect(most <= 54 && meter.inFlight == 0)
     }
+
+    @Test func `Several services let through an even share each, never less than one`() {
+        var all = FairnessLimits()
+        all.subaccount = limits(inFlight: 9, perSecond: 10, bytes: 1)
+        #expect(all.share(of: 1) == all)
+        let share = all.share(of: 3)
+        #expect(share.subaccount == limits(inFlight: 3, perSecond: 4, bytes: 1))
+        #expect(share.client == RequestLimits() && share.virtualHost == RequestLimits(), "what is not limited stays so")
+    }
 }

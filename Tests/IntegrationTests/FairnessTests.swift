@@ -119,4 +119,37 @@ import Testing
         peer.socket.close()
         #expect(try Rig.eventually { try WebSocketPeer.open(rig, "http://ws.test/ws").head.contains(" 101 ") })
     }
+
+    @Test
+    func
+        `Where a request would wait too long for a place in the tunnel, it is told so at once; others wait their turn`()
+        throws
+    {
+        let server = Self.backend()
+        defer { server.stop() }
+        let rig = try Rig(cloud: "times: {queue: 1s}")
+        defer { rig.stop() }
+        try rig.startConnector(systems: Rig.system(port: server.port), tunnel: "max-streams: 4")
+        let held = try (0..<4).map { _ in
+            let socket = try rig.connect()
+            socket.send("GET http://backend.test/hold HTTP/1.1\r\nHost: backend.test\r\n\r\n")
+            return socket
+        }
+        // One waits, as long as nobody can say for how long.
+        let waiting = try rig.connect()
+        waiting.send("GET http://backend.test/5 HTTP/1.1\r\nHost: backend.test\r\nConnection: close\r\n\r\n")
+        var refused = ""
+        #expect(
+            try Rig.eventually {
+                refused = try rig.curl("http://backend.test/2", "-m", "1")
+                return refused.contains(" 503 ")
+            }
+        )
+        #expect(refused.contains("answer more slowly than they are asked"), "\(refused)")
+        #expect(refused.lowercased().contains("retry-after: "), "\(refused)")
+        try rig.cloud.wait(for: "all places of the connector's tunnels are taken")
+        for socket in held { socket.reset() }
+        #expect(SimpleHTTP.responses(waiting.receiveToEnd().bytes).first?.text == "xxxxx")
+        #expect(try Rig.eventually { try rig.curl("http://backend.test/2").contains("200 OK") })
+    }
 }

@@ -50,7 +50,8 @@ package struct DialerConfiguration: Sendable, Equatable {
     package var service: String { "\(HostPort(host: host, port: port))" }
 
     /// Addresses behind one name that get tunnels.
-    var services = ConnectorConfiguration.Tunnel.defaultServices
+    var services = defaultServices
+    static let defaultServices = 16
     /// What tells connectors apart, where there are more addresses than that.
     var seed = ""
 }

@@ -333,6 +333,7 @@ package enum CloudConfigurationReader {
         configuration.times.keepAlive = section.duration("keep-alive", fallback.keepAlive, atLeast: second)
         configuration.times.drain = section.duration("drain", fallback.drain, atLeast: .seconds(0))
         configuration.times.responseHead = section.duration("response-head", fallback.responseHead, atLeast: second)
+        configuration.times.queue = section.duration("queue", fallback.queue, atLeast: second)
         configuration.times.exchange = section.duration("exchange", fallback.exchange, atLeast: second)
         section.finish()
     }

@@ -9,6 +9,14 @@ package struct RequestLimits: Sendable, Equatable {
     package init() {}
 
     var isOn: Bool { inFlight > 0 || perSecond > 0 || bytesPerSecond > 0 }
+
+    /// What one of several services lets through, so that all of them together keep to the limit; at least one.
+    func share(of services: Int) -> RequestLimits {
+        func part(_ limit: Int) -> Int { (limit + services - 1) / services }
+        var own = self
+        (own.inFlight, own.perSecond, own.bytesPerSecond) = (part(inFlight), part(perSecond), part(bytesPerSecond))
+        return own
+    }
 }
 
 /// The limits of all that a request counts for.
@@ -19,6 +27,15 @@ package struct FairnessLimits: Sendable, Equatable {
     package var virtualHost = RequestLimits()
 
     package init() {}
+
+    func share(of services: Int) -> FairnessLimits {
+        guard services > 1 else { return self }
+        var own = self
+        own.subaccount = subaccount.share(of: services)
+        own.client = client.share(of: services)
+        own.virtualHost = virtualHost.share(of: services)
+        return own
+    }
 
     /// Where nothing is limited, nothing is counted.
     var isOn: Bool { subaccount.isOn || client.isOn || virtualHost.isOn }

@@ -65,6 +65,6 @@ enum PeerHead {
         guard let dot = unsafe value.firstIndex(of: UInt8(ascii: ".")), dot <= 18,
             let tunnel = unsafe Int(String(decoding: value[..<dot], as: UTF8.self)), tunnel > 0
         else { return nil }
-        return unsafe (tunnel, slice(value, dot + 1..<value.count))
+        return unsafe (tunnel, UnsafeRawBufferPointer(rebasing: value[(dot + 1)...]))
     }
 }

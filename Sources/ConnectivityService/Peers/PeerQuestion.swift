@@ -50,7 +50,9 @@ enum PeerQuestion {
             }
             let bound = NIOLoopBound(answer, eventLoop: handler.eventLoop)
             handler.eventLoop.scheduleTask(in: timeout) {
-                bound.value.end(.failure(PeerError(description: "no answer within \(timeout.seconds) seconds")))
+                bound.value.end(
+                    .failure(PeerError(description: "no answer within \(timeout.nanoseconds / 1_000_000_000) seconds"))
+                )
             }
         }
         return promise.futureResult

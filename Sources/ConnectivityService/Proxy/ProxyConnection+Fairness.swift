@@ -22,9 +22,10 @@ extension ProxyConnection {
         let limits = loop.configuration.tenants.fairness
         // One that is sent again on another tunnel was let in already.
         guard limits.isOn, exchange.admission == nil else { return }
+        let own = limits.share(of: 1 + loop.registry.directory.otherServices)
         let now = Int64(exchange.started.uptimeNanoseconds)
         var excess: (scope: RequestMeters.Scope, Excess)?
-        exchange.admission = Admission(meteredNames(now), limits, now: now, excess: &excess)
+        exchange.admission = Admission(meteredNames(now), own, now: now, excess: &excess)
         guard let excess else { return }
         loop.meters.refused(excess.scope)
         throw tooMuch(excess.scope, excess.1)

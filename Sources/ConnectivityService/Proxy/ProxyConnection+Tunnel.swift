@@ -12,7 +12,7 @@ extension ProxyConnection {
         if let only = chooseOnlyTunnel() {
             exchange.tunnel = only.tunnel
             if open(on: only.handler, fields, isEnd) { return }
-            exchange.refusedBy.append(only.tunnel.id)
+            passOver(only.tunnel)
         }
         while true {
             guard
@@ -41,8 +41,15 @@ extension ProxyConnection {
             }
             if open(on: tunnel.handler.value, fields, isEnd) { return }
             pin = nil
-            exchange.refusedBy.append(tunnel.id)
+            passOver(tunnel)
         }
+    }
+
+    /// Where a request would wait for too long, the other tunnels of the same connector are no better.
+    private func passOver(_ tunnel: RegisteredTunnel) {
+        exchange.refusedBy.append(tunnel.id)
+        guard exchange.rare?.expectedWait != nil, let group else { return }
+        exchange.refusedBy += group.all().filter { $0.replica === tunnel.replica && $0 !== tunnel }.map(\.id)
     }
 
     // MARK: Other services
@@ -83,7 +90,14 @@ extension ProxyConnection {
             session.streamCount < session.peerMaxConcurrentStreams + loop.configuration.maxWaiting
         else { return false }
         guard !isUpgrade || handler.hasRoomForConnection else { return false }
-        if session.streamCount >= session.peerMaxConcurrentStreams, let group { loop.shedStalled(of: group) }
+        if session.streamCount >= session.peerMaxConcurrentStreams {
+            if let group { loop.shedStalled(of: group) }
+            let limit = loop.configuration.times.queue
+            if let wait = handler.expectedWait(limit), wait > Double(limit.nanoseconds) / 1e9 {
+                rare.expectedWait = wait
+                return false
+            }
+        }
         let opened = try? session.openStream(fields, isEnd: isEnd, receiver: self)
         opened?.isTunnel = isUpgrade
         stream = opened
@@ -138,7 +152,23 @@ extension ProxyConnection {
     }
 
     private var busyTunnel: Refusal {
-        Refusal(
+        if let wait = exchange.rare?.expectedWait {
+            let seconds = Int(min(wait, 60).rounded(.up))
+            return Refusal(
+                status: 503,
+                source: .tunnel,
+                phase: .tunnel,
+                cause: wait < 3600
+                    ? "all places of the connector's tunnels are taken, and a request would wait for \(Int(wait)) seconds"
+                    : "all places of the connector's tunnels are taken, and none has become free of late",
+                proxyStatus: "connection_limit_reached",
+                text:
+                    "The systems behind the Cloud Connector answer more slowly than they are asked. Try again after the time in "
+                    + "Retry-After.",
+                retryAfter: seconds
+            )
+        }
+        return Refusal(
             status: 503,
             source: .tunnel,
             phase: .tunnel,

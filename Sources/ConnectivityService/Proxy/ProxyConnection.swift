@@ -80,6 +80,8 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
         var backendTime: Int64?
         /// With which the client asked for WebSocket.
         var webSocketKey: String?
+        /// Seconds that it would have waited for a place in a tunnel, which was too long.
+        var expectedWait: Double?
         /// As a trusted peer says it.
         var client: SocketAddress?
     }

@@ -100,6 +100,8 @@ package struct ProxyTimes: Sendable, Equatable {
     /// From the end of a request to the head of its response: the connector's own limits, one for each system if need be,
     /// are to be shorter, and its tunnel shows whether it lives.
     package var responseHead: TimeAmount
+    /// That a request may be expected to wait for a place in a tunnel.
+    package var queue: TimeAmount = .seconds(10)
     /// Without progress of a response.
     package var exchange: TimeAmount
     /// For a client to read the last answer before its connection is cut.

@@ -46,6 +46,7 @@ package final class TunnelHandler: ChannelInboundHandler {
     private var pingSent: NIODeadline?
     private var drainTimer: Scheduled<Void>?
     private var idleTimer: Scheduled<Void>?
+    private var forecast: QueueForecast?
     /// Made once: a closure per flush would be an allocation per turn.
     private var flushTask: @Sendable () -> Void = {}
 
@@ -66,6 +67,17 @@ package final class TunnelHandler: ChannelInboundHandler {
         self.pingInterval = pingInterval
         self.keepalive = Keepalive(interval: pingInterval, now: .now())
         self.eventLoop = eventLoop
+    }
+
+    /// Seconds that a request which comes now would wait for a place; nil where it would not, or nobody can say yet.
+    ///
+    /// - Parameter limit: that is thought of.
+    package func expectedWait(_ limit: TimeAmount) -> Double? {
+        let waiting = session.streamCount - session.peerMaxConcurrentStreams
+        guard waiting >= 0 else { return nil }
+        var forecast = forecast ?? QueueForecast(window: max(.seconds(1), .nanoseconds(limit.nanoseconds / 2)))
+        defer { self.forecast = forecast }
+        return forecast.wait(behind: waiting, ended: session.endedCount, now: .now())
     }
 
     /// Bytes of one read from now on: for a peer that has shown who it is.

@@ -21,6 +21,8 @@ package import NIOCore
     package var delegate: (any HTTP2SessionDelegate)?
     /// Streams open or waiting to be opened.
     package private(set) var streamCount = 0
+    /// Streams that are over.
+    package private(set) var endedCount = 0
     /// No new streams: GOAWAY was sent or received.
     package internal(set) var isDraining = false
 
@@ -279,6 +281,7 @@ package import NIOCore
         slots[stream.slot] = nil
         freeSlots.append(stream.slot)
         streamCount -= 1
+        endedCount &+= 1
         if streamCount == 0 { fields.shrink() }
     }
 

@@ -32,6 +32,7 @@ package final class PeerDirectory: Sendable {
     }
 
     private let state = Mutex(State())
+    private let others = Atomic<Int>(0)
 
     package init() {}
 
@@ -47,6 +48,7 @@ package final class PeerDirectory: Sendable {
         for (service, identity, entry) in tunnels where new.services[service] != nil {
             new.tunnels[identity, default: [:]][service] = entry
         }
+        others.store(new.services.count, ordering: .relaxed)
         state.withLock { [new] in $0 = new }
     }
 
@@ -62,6 +64,9 @@ package final class PeerDirectory: Sendable {
     // MARK: Questions
 
     package var services: [Service] { state.withLock { $0.services.values.sorted { $0.name < $1.name } } }
+
+    /// How many others there are.
+    var otherServices: Int { others.load(ordering: .relaxed) }
 
     /// The names of services that have tunnels of a connector.
     package func services(with identity: ConnectorIdentity) -> [String] {
