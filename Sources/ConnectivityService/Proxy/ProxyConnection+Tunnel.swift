@@ -90,13 +90,11 @@ extension ProxyConnection {
             session.streamCount < session.peerMaxConcurrentStreams + loop.configuration.maxWaiting
         else { return false }
         guard !isUpgrade || handler.hasRoomForConnection else { return false }
-        if session.streamCount >= session.peerMaxConcurrentStreams {
-            if let group { loop.shedStalled(of: group) }
-            let limit = loop.configuration.times.queue
-            if let wait = handler.expectedWait(limit), wait > Double(limit.nanoseconds) / 1e9 {
-                rare.expectedWait = wait
-                return false
-            }
+        if session.streamCount >= session.peerMaxConcurrentStreams, let group { loop.shedStalled(of: group) }
+        let limit = loop.configuration.times.queue
+        if let wait = handler.expectedWait(limit), wait > Double(limit.nanoseconds) / 1e9 {
+            rare.expectedWait = wait
+            return false
         }
         let opened = try? session.openStream(fields, isEnd: isEnd, receiver: self)
         opened?.isTunnel = isUpgrade

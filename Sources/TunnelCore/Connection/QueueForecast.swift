@@ -1,7 +1,7 @@
 package import NIOCore
 
-/// How long a request that comes now would wait for a free place, by how fast places have become free of late (Little's law). Asked only
-/// while all places are taken.
+/// How long a request that comes now would wait for a free place, by how fast places have become free of late (Little's law). It lives while
+/// all places are taken, and is made anew when there was room.
 package struct QueueForecast: Sendable {
     /// Over which the rate is taken.
     private let window: TimeAmount
@@ -17,9 +17,8 @@ package struct QueueForecast: Sendable {
     ///   - waiting: requests that are before it.
     /// - Returns: seconds, infinite where nothing has become free; nil while nobody can say.
     package mutating func wait(behind waiting: Int, ended: Int, now: NIODeadline) -> Double? {
-        guard let start, now - start < window * 2 else {
-            // Nobody has asked for a while: there was room.
-            (self.start, endedBefore, rate) = (now, ended, nil)
+        guard let start else {
+            (self.start, endedBefore) = (now, ended)
             return nil
         }
         let passed = now - start

@@ -74,7 +74,10 @@ package final class TunnelHandler: ChannelInboundHandler {
     /// - Parameter limit: that is thought of.
     package func expectedWait(_ limit: TimeAmount) -> Double? {
         let waiting = session.streamCount - session.peerMaxConcurrentStreams
-        guard waiting >= 0 else { return nil }
+        guard waiting >= 0 else {
+            forecast = nil
+            return nil
+        }
         var forecast = forecast ?? QueueForecast(window: max(.seconds(1), .nanoseconds(limit.nanoseconds / 2)))
         defer { self.forecast = forecast }
         return forecast.wait(behind: waiting, ended: session.endedCount, now: .now())
