@@ -106,6 +106,10 @@ if [ "$(id -u)" -eq 0 ]; then
     dev/test-systemd.sh .build/release
     stage a bad network
     dev/test-network.sh .build/release/connectord
+    stage what dies
+    mode=
+    if [ "$scope" = all ]; then mode=long; fi
+    dev/test-cluster.sh .build/release/connectord $mode
 else
     echo "SKIPPED: needs root"
 fi
@@ -134,6 +138,6 @@ stage load of a hundred thousand mappings
 dev/check-load-time.sh
 # What has one thread has no races, and takes ten times as long.
 run_sanitized thread 450 'SlowTests|FuzzReplayTests|DifferentialTests|PropertyTests|HostileRequestTests|OpenAPITests|SoakTests|MemoryTests'
-# It knows the allocator's figures no more, and needs nine minutes of the 25 that there are.
-run_sanitized address 800 'SoakTests|MemoryTests|MemoryWatchTests'
+# It knows the allocator's figures no more, and needs ten minutes of the 25 that there are.
+run_sanitized address 750 'SoakTests|MemoryTests|MemoryWatchTests'
 stage done

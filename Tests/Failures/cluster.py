@@ -59,7 +59,7 @@ class Cluster:
         os.chmod(f'{folder}/store.key', 0o600)
         for name in SERVICES:
             self.write(f'{name}.conf', f'''subaccount: test
-proxy: {{listen: "0.0.0.0:20003"}}
+proxy: {{listen: "0.0.0.0:20003", connection-binding: relaxed}}
 tunnel: {{listen: "0.0.0.0:20443", ping-interval: 1s}}
 store: {{url: "postgresql://connector@db1.test,db2.test/postgres?sslmode=verify-full&sslrootcert={folder}/db-ca.pem", key-file: store.key}}
 peers: {{name: {name}, listen: "0.0.0.0:20445", advertise: "{name}.test:20445"}}
@@ -105,7 +105,8 @@ systems:
     def status(self, name):
         done = subprocess.run(self.network.on(name, self.connectord, 'status', '--cloud', '--socket', f'{name}.sock'),
                               cwd=self.folder, capture_output=True, text=True)
-        return done.stdout if done.returncode == 0 else ''
+        # It fails while there is no tunnel, and says what there is all the same.
+        return done.stdout
 
     def settle(self):
         """Until each service has a tunnel of each connector, and all know each other."""
@@ -135,7 +136,7 @@ class Event:
 
 
 LOST_TUNNEL = ['502 source=tunnel', '503 source=tunnel']
-LOST_SERVICE = ['connection refused', 'connection broken', 'connection closed while idle']
+LOST_SERVICE = ['connection refused', 'connection broken']
 
 
 def kill(cluster, load, name):

@@ -2,6 +2,9 @@
 import asyncio, random, time
 
 
+IDLE = 'connection closed while idle'
+
+
 class Request:
     __slots__ = ('service', 'location', 'sent', 'ended', 'outcome')
 
@@ -24,6 +27,9 @@ class Client:
             self.load.requests.append(request)
             try:
                 request.outcome = await asyncio.wait_for(self.ask(request, f'{self.number}-{count}'), self.load.timeout)
+                if request.outcome == IDLE:
+                    # As every client does (RFC 9112 section 9.3.1): nothing of an answer has come on a connection that was kept.
+                    request.outcome = await asyncio.wait_for(self.ask(request, f'{self.number}-{count}'), self.load.timeout)
             except asyncio.TimeoutError:
                 request.outcome = 'LOST: no answer in time'
                 self.drop(service)
@@ -60,10 +66,7 @@ class Client:
         except (OSError, asyncio.IncompleteReadError) as error:
             self.drop(request.service)
             isClosed = isinstance(error, asyncio.IncompleteReadError) and not error.partial
-            # A kept connection may be closed in the moment in which it is used (RFC 9112 section 9.3.1).
-            return 'connection closed while idle' if isClosed and isKept else 'connection broken'
-        finally:
-            pass
+            return IDLE if isClosed and isKept else 'connection broken'
 
 
 class Load:

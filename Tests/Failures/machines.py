@@ -49,8 +49,17 @@ class Network:
     def cut(self, one, other):
         """Packets between two machines are lost, both ways, and nobody is told."""
         for name, far in ((one, other), (other, one)):
-            rules = f'table inet cut {{ chain in {{ type filter hook input priority 0; ip saddr {self.addresses[far]} drop; }}\n'
-            rules += f'chain out {{ type filter hook output priority 0; ip daddr {self.addresses[far]} drop; }} }}'
+            rules = f'''table inet cut {{
+    chain in {{
+        type filter hook input priority 0
+        ip saddr {self.addresses[far]} drop
+    }}
+    chain out {{
+        type filter hook output priority 0
+        ip daddr {self.addresses[far]} drop
+    }}
+}}
+'''
             run(*self.on(name, 'nft', '-f', '-'), input=rules)
 
     def heal(self, one, other):
