@@ -10,6 +10,8 @@ import Testing
 @Suite(.serialized) struct DestinationStoreTests {
     enum Kind: String, CaseIterable, CustomTestStringConvertible {
         case files, database
+        /// Of a program that is newer than this one.
+        case newerDatabase = "database of a newer program"
         var testDescription: String { rawValue }
         static var here: [Kind] { PostgreSQLServer.isThere ? allCases : [.files] }
     }
@@ -26,10 +28,11 @@ import Testing
                 let folder = FileManager.default.temporaryDirectory.appending(path: "store-\(UUID().uuidString)")
                 (first, second) = (DestinationFiles(directory: folder.path), DestinationFiles(directory: folder.path))
                 end = { try? FileManager.default.removeItem(at: folder) }
-            case .database:
+            case .database, .newerDatabase:
                 let server = try PostgreSQLServer()
                 let address = DatabaseAddress(url: try server.url(), password: nil)
                 _ = try StoreSchema.migrate(Database(address))
+                if kind == .newerDatabase { try NewerSchema.make(Database(address)) }
                 first = try DestinationDatabase(StoreVault(Database(address), password: "a key of the test"))
                 second = try DestinationDatabase(StoreVault(Database(address), password: "a key of the test"))
                 end = { server.stop() }

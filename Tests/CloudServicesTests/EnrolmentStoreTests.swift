@@ -10,6 +10,8 @@ import Testing
 @Suite(.serialized) struct EnrolmentStoreTests {
     enum Kind: String, CaseIterable, CustomTestStringConvertible {
         case folder, database
+        /// Of a program that is newer than this one.
+        case newerDatabase = "database of a newer program"
         var testDescription: String { rawValue }
         static var here: [Kind] { PostgreSQLServer.isThere ? allCases : [.folder] }
     }
@@ -26,10 +28,11 @@ import Testing
             case .folder:
                 (first, second) = (try EnrolmentFolder(folder.path), try EnrolmentFolder(folder.path))
                 end = { try? FileManager.default.removeItem(at: folder) }
-            case .database:
+            case .database, .newerDatabase:
                 let server = try PostgreSQLServer()
                 let address = DatabaseAddress(url: try server.url(), password: nil)
                 _ = try StoreSchema.migrate(Database(address))
+                if kind == .newerDatabase { try NewerSchema.make(Database(address)) }
                 first = try EnrolmentDatabase(StoreVault(Database(address), password: "a key of the test"))
                 second = try EnrolmentDatabase(StoreVault(Database(address), password: "a key of the test"))
                 end = { server.stop() }
@@ -226,5 +229,19 @@ import Testing
         // The connection of before is gone: reading is repeated on a new one, using a token up is not.
         #expect(throws: DatabaseError.self) { try store.take(token: "a") }
         #expect(try store.tokens().count == 1 && store.take(token: "a") != nil)
+    }
+}
+
+/// Tables as a later migration may leave them: they only gain.
+enum NewerSchema {
+    static func make(_ database: Database) throws {
+        try database.use { (connection) throws(DatabaseError) in
+            for table in ["secret", "enrolment", "certificate", "configuration"] {
+                try connection.run(
+                    "ALTER TABLE \(table) ADD COLUMN later text, ADD COLUMN counted int NOT NULL DEFAULT 7"
+                )
+            }
+            try connection.run("INSERT INTO store_version (version) VALUES (999)")
+        }
     }
 }
