@@ -7,15 +7,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-programs=${1:-}
-if [ -z "$programs" ]; then
-    dev/build-release.sh
-    programs=.build/release
-fi
-version=$("$programs/connectord" --version)
+. packaging/programs.sh
 architecture=$(dpkg --print-architecture)
-output=.build/package
-mkdir -p "$output"
 
 # start NAME: an empty tree for a package.
 start() {

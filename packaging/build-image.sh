@@ -9,15 +9,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-programs=${1:-}
-if [ -z "$programs" ]; then
-    dev/build-release.sh
-    programs=.build/release
-fi
-version=$("$programs/connectord" --version)
+. packaging/programs.sh
 architecture=$(dpkg --print-architecture)
-output=.build/package
-mkdir -p "$output"
 # Nobody of the machine that it runs on.
 user=65532
 

@@ -8,13 +8,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-programs=${1:-}
-if [ -z "$programs" ]; then
-    dev/build-release.sh
-    programs=.build/release
-fi
-version=$("$programs/connectord" --version)
-output=$PWD/.build/package
+. packaging/programs.sh
+output=$(realpath "$output")
 tree=$output/rpm-tree
 rm -rf "$tree" "$output/rpm"
 mkdir -p "$tree"

@@ -47,6 +47,7 @@ extension CloudDaemon {
         while !service.isDraining {
             do { return try await believeKeys(api) } catch {
                 logger.error("new token keys are not believed yet", metadata: ["cause": "\(error)"])
+                // Whatever it is, such as a certificate that is being replaced, somebody has to put it right.
                 try? await Task.sleep(for: .seconds(5))
             }
         }

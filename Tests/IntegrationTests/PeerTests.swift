@@ -133,28 +133,35 @@ import Testing
         #expect(done.status == 200 && done.text == challenge.text)
     }
 
-    @Test
-    func
-        `Of two sessions of one connector the later one is in force at all services, and the earlier one comes back when that has gone`()
-        throws
-    {
+    /// Two connectors of one identity at two services: "a" serves, until "b" comes and takes its place everywhere.
+    private func withTwins(at earlier: String, then later: String, _ body: (StoreRig) throws -> Void) throws {
         let (first, second) = (
             TestServer.http { _, _ in TestServer.ok("first") }, TestServer.http { _, _ in TestServer.ok("second") }
         )
         defer { first.stop(); second.stop() }
         let rig = try rig(["one", "two"])
         defer { rig.stop() }
-        try rig.writeConnector("a", to: "one", systems: Self.systems(first.port))
-        try rig.writeConnector("b", to: "two", systems: Self.systems(second.port))
-        try rig.enrol("a", at: "one")
-        try rig.startConnector("a", at: "one")
-        #expect(try Rig.eventually { try rig.curl("two") == "first" })
-        try rig.startConnector("b", at: "two")
-        #expect(try Rig.eventually { try rig.curl("one") == "second" })
+        try rig.writeConnector("a", to: earlier, systems: Self.systems(first.port))
+        try rig.writeConnector("b", to: later, systems: Self.systems(second.port))
+        try rig.enrol("a", at: earlier)
+        try rig.startConnector("a", at: earlier)
+        #expect(try Rig.eventually { try rig.curl(later) == "first" })
+        try rig.startConnector("b", at: later)
+        #expect(try Rig.eventually { try rig.curl(earlier) == "second" })
         try rig.connectors["a"]?.wait(for: "superseded")
-        for _ in 0..<20 { #expect(try rig.curl("one") == "second" && rig.curl("two") == "second") }
-        rig.connectors["b"]?.stop(SIGKILL)
-        #expect(try Rig.eventually { try rig.curl("one") == "first" && rig.curl("two") == "first" })
+        try body(rig)
+    }
+
+    @Test
+    func
+        `Of two sessions of one connector the later one is in force at all services, and the earlier one comes back when that has gone`()
+        throws
+    {
+        try withTwins(at: "one", then: "two") { rig throws in
+            for _ in 0..<20 { #expect(try rig.curl("one") == "second" && rig.curl("two") == "second") }
+            rig.connectors["b"]?.stop(SIGKILL)
+            #expect(try Rig.eventually { try rig.curl("one") == "first" && rig.curl("two") == "first" })
+        }
     }
 
     @Test func `A service that stops hands nothing over any more, finishes what others have sent, and nobody notices`()
@@ -193,28 +200,16 @@ import Testing
     }
 
     @Test func `A service that starts again does not make the connector that stands by take over`() throws {
-        let (first, second) = (
-            TestServer.http { _, _ in TestServer.ok("first") }, TestServer.http { _, _ in TestServer.ok("second") }
-        )
-        defer { first.stop(); second.stop() }
-        let rig = try rig(["one", "two"])
-        defer { rig.stop() }
-        try rig.writeConnector("a", to: "two", systems: Self.systems(first.port))
-        try rig.writeConnector("b", to: "one", systems: Self.systems(second.port))
-        try rig.enrol("b", at: "one")
-        try rig.startConnector("a", at: "two")
-        #expect(try Rig.eventually { try rig.curl("one") == "first" })
-        try rig.startConnector("b", at: "one")
-        #expect(try Rig.eventually { try rig.curl("two") == "second" })
-        try rig.connectors["a"]?.wait(for: "superseded")
-        // The only one that stands by dials it, and it knows nothing of what was.
-        rig.stopService("two", SIGKILL)
-        try rig.startService("two")
-        let two = try #require(rig.services["two"])
-        try two.wait(for: "tunnel connected")
-        try two.wait(for: "superseded", count: 1)
-        for _ in 0..<20 { #expect(try rig.curl("one") == "second") }
-        #expect(try Rig.eventually { try rig.curl("two") == "second" })
+        try withTwins(at: "two", then: "one") { rig throws in
+            // The only one that stands by dials it, and it knows nothing of what was.
+            rig.stopService("two", SIGKILL)
+            try rig.startService("two")
+            let two = try #require(rig.services["two"])
+            try two.wait(for: "tunnel connected")
+            try two.wait(for: "superseded", count: 1)
+            for _ in 0..<20 { #expect(try rig.curl("one") == "second") }
+            #expect(try Rig.eventually { try rig.curl("two") == "second" })
+        }
     }
 
     @Test func `A store that was away for longer than a lease makes nobody forget the others`() throws {

@@ -18,6 +18,21 @@ import Testing
         """
     }
 
+    /// Starts the connector of the rig, whose file others may fetch.
+    ///
+    /// - Returns: the connector, and the port at which it gives it.
+    private static func startGiver(_ rig: EnrolmentRig, systems: String = "  []") throws -> (LoggedProcess, Int) {
+        try rig.writeConnector(systems: systems)
+        let path = rig.folder.appending(path: "connector.conf")
+        try String(contentsOf: path, encoding: .utf8)
+            .replacing("admin: {socket: c", with: "admin: {replication: \"127.0.0.1:0\", socket: c")
+            .write(to: path, atomically: true, encoding: .utf8)
+        #expect(try rig.enrol(rig.token()).status == 0)
+        let connector = try rig.startConnector()
+        let line = try connector.wait(for: "replication served")
+        return (connector, try #require(line.split(separator: "\"").compactMap { Int($0) }.last))
+    }
+
     private static func audited(_ folder: URL, _ text: String) -> Bool {
         let files = (try? FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)) ?? []
         return files.contains { (try? String(contentsOf: $0, encoding: .utf8).contains(text)) ?? false }
@@ -26,20 +41,12 @@ import Testing
     @Test func `One takes the other's file as a whole, keeps what is its own, and both write it down`() throws {
         let rig = try EnrolmentRig()
         defer { rig.stop() }
-        try rig.writeConnector(
+        let (_, port) = try Self.startGiver(
+            rig,
             systems: "  - {virtual-host: \"a.test:80\", internal-host: \"127.0.0.1:1\", protocol: HTTP}  # theirs"
         )
         let path = rig.folder.appending(path: "connector.conf")
         let text = try String(contentsOf: path, encoding: .utf8)
-        try text.replacing(
-            "admin: {socket: connector.sock",
-            with: "admin: {replication: \"127.0.0.1:0\", socket: connector.sock"
-        )
-        .write(to: path, atomically: true, encoding: .utf8)
-        #expect(try rig.enrol(rig.token()).status == 0)
-        let first = try rig.startConnector()
-        let line = try first.wait(for: "replication served")
-        let port = try #require(line.split(separator: "\"").compactMap { Int($0) }.last)
         let second = rig.folder.appending(path: "second.conf")
         try Self.second(rig).write(to: second, atomically: true, encoding: .utf8)
         let running = try LoggedProcess(["run", "--config", "second.conf"], folder: rig.folder)
@@ -68,18 +75,7 @@ import Testing
     @Test func `Only a connector of the same identity gets it, and only from one`() throws {
         let rig = try EnrolmentRig()
         defer { rig.stop() }
-        try rig.writeConnector()
-        let path = rig.folder.appending(path: "connector.conf")
-        let text = try String(contentsOf: path, encoding: .utf8)
-        try text.replacing(
-            "admin: {socket: connector.sock",
-            with: "admin: {replication: \"127.0.0.1:0\", socket: connector.sock"
-        )
-        .write(to: path, atomically: true, encoding: .utf8)
-        #expect(try rig.enrol(rig.token()).status == 0)
-        let first = try rig.startConnector()
-        let line = try first.wait(for: "replication served")
-        let port = try #require(line.split(separator: "\"").compactMap { Int($0) }.last)
+        let (first, port) = try Self.startGiver(rig)
         // One of another location ID, of the same authority.
         try Self.second(rig, location: "other").replacing("tls/connector", with: "tls/other")
             .write(to: rig.folder.appending(path: "other.conf"), atomically: true, encoding: .utf8)

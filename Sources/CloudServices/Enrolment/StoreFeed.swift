@@ -1,5 +1,4 @@
 package import AdminProtocol
-internal import Glibc
 internal import HostSystem
 package import Logging
 internal import NIOPosix
@@ -12,10 +11,10 @@ package final class StoreFeed: Sendable {
     private let address: DatabaseAddress
     private let logger: Logger
     private let thread = NIOThreadPool(numberOfThreads: 1)
+    private let pause = ThreadPause()
     private let state = Mutex(State())
 
     private struct State {
-        var isEnding = false
         var status: StoreStatus
         init() { status = StoreStatus(address: "", isUp: false, since: WallClock.seconds(), cause: "not reached yet") }
     }
@@ -42,34 +41,32 @@ package final class StoreFeed: Sendable {
 
     /// Returns when the thread is done.
     package func stop() async {
-        state.withLock { $0.isEnding = true }
+        pause.end()
         try? await thread.shutdownGracefully()
     }
 
-    private var isEnding: Bool { state.withLock { $0.isEnding } }
-
     private func run(_ changed: (Set<String>?) throws -> Void) {
-        var pause = Self.pauses.0
-        while !isEnding {
+        var limit = Self.pauses.0
+        while !pause.isOver {
             do {
                 let connection = try DatabaseConnection(address)
                 try connection.run("LISTEN \(StoreSchema.channel)")
                 try changed(nil)
                 isUp(true, "")
-                pause = Self.pauses.0
+                limit = Self.pauses.0
                 try listen(connection, changed)
             } catch {
-                if isEnding { return }
+                if pause.isOver { return }
                 isUp(false, "\(error)")
-                wait(milliseconds: Int.random(in: pause / 2...pause))
-                pause = min(pause * 2, Self.pauses.1)
+                pause.wait(milliseconds: Int.random(in: limit / 2...limit))
+                limit = min(limit * 2, Self.pauses.1)
             }
         }
     }
 
     private func listen(_ connection: DatabaseConnection, _ changed: (Set<String>?) throws -> Void) throws {
         var quiet = 0
-        while !isEnding {
+        while !pause.isOver {
             let topics = try connection.waitForNotifications(milliseconds: Self.turn)
             if topics.isEmpty {
                 quiet += 1
@@ -81,14 +78,6 @@ package final class StoreFeed: Sendable {
             // A connection that was cut in the middle says nothing of it.
             try connection.run("SELECT 1")
             quiet = 0
-        }
-    }
-
-    private func wait(milliseconds: Int) {
-        var left = milliseconds
-        while left > 0, !isEnding {
-            usleep(UInt32(min(left, Int(Self.turn)) * 1000))
-            left -= Int(Self.turn)
         }
     }
 

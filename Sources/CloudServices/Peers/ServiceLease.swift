@@ -1,6 +1,5 @@
 package import ConnectivityService
 internal import Cryptography
-internal import Glibc
 internal import HostSystem
 package import Logging
 internal import NIOPosix
@@ -16,13 +15,15 @@ package final class ServiceLease: Sendable {
     private let service: ConnectivityService
     private let logger: Logger
     private let thread = NIOThreadPool(numberOfThreads: 1)
-    private let isEnding = Atomic<Bool>(false)
+    private let pause = ThreadPause()
     private let isNews = Atomic<Bool>(true)
     private let isTaken = Atomic<Bool>(false)
     private let problem = Mutex<String?>(nil)
 
     /// Milliseconds between two looks at whether there is something to do.
-    private static let turn: UInt32 = 100
+    private static let turn = 100
+    /// And after a fault.
+    private static let pauseAfterFault = 1000
     /// Seconds between two renewals.
     private static let renewal = 5
     /// Renewals between two times at which what nobody needs is removed.
@@ -48,22 +49,25 @@ package final class ServiceLease: Sendable {
     package var fault: String? { isNameTaken ? "another process has taken this one's name" : problem.withLock { $0 } }
 
     /// The directory may have changed.
-    package func wake() { isNews.store(true, ordering: .releasing) }
+    package func wake() {
+        isNews.store(true, ordering: .releasing)
+        pause.wake()
+    }
 
     package func start() {
         thread.start()
         thread.submit { [self] _ in
             var work = Work()
-            while !isEnding.load(ordering: .relaxed) {
+            while !pause.isOver {
                 do {
                     try look(&work)
                     failed(nil)
+                    pause.wait(milliseconds: Self.turn)
                 } catch {
                     failed("\(error)")
                     work.trouble()
-                    wait(1000)
+                    pause.wait(milliseconds: Self.pauseAfterFault)
                 }
-                wait(Self.turn)
             }
             if work.isRegistered { try? database.leave() }
         }
@@ -85,16 +89,8 @@ package final class ServiceLease: Sendable {
 
     /// Takes the service out of the directory, and returns when the thread is done.
     package func stop() async {
-        isEnding.store(true, ordering: .relaxed)
+        pause.end()
         try? await thread.shutdownGracefully()
-    }
-
-    private func wait(_ milliseconds: UInt32) {
-        var left = milliseconds
-        while left > 0, !isEnding.load(ordering: .relaxed) {
-            usleep(min(left, Self.turn) * 1000)
-            left -= min(left, Self.turn)
-        }
     }
 
     /// What the thread remembers.
@@ -126,7 +122,7 @@ package final class ServiceLease: Sendable {
         let isNews = isNews.exchange(false, ordering: .acquiring)
         if isNews || work.generation != database.generation {
             do { try read(&work) } catch {
-                wake()
+                self.isNews.store(true, ordering: .releasing)
                 throw error
             }
         }
@@ -159,7 +155,7 @@ package final class ServiceLease: Sendable {
         work.renewals += 1
         if work.renewals % Self.renewalsToCleanUp == 2 { try database.cleanUp() }
         // Those whose lease has run out say nothing of it.
-        wake()
+        isNews.store(true, ordering: .releasing)
     }
 
     private func publish(_ work: inout Work) throws {
