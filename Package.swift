@@ -56,6 +56,15 @@ func tests(_ name: String, _ mayImport: String = "", of room: String? = "", path
     )
 }
 
+/// Where a processor may have wide AES instructions, a library for the tunnels' records (docs/decisions/0040).
+#if arch(x86_64)
+let wideAES = "CIPSecMB"
+let wideAESLibrary = [Target.systemLibrary(name: "CIPSecMB", providers: [.apt(["libipsec-mb-dev"])])]
+#else
+let wideAES = ""
+let wideAESLibrary: [Target] = []
+#endif
+
 /// What every floor above the ground may use of it.
 let ground = "TextFormats JSON HostSystem"
 
@@ -73,7 +82,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
-    targets: [
+    targets: wideAESLibrary + [
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
         .systemLibrary(name: "CGSSAPI", providers: [.apt(["libkrb5-dev"])]),
@@ -92,7 +101,7 @@ let package = Package(
         room("EpollTransport", "CEpoll NIOCore HeapModule"),
 
         // What messages and files look like, and cryptography.
-        room("Cryptography", "\(ground) EpollTransport COpenSSL NIOCore"),
+        room("Cryptography", "\(ground) EpollTransport COpenSSL NIOCore \(wideAES)"),
         room("ControlProtocol", ground),
         room("AdminProtocol", "\(ground) ControlProtocol"),
         room("OpenAPI", "\(ground) YAMLDocument"),
@@ -205,7 +214,7 @@ let package = Package(
         tests("HostSystem"),
         tests("AccessPolicy", "ConnectorTestSupport"),
         tests("EpollTransport", "ConnectorTestSupport NIOCore NIOEmbedded"),
-        tests("Cryptography", "EpollTransport NIOCore"),
+        tests("Cryptography", "EpollTransport COpenSSL NIOCore"),
         tests("ControlProtocol", "JSON"),
         tests("ConfigurationReading", "TextFormats YAMLDocument NIOCore"),
         tests("ConfigurationEditing", "YAMLDocument"),

@@ -34,6 +34,7 @@ only Foundation
 only FoundationEssentials JSON
 # C stays where it is wrapped.
 only COpenSSL Cryptography
+only CIPSecMB Cryptography/RecordCipher
 only CNghttp2 TunnelCore/HTTP2
 only CYaml YAMLDocument
 only CGlibc HostSystem

@@ -10,6 +10,8 @@
 set -euo pipefail
 
 packages=(libssl-dev libnghttp2-dev libyaml-dev libkrb5-dev libpq-dev zlib1g-dev pkg-config curl)
+# For processors that have wide AES instructions (docs/decisions/0040).
+[ "$(dpkg --print-architecture)" != amd64 ] || packages+=(libipsec-mb-dev)
 # Only what is not there from elsewhere: a machine may have nothing but the Swift toolchain.
 for pair in python3:python3 openssl:openssl cc:gcc; do
     command -v "${pair%%:*}" >/dev/null || packages+=("${pair#*:}")

@@ -32,6 +32,10 @@ libraries_of() {
     done | sed 's/:.*//' | grep -v -e '-dev$' | sort -u | paste -sd, | sed 's/,/, /g'
 }
 
+# Looked for when the program starts, so no dependency (docs/decisions/0040).
+ciphers=
+[ "$architecture" != amd64 ] || ciphers=", libipsec-mb1"
+
 # service UNIT CONFIGURATION: what the unit of a daemon and its configuration need, for the user of the unit's name.
 service() {
     local unit=$1 configuration=$2
@@ -61,7 +65,7 @@ finish() {
     {
         printf '%s\n' "Package: $name" "Version: $version" "Architecture: $architecture" \
             "Maintainer: Open Cloud Connector <maintainers@connector.invalid>" "Section: net" "Priority: optional" \
-            "Depends: $libraries, passwd" "Recommends: systemd (>= 252)" "$@" \
+            "Depends: $libraries, passwd" "Recommends: systemd (>= 252)$ciphers" "$@" \
             "Installed-Size: $(du -sk "$tree" | cut -f1)" "Description: $description"
     } >"$tree/DEBIAN/control"
     dpkg-deb --root-owner-group --build "$tree" "$output/${name}_${version}_$architecture.deb" >/dev/null

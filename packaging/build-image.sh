@@ -37,6 +37,9 @@ image() {
     install -D -m 0755 "$programs/$program" "$tree/usr/bin/$program"
     strip --strip-unneeded "$tree/usr/bin/$program"
     ldd "$programs/$program" | sed -nE 's/^[^/]*(\/[^ ]+) .*/\1/p' | while read -r file; do library "$file"; done
+    # Looked for when the program starts (docs/decisions/0040).
+    file=$(ldconfig -p | sed -nE 's/.*libIPSec_MB\.so\.1 .*=> //p' | head -1)
+    [ -z "$file" ] || library "$file"
     # Debian's /lib is a link to /usr/lib, and programs name their loader by it.
     mkdir -p "$tree/usr/lib64"
     loader=$(readelf -l "$programs/$program" | sed -nE 's/.*interpreter: ([^]]+)\]/\1/p')

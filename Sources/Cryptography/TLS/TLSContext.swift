@@ -6,6 +6,8 @@ internal import COpenSSL
 @safe package final class TLSContext: @unchecked Sendable {
     package let configuration: TLSConfiguration
     let context: OpaquePointer
+    /// Which of OpenSSL's providers is asked first, as a property query; nil for OpenSSL's own.
+    let providers: String?
     /// ALPN's wire form; kept here because OpenSSL's callback reads it.
     private let protocols: UnsafeMutableBufferPointer<UInt8>
     /// For `Trust.pinned`, read by OpenSSL's callback.
@@ -13,7 +15,8 @@ internal import COpenSSL
 
     package init(_ configuration: TLSConfiguration) throws(TLSError) {
         self.configuration = configuration
-        guard let context = unsafe SSL_CTX_new(TLS_method()) else {
+        providers = Self.providers(configuration)
+        guard let context = unsafe SSL_CTX_new_ex(nil, providers, TLS_method()) else {
             throw TLSError(.configuration, "OpenSSL: \(TLSError.takeQueue().text)")
         }
         unsafe self.context = unsafe context
@@ -34,6 +37,13 @@ internal import COpenSSL
     deinit {
         unsafe SSL_CTX_free(context)
         unsafe protocols.deallocate()
+    }
+
+    private static func providers(_ configuration: TLSConfiguration) -> String? {
+        #if canImport(CIPSecMB)
+        if configuration.minimumVersion == .tls13, RecordCipherProvider.isLoaded { return RecordCipherProvider.query }
+        #endif
+        return nil
     }
 
     private func setOptions() {
