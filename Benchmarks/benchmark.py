@@ -119,7 +119,8 @@ def fetch_token(binary, folder, file):
     sys.exit(f'no token: {answer.stderr}')
 
 
-def start_connectord(binary, folder, backend, port, pairs, name='connectord', tokens=False, clients=4096, loops=1, tunnels=1):
+def start_connectord(binary, folder, backend, port, pairs, name='connectord', tokens=False, clients=4096, loops=1, tunnels=1,
+                     hosts=('bench',), cloud=''):
     pair = Pair(name, folder, port)
     pairs.append(pair)
     api = f'api: {{listen: "127.0.0.1:{port + 2}", directory: api}}' if tokens else ''
@@ -130,18 +131,20 @@ proxy: {{listen: "127.0.0.1:{port}", authorization: {"token" if tokens else "non
 admin: {{socket: {name}-cloud.sock}}
 {api}
 tunnel: {{listen: "127.0.0.1:{port + 1}", certificate: service.pem, private-key: service.key, trusted-ca: ca.pem}}
+{cloud}
 ''')
+    systems = ''.join(f'''
+  - virtual-host: {host}:80
+    internal-host: 127.0.0.1:{backend}
+    protocol: HTTP
+    resources: [{{path: /, access: path-and-sub-paths}}]''' for host in hosts)
     open(f'{folder}/{name}.conf', 'w').write(f'''
 subaccount: bench
 event-loops: {loops}
 admin: {{socket: {name}.sock}}
 tunnel: {{service: "localhost:{port + 1}", connections: {tunnels}, certificate: connector.pem, private-key: connector.key,
   trusted-ca: ca.pem}}
-systems:
-  - virtual-host: bench:80
-    internal-host: 127.0.0.1:{backend}
-    protocol: HTTP
-    resources: [{{path: /, access: path-and-sub-paths}}]
+systems:{systems}
 ''')
     pair.spawn(binary, 'cloud', '--config', f'{name}-cloud.conf')
     time.sleep(0.5)

@@ -87,6 +87,41 @@ import Testing
         #expect(logged > 0 && logged <= 10 * (2 + Int((ContinuousClock.now - start) / .seconds(1))) * 2)
     }
 
+    @Test func `However many are beyond a limit, they are answered in turn, and others do not wait for it`() throws {
+        let server = Self.backend()
+        defer { server.stop() }
+        let rig = try Self.rig("per-virtual-host: {requests-in-flight: 1}", server)
+        defer { rig.stop() }
+        let held = try rig.connect()
+        held.send("GET http://backend.test/hold HTTP/1.1\r\nHost: backend.test\r\n\r\n")
+        #expect(try Rig.eventually { try rig.curl("http://backend.test/2").contains(" 429 ") })
+        let many = try (0..<600).map { _ in try rig.connect() }
+        let start = ContinuousClock.now
+        for (number, socket) in many.enumerated() {
+            socket.send(
+                "\(number % 3 == 0 ? "HEAD" : "GET") http://backend.test/2 HTTP/1.1\r\nHost: backend.test\r\n\r\n"
+            )
+        }
+        // Some give up, or have said all they had to say, before it is their turn.
+        for socket in many[500..<550] { socket.reset() }
+        for socket in many[550...] { socket.finishSending() }
+        let other = try rig.connect()
+        other.send("GET http://other.test/2 HTTP/1.1\r\nHost: other.test\r\n\r\n")
+        let answer = String(decoding: other.receive { SimpleHTTP.headEnd($0[...]) != nil }, as: UTF8.self)
+        #expect(answer.hasPrefix("HTTP/1.1 200 "), "\(answer)")
+        for (number, socket) in many.enumerated() where !(500..<550).contains(number) {
+            let answer = String(decoding: socket.receive { SimpleHTTP.headEnd($0[...]) != nil }, as: UTF8.self)
+            #expect(answer.hasPrefix("HTTP/1.1 429 "), "\(number): \(answer)")
+        }
+        // A thousand a second for each of the two event loops.
+        #expect(ContinuousClock.now - start > .milliseconds(200))
+        held.reset()
+        #expect(try Rig.eventually { try rig.curl("http://backend.test/2").contains("200 OK") })
+        many[1].send("GET http://backend.test/2 HTTP/1.1\r\nHost: backend.test\r\n\r\n")
+        let next = many[1].receive { String(decoding: $0, as: UTF8.self).contains("HTTP/1.1 200 ") }
+        #expect(String(decoding: next, as: UTF8.self).contains("HTTP/1.1 200 OK"))
+    }
+
     @Test func `A subaccount that has moved too much waits until it is paid for`() throws {
         let server = Self.backend()
         defer { server.stop() }

@@ -72,6 +72,56 @@ extension ProxyConnection {
     /// Without its port.
     private var address: [UInt8] { Array((clientAddress?.ipAddress ?? "").utf8) }
 
+    // MARK: Turns
+
+    /// Who asks for too much and does not wait would have nothing but refusals made, at the expense of all others.
+    ///
+    /// - Returns: whether the refusal may be answered now.
+    func isItsTurn(_ refusal: Refusal) -> Bool {
+        if turn != nil {
+            turn = nil
+            return true
+        }
+        guard let context else { return false }
+        let turn = RefusalTurn(self, .answer(refusal))
+        switch loop.turns.asks(turn, now: .now()) {
+        case .now: return true
+        case .later:
+            self.turn = turn
+            updateReading()
+            loop.planTurns(on: context.eventLoop)
+        case .never: abort()
+        }
+        return false
+    }
+
+    func pause() {
+        guard let context else { return }
+        let turn = RefusalTurn(self, .pause)
+        self.turn = turn
+        loop.turns.pauses(turn, now: .now())
+        loop.planTurns(on: context.eventLoop)
+    }
+
+    /// A request is complete, and its answer has to wait: neither its client nor time ends it.
+    var isAnswerDue: Bool {
+        if case .answer? = turn?.phase { true } else { false }
+    }
+
+    func leaveTurn() {
+        turn?.leave()
+        turn = nil
+    }
+
+    fileprivate func takeTurn(_ due: RefusalTurn) {
+        switch due.phase {
+        case .answer(let refusal): refuse(refusal)
+        case .pause: turn = nil
+        }
+        updateReading()
+        process()
+    }
+
     private func tooMuch(_ scope: RequestMeters.Scope, _ excess: Excess) -> Refusal {
         let who =
             switch scope {
@@ -96,5 +146,33 @@ extension ProxyConnection {
                 + "Try again after the time in Retry-After.",
             retryAfter: excess.wait
         )
+    }
+}
+
+extension ProxyLoop {
+    /// Has turns taken when they are due.
+    func planTurns(on eventLoop: any EventLoop) {
+        guard let next = turns.next else { return }
+        if let planned = plannedTurns {
+            guard next + RefusalTurns<RefusalTurn>.rest < planned.at else { return }
+            planned.timer.cancel()
+        }
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        let at = max(next, .now() + RefusalTurns<RefusalTurn>.rest)
+        let timer = eventLoop.scheduleTask(deadline: at) {
+            bound.value.plannedTurns = nil
+            bound.value.takeTurns(.now())
+            bound.value.planTurns(on: bound.eventLoop)
+        }
+        plannedTurns = (at, timer)
+    }
+
+    private func takeTurns(_ now: NIODeadline) {
+        for _ in 0..<RefusalTurns<RefusalTurn>.batch {
+            switch turns.takeDue(now: now) {
+            case .answer(let turn)?, .goOn(let turn)?: turn.connection?.takeTurn(turn)
+            case nil: return
+            }
+        }
     }
 }

@@ -10,6 +10,7 @@ internal import TunnelCore
 extension ProxyConnection {
     /// Answers a request ourselves. The connection goes on where the request's end is known.
     func refuse(_ refusal: Refusal) {
+        if refusal.status == 429, !isItsTurn(refusal) { return }
         if isUpgrade, inbound.readableBytes > exchange.headLength { exchange.isKeptAlive = false }
         let action = machine.refused(
             isBodiless: isBodiless(refusal),
@@ -24,13 +25,9 @@ extension ProxyConnection {
         guard isKeptAlive else { return lingerAndClose() }
         stream = nil
         exchange.place = nil
-        // Who asks for too much and does not wait would have nothing but refusals made, at the expense of all others.
-        if refusal.status == 429 { pausedUntil = loop.sweeper.tick + Self.pauseTicks }
+        if refusal.status == 429 { pause() }
         beginNext()
     }
-
-    /// Of the sweeper, between an answer with 429 and the next request of its connection: a quarter to half a second.
-    private static let pauseTicks = 2
 
     /// A request without a body whose tunnel could not be found, or that was one too many: its bytes end with its head.
     private func isBodiless(_ refusal: Refusal) -> Bool {

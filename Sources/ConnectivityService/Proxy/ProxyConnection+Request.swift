@@ -16,7 +16,7 @@ extension ProxyConnection {
         while true {
             switch machine.phase {
             case .head:
-                guard inbound.readableBytes > 0, pausedUntil == 0 else { return }
+                guard inbound.readableBytes > 0, turn == nil else { return }
                 guard readHead() else { return }
             case .body:
                 guard inbound.readableBytes > 0 else { return }

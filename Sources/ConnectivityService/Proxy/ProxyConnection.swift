@@ -36,8 +36,8 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     var stream: (any TunnelStream)?
     var exchange = Exchange()
     var metered: Metered?
-    /// The tick before which no next request is looked at; 0 for now.
-    var pausedUntil = 0
+    /// It has asked for more than it may, and waits for its turn.
+    var turn: RefusalTurn?
     /// Of the request in progress.
     var body = HTTP1BodyReader(.none, of: .request)
     /// The group asked for last: clients rarely change their location ID.
@@ -146,6 +146,7 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         loop.sweeper.remove(self)
         loop.goesOn(self)
+        leaveTurn()
         // What was upgraded keeps its place until it ends.
         if machine.phase != .upgraded { giveUpPlace() }
         self.context = nil
@@ -249,6 +250,7 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
     /// The client has sent its last byte; it may still read.
     private func inputClosed() {
         isInputClosed = true
+        if isAnswerDue { return }
         switch machine.inputEnded(hasBytes: inbound.readableBytes > 0) {
         case .none: break
         case .close: close()
@@ -283,7 +285,7 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
         let phase = machine.phase
         let isPipelineFull = phase == .waiting && inbound.readableBytes > loop.configuration.limits.head
         let wasHeld = isReadHeld
-        isReadHeld = phase != .lingering && (isPipelineFull || (stream?.isCongested ?? false) || pausedUntil > 0)
+        isReadHeld = phase != .lingering && (isPipelineFull || (stream?.isCongested ?? false) || turn != nil)
         if phase == .body, isReadHeld != wasHeld {
             // While the tunnel does not take it, the client is not to blame.
             deadline = loop.sweeper.tick + (isReadHeld ? loop.ticks.exchange : loop.ticks.bodyGrace)
@@ -341,17 +343,12 @@ final class ProxyConnection: ChannelInboundHandler, ChannelOutboundHandler {
 
 extension ProxyConnection: DeadlineObserver {
     func sweep(_ tick: Int) {
-        if pausedUntil > 0, tick >= pausedUntil {
-            pausedUntil = 0
-            updateReading()
-            process()
-        }
         if machine.phase == .head, parser.isIdle, inbound.readableBytes == 0 {
             if let drainTick = loop.drainTick, tick >= drainTick { return close() }
             let isCrowdedOut = tick >= deadline - loop.ticks.keepAlive + loop.ticks.crowdedIdle
             if loop.isCrowded, loop.memory.isShort || isCrowdedOut { return close() }
         }
-        guard tick >= deadline else { return }
+        guard tick >= deadline, !isAnswerDue else { return }
         let times = loop.configuration.times
         switch machine.timedOut(isIdle: parser.isIdle) {
         case .close: close()

@@ -30,6 +30,9 @@ final class ProxyLoop {
     var recent = RecentRequests()
     /// Of requests beyond a limit.
     var limitedLog = RefusalThrottle()
+    var turns = RefusalTurns<RefusalTurn>()
+    /// When they are looked at next.
+    var plannedTurns: (at: NIODeadline, timer: Scheduled<Void>)?
     /// Client connections.
     var connectionCount = 0
     /// The tick from which idle connections are closed because the service is going to stop; nil while it is not.
