@@ -12,7 +12,8 @@ a connection of its own, per policy look-up (with ten and with 100,000 mappings)
 import argparse, glob, json, os, re, shutil, socket, subprocess, sys, tempfile, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from benchmark import HERE, Pair, certificates, read_answer, start_connectord, start_nginx
+from benchmark import HERE, read_answer
+from pairs import Pair, certificates, start_connectord, start_nginx
 
 FILE = os.path.join(HERE, 'counts.json')
 CALLS = {'read': ['read', 'recvfrom', 'readv', 'recvmsg'], 'write': ['write', 'sendto', 'writev', 'sendmsg'],

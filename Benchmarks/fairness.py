@@ -10,7 +10,8 @@ stopped downloads is above twice its idle value. Needs nginx and curl; build wit
 import argparse, os, shutil, socket, statistics, subprocess, sys, tempfile, threading, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from benchmark import HERE, certificates, start_connectord, start_nginx
+from benchmark import HERE
+from pairs import certificates, start_connectord, start_nginx
 
 PORT = 18100
 REQUEST = b'GET http://bench/small HTTP/1.1\r\nHost: bench\r\n\r\n'

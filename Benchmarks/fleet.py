@@ -13,7 +13,7 @@ import argparse, asyncio, collections, concurrent.futures, json, os, pwd, random
 import tempfile, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from benchmark import cpu, memory
+from pairs import cpu, memory
 
 POSTGRES = '/usr/lib/postgresql/15/bin'
 PREFACE = b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'

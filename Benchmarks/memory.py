@@ -10,7 +10,9 @@ thing, and lets go of them; "left" is what the processes have more than before, 
 import argparse, json, os, resource, shutil, socket, subprocess, sys, tempfile, threading, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from benchmark import HERE, REQUEST, certificates, read_answer, start_connectord, start_haproxy
+from benchmark import HERE, REQUEST, read_answer
+from pairs import certificates, start_connectord
+from peers import start_haproxy
 
 
 def anonymous(pid):

@@ -14,7 +14,8 @@ Needs nginx and wrk; build with dev/build-release.sh first.
 import argparse, os, re, selectors, shutil, socket, statistics, subprocess, sys, tempfile, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from benchmark import HERE, certificates, cpu, start_connectord, start_nginx
+from benchmark import HERE
+from pairs import certificates, cpu, start_connectord, start_nginx
 
 PORT, SHARE = 18100, 200
 IS_ALONE = os.geteuid() == 0 and os.cpu_count() > 1 and bool(shutil.which('chrt'))

@@ -11,7 +11,8 @@ the loop that has the client, and with the only tunnel on another one. Needs lin
 import argparse, glob, os, re, shutil, subprocess, sys, tempfile, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from benchmark import HERE, Pair, certificates, start_connectord, start_nginx
+from benchmark import HERE
+from pairs import Pair, certificates, start_connectord, start_nginx
 from counts import callgrind, requests
 
 

@@ -11,7 +11,8 @@ curl and taskset.
 """
 import argparse, os, random, re, shutil, statistics, subprocess, tempfile
 
-from benchmark import HERE, certificates, start_connectord, start_nginx
+from benchmark import HERE
+from pairs import certificates, start_connectord, start_nginx
 
 LOAD, PAIR = '0', '1'  # processors
 

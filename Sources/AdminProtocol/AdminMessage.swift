@@ -28,6 +28,21 @@ package enum AdminMessage {
             self.systems = systems
         }
     }
+    /// What a look at internal hosts has come to, step by step.
+    package struct Steps: Codable, Sendable {
+        package struct System: Codable, Sendable {
+            package var virtualHost: String
+            package var steps: [CheckStep]
+
+            package init(virtualHost: String, steps: [CheckStep]) {
+                (self.virtualHost, self.steps) = (virtualHost, steps)
+            }
+        }
+
+        package var systems: [System]
+
+        package init(systems: [System]) { self.systems = systems }
+    }
     /// Who has a configuration read again, and with what, for log and audit log.
     package struct ReloadReason: Codable, Sendable {
         package var by: String

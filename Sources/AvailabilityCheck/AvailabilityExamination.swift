@@ -57,16 +57,20 @@ enum AvailabilityExamination {
         switch stage {
         case .connected: CheckStep("TCP", isGood: true, took, "connected")
         case .answered(let status): CheckStep("HTTP", isGood: true, took, "answered HEAD / with \(status)")
-        case .secured(let tls): CheckStep("TLS", isGood: true, took, describe(tls))
+        case .secured(let tls, let chain): CheckStep("TLS", isGood: true, took, describe(tls, chain))
         }
     }
 
-    private static func describe(_ tls: TLSEstablished) -> String {
-        guard let certificate = tls.peerCertificate else { return tls.version }
+    private static func describe(_ tls: TLSEstablished, _ chain: [CertificateDetails]) -> String {
+        guard let own = tls.peerCertificate else { return tls.version }
+        let issuers = chain.dropFirst().prefix(8).map { ", by \(describe($0))" }
+        let issuer = issuers.isEmpty ? ", by \(LogText.escaped(own.issuerDN.utf8))" : issuers.joined()
+        return "\(tls.version); certificate of \(describe(own))\(issuer)\(asked(tls))"
+    }
+
+    private static func describe(_ certificate: CertificateDetails) -> String {
         let days = (certificate.notAfter - WallClock.seconds()) / 86400
-        return "\(tls.version); certificate of \(LogText.escaped(certificate.subjectDN.utf8)) by "
-            + "\(LogText.escaped(certificate.issuerDN.utf8)), \(Count.text(days, "day")) left"
-            + asked(tls)
+        return "\(LogText.escaped(certificate.subjectDN.utf8)) (\(Count.text(days, "day")) left)"
     }
 
     /// Whether users can arrive there (SAP Cloud Connector, "Configure Identity Propagation for HTTPS").

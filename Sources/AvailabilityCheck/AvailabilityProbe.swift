@@ -24,7 +24,7 @@ enum AvailabilityProbe {
     /// What a look has come to.
     enum Stage: Sendable {
         case connected
-        case secured(TLSEstablished)
+        case secured(TLSEstablished, chain: [CertificateDetails])
         case answered(status: Int)
     }
 
@@ -131,7 +131,8 @@ enum AvailabilityProbe {
 
         func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
             guard let tls = event as? TLSEstablished else { return }
-            observer(.secured(tls))
+            let handler = try? context.pipeline.syncOperations.handler(type: TLSHandler.self)
+            observer(.secured(tls, chain: handler?.verifiedChain ?? []))
             connected(context)
         }
 

@@ -29,11 +29,28 @@ package struct CheckCommand: AsyncParsableCommand {
     @Flag(help: "Look from here, even if a connector runs.")
     var local = false
 
+    @Flag(help: "Show each step: name, TCP, TLS with the chain of certificates, HTTP. A connector must run.")
+    var steps = false
+
     @Flag(help: "Print JSON.")
     var json = false
 
     package func run() async throws {
+        if steps, local {
+            throw ValidationError("--steps needs a running connector, so --local has no place beside it")
+        }
         try await AdminCommand.run(options.admin) { client in
+            if steps {
+                let message = AdminMessage.Check(hosts: hosts)
+                let found = try await client.post("/check/steps", message).decode(AdminMessage.Steps.self).systems
+                if json {
+                    AdminCommand.printJSON(JSONLines.encode(found))
+                } else {
+                    print(StatusText.steps(found), terminator: "")
+                }
+                if found.contains(where: { $0.steps.contains { !$0.isGood } }) { throw ExitCode(2) }
+                return
+            }
             let systems: [ConnectorStatus.System]
             if !local, let response = try? await client.post("/check", AdminMessage.Check(hosts: hosts)) {
                 systems = try response.decode(AdminMessage.Systems.self).systems

@@ -51,6 +51,18 @@ package enum StatusText {
         return rows.isEmpty ? "no systems are exposed\n" : align(rows)
     }
 
+    /// Texts were escaped by whoever has seen the internal host.
+    static func steps(_ systems: [AdminMessage.Steps.System]) -> String {
+        var text = systems.isEmpty ? "no systems are exposed\n" : ""
+        for system in systems {
+            text += "\(system.virtualHost)\n"
+            text += align(
+                system.steps.map { ["  " + $0.name, $0.isGood ? "ok" : "FAILED", "\($0.milliseconds) ms", $0.text] }
+            )
+        }
+        return text
+    }
+
     private static func describe(_ availability: Availability) -> String {
         switch availability.state {
         case .reachable: "reachable (\(availability.milliseconds ?? 0) ms)"

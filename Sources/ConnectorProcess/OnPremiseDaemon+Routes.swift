@@ -33,7 +33,8 @@ extension OnPremiseDaemon {
             .post("/users/remove") { [self] request in await userAdmin { $0.remove(request.body) } },
             .post("/users/code") { [self] request in await userAdmin { $0.code(request.body) } },
             .post("/rotate") { [self] _ in await rotate() },
-            .post("/check") { [self] request in await check(request.body) },
+            .post("/check") { [self] request in await check(request.body, inSteps: false) },
+            .post("/check/steps") { [self] request in await check(request.body, inSteps: true) },
             .put("/log-level") { [self] request in AdminLevel.set(request.body, audit, logger) },
         ])
     }
@@ -184,17 +185,25 @@ extension OnPremiseDaemon {
     }
 
     /// Looks at the named virtual hosts, or at all, and waits for the results.
-    private func check(_ body: [UInt8]) async -> HTTPResponse {
+    private func check(_ body: [UInt8], inSteps: Bool) async -> HTTPResponse {
         guard let wanted = try? JSONLines.decode(AdminMessage.Check.self, body).hosts else {
             return .error(.badRequest, "the body must be {\"hosts\": [...]}")
         }
         var results: [ConnectorStatus.System] = []
+        var steps: [AdminMessage.Steps.System] = []
         var known: Set<String> = []
         for connector in connectors {
             let systems = connector.configuration.systems.filter {
                 wanted.isEmpty || wanted.contains($0.virtualAddress) || wanted.contains($0.virtualHost)
             }
-            await connector.checker.checkNow(systems)
+            if inSteps {
+                for system in systems {
+                    let name = system.virtualAddress
+                    steps.append(.init(virtualHost: name, steps: await connector.examine(system)))
+                }
+            } else {
+                await connector.checker.checkNow(systems)
+            }
             let names = Set(systems.map(\.virtualAddress))
             known.formUnion(names)
             known.formUnion(systems.map(\.virtualHost))
@@ -205,7 +214,7 @@ extension OnPremiseDaemon {
             let nearest = NearestName.find(unknown, among: all).map { "; did you mean \($0)?" } ?? ""
             return .error(.notFound, "\(LogText.escaped(unknown.utf8)) is not exposed\(nearest)")
         }
-        return .json(AdminMessage.Systems(systems: results))
+        return inSteps ? .json(AdminMessage.Steps(systems: steps)) : .json(AdminMessage.Systems(systems: results))
     }
 
     private func metrics() async throws -> Exposition {

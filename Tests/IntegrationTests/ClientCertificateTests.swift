@@ -40,6 +40,22 @@ import Testing
             lines.contains { $0.contains("own.test") && $0.contains(" reachable") && !$0.contains("not reachable") }
         )
         #expect(lines.contains { $0.contains("other.test") && $0.contains("not reachable") }, "\(check.output)")
+        // Step by step, with the chain up to what is trusted here, and what the internal host asked for.
+        let steps = try rig.control("check", "own.test", "other.test:80", "--steps", "--socket", "connector.sock")
+        #expect(steps.status == 2, "one of the two cannot be reached")
+        let shown = steps.output.split(separator: "\n")
+        #expect(shown.first == "own.test:80" && shown.contains { $0.contains("name") && $0.contains("127.0.0.1") })
+        let chain = try #require(shown.first { $0.contains("TLSv1.3; certificate of") }, "\(steps.output)")
+        #expect(
+            try chain.contains(Regex(#"ok +[0-9.]+ ms .* \(\d+ days left\), by CN=.* \(\d+ days left\); asked for"#)),
+            "\(chain)"
+        )
+        #expect(
+            shown.contains { $0.contains("HTTP") && $0.contains("FAILED") && $0.contains("certificate") },
+            "\(steps.output)"
+        )
+        let unknown = try rig.control("check", "owm.test", "--steps", "--socket", "connector.sock")
+        #expect(unknown.status == 1 && unknown.output.contains("owm.test is not exposed"), "\(unknown)")
         // A reload takes it away, and the connection that was made with it as well.
         try rig.rewrite { $0.replacingOccurrences(of: own, with: "\n") }
         #expect(try rig.control("reload", "--socket", "connector.sock").status == 0)

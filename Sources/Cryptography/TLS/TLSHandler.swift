@@ -38,6 +38,9 @@ package final class TLSHandler: ChannelDuplexHandler {
     private var hasFailed = false
     private var hasToldOfEnd = false
 
+    /// Of the peer, up to the one that is trusted here; for those who want to show it.
+    package var verifiedChain: [CertificateDetails] { session?.verifiedChain ?? [] }
+
     /// - Parameter keepsBuffers: see `TLSSession.keepBuffers`; then somebody should send `TLSIdle`.
     package init(
         _ context: TLSContext,

@@ -207,9 +207,16 @@ package import NIOCore
         return unsafe CertificateDetails(certificate)
     }
 
+    /// The peer's certificates, its own first, up to the one that is trusted here; where none has to be, those that it sent.
+    package var verifiedChain: [CertificateDetails] {
+        unsafe Self.details(SSL_get0_verified_chain(ssl) ?? SSL_get_peer_cert_chain(ssl))
+    }
+
     /// The certificates that the peer sent, its own first, whether or not they were accepted.
-    package var peerChain: [CertificateDetails] {
-        guard let chain = unsafe SSL_get_peer_cert_chain(ssl) else { return [] }
+    package var peerChain: [CertificateDetails] { unsafe Self.details(SSL_get_peer_cert_chain(ssl)) }
+
+    private static func details(_ chain: OpaquePointer?) -> [CertificateDetails] {
+        guard let chain = unsafe chain else { return [] }
         return unsafe (0..<COpenSSL_X509_chain_count(chain)).compactMap { index in
             unsafe COpenSSL_X509_chain_get(chain, index).map { unsafe CertificateDetails($0) }
         }
