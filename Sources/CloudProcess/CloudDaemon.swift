@@ -328,9 +328,10 @@ package final class CloudDaemon: Daemon {
                     service.cut(serials: (try? await AuthorityThreads.run { try authority.reload() }) ?? [])
                 }
                 await apply(new, old, arePeersSame: read.service.peers == old.service.peers)
+                let problem = AuditReload.apply(new.process.audit, to: audit, cause: cause, logger: logger)
                 audit.record(.configurationChanged, "Configuration reloaded [by \(cause)]")
                 logger.info("configuration reloaded", metadata: ["by": "\(cause)"])
-                return AdminMessage.Reload(isApplied: true, findings: warnings.digest)
+                return AdminMessage.Reload(isApplied: true, findings: warnings.digest + [problem].compactMap(\.self))
             } catch {
                 let findings = (error as? ConfigurationError)?.findings.digest ?? ["\(error)"]
                 state.withLock { state in
@@ -357,7 +358,7 @@ package final class CloudDaemon: Daemon {
         if new.process.logLevel != old.process.logLevel { LogLevelSwitch.level = new.process.logLevel ?? .info }
         await admin.apply(new.process, old.process, routes)
         let needsStart =
-            new.process.audit != old.process.audit || new.process.traceFile != old.process.traceFile
+            new.process.traceFile != old.process.traceFile
             || new.process.logFormat != old.process.logFormat
             || new.enrolment != old.enrolment || new.store != old.store || !arePeersSame
             || new.api?.withoutTLS != old.api?.withoutTLS
@@ -365,7 +366,7 @@ package final class CloudDaemon: Daemon {
             || new.service.eventLoops != old.service.eventLoops
         if needsStart {
             logger.warning(
-                "audit, tracing, store, peers, enrolment, api, cockpit, log.format and event-loops take effect at the next start"
+                "tracing, store, peers, enrolment, api, cockpit, log.format and event-loops take effect at the next start"
             )
         }
     }

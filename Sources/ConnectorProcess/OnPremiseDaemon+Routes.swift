@@ -57,6 +57,7 @@ extension OnPremiseDaemon {
                 await connectors.first { $0.configuration.file == file }?.slowestRequests() ?? []
             },
             administration: administration.withLock { $0 },
+            machine: machine,
             audit: audit,
             startedAt: startedAt
         )

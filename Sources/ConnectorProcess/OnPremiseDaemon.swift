@@ -29,6 +29,7 @@ package final class OnPremiseDaemon: Daemon {
     /// Gives the file to others of the same identity.
     private let replication: ReplicationServer
     let pageFiles = PageFiles()
+    let machine: MachineWatch
 
     struct State {
         /// By file.
@@ -41,7 +42,7 @@ package final class OnPremiseDaemon: Daemon {
 
     private init(
         _ file: String,
-        _ process: ProcessConfiguration,
+        _ files: ConnectorFiles,
         _ audit: AuditLog,
         _ notifier: SystemdNotifier,
         _ logger: Logger
@@ -52,6 +53,9 @@ package final class OnPremiseDaemon: Daemon {
         self.notifier = notifier
         admin = AdminServers(logger: logger)
         replication = ReplicationServer(main: file, audit, logger)
+        let process = files.process
+        let folder = audit.isOn ? process.audit.directory : files.administration.folder
+        machine = MachineWatch(files.alerts, folder: folder, logger)
         spans = process.bootstrapTracing("connector")
         let configuration = ConfigurationState(file: file, loadedAt: WallClock.seconds())
         state = Mutex(State(configuration: configuration, process: process))
@@ -68,7 +72,7 @@ package final class OnPremiseDaemon: Daemon {
     ) async throws -> (OnPremiseDaemon, DaemonParts) {
         try await DaemonParts.start { parts in
             let audit = try AuditLog(files.process.audit, logger: logger)
-            let daemon = OnPremiseDaemon(file, files.process, audit, notifier, logger)
+            let daemon = OnPremiseDaemon(file, files, audit, notifier, logger)
             parts.add {
                 audit.record(.serviceStopped, "Connector stopped")
                 audit.end()
@@ -156,6 +160,7 @@ package final class OnPremiseDaemon: Daemon {
         var memory = MemoryWatch()
         while !Task.isCancelled {
             memory.look()
+            machine.tick()
             // After whatever reload is under way, which it must not undo.
             if connectors.contains(where: { $0.hasLearningToEnd(now: WallClock.seconds()) }) {
                 await reloads.run { [self] in await endLearning() }
@@ -249,9 +254,10 @@ package final class OnPremiseDaemon: Daemon {
         if process != old {
             audit.record(.configurationChanged, "Configuration of log, audit or admin changed [by \(cause)]")
         }
-        await apply(process, old)
-        await replication.apply(files.administration.replication, files.connectors.first)
         var findings = files.warnings.digest
+        if let problem = await apply(process, old, cause) { findings.append(problem) }
+        machine.apply(files.alerts)
+        await replication.apply(files.administration.replication, files.connectors.first)
         if let administration = administration.withLock({ $0 }) {
             if administration.isChanged(files.administration) {
                 audit.record(.configurationChanged, "Configuration of page and API changed [by \(cause)]")
@@ -316,12 +322,18 @@ package final class OnPremiseDaemon: Daemon {
         await connector?.stop()
     }
 
-    private func apply(_ process: ProcessConfiguration, _ old: ProcessConfiguration) async {
+    /// - Returns: what could not be done.
+    private func apply(
+        _ process: ProcessConfiguration,
+        _ old: ProcessConfiguration,
+        _ cause: String
+    ) async -> String? {
         if process.logLevel != old.logLevel { LogLevelSwitch.level = process.logLevel ?? .info }
         await admin.apply(process, old, routes)
-        if process.audit != old.audit || process.traceFile != old.traceFile || process.logFormat != old.logFormat {
-            logger.warning("audit, tracing and log.format take effect at the next start")
+        if process.traceFile != old.traceFile || process.logFormat != old.logFormat {
+            logger.warning("tracing and log.format take effect at the next start")
         }
+        return AuditReload.apply(process.audit, to: audit, cause: cause, logger: logger)
     }
 }
 

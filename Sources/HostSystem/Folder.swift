@@ -22,6 +22,25 @@ package enum Folder {
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
+    /// Bytes of the files in it and in the folders below it, of so many at most; what cannot be looked at counts as nothing.
+    package static func size(_ path: String, files: Int = 10_000) -> Int {
+        var (left, total, folders) = (files, 0, [path])
+        while let folder = folders.popLast() {
+            for name in names(folder) where left > 0 {
+                left -= 1
+                var status = stat()
+                let file = "\(folder)/\(name)"
+                guard unsafe lstat(file, &status) == 0 else { continue }
+                switch status.st_mode & S_IFMT {
+                case S_IFDIR: folders.append(file)
+                case S_IFREG: total += Int(status.st_size)
+                default: break
+                }
+            }
+        }
+        return total
+    }
+
     /// The names in it, without hidden ones, in no particular order; none where it cannot be read.
     package static func names(_ path: String) -> [String] {
         guard let directory = unsafe opendir(path) else { return [] }

@@ -34,6 +34,8 @@ package final class AuditLog: Sendable {
         package var whenFull = FullPolicy.continue
 
         package init() {}
+
+        var isOn: Bool { level != .off && !directory.isEmpty }
     }
 
     private struct Pending {
@@ -44,11 +46,13 @@ package final class AuditLog: Sendable {
         var totalLost = 0
     }
 
-    package let configuration: Configuration
+    private let settings: Mutex<Configuration>
     private let pending = Mutex(Pending())
     private let blocks = Atomic<Bool>(false)
     private let writer: Mutex<AuditWriter?>
-    package let isOn: Bool
+    // What each request asks for, without a lock.
+    private let on: Atomic<Bool>
+    private let allowed: Atomic<Bool>
     private let queue = DispatchQueue(label: "audit")
     private let logger: Logger
 
@@ -57,11 +61,11 @@ package final class AuditLog: Sendable {
 
     /// - Throws: where the folder or the key cannot be used.
     package init(_ configuration: Configuration, logger: Logger) throws {
-        self.configuration = configuration
+        settings = Mutex(configuration)
         self.logger = logger
-        let isOff = configuration.level == .off || configuration.directory.isEmpty
-        isOn = !isOff
-        let writer = isOff ? nil : try AuditWriter(configuration)
+        on = Atomic(configuration.isOn)
+        allowed = Atomic(configuration.isOn && configuration.level == .all)
+        let writer = configuration.isOn ? try AuditWriter(configuration) : nil
         let failure = writer?.startFailure
         self.writer = Mutex(writer)
         if let failure { failed([], 0, failure) }
@@ -71,9 +75,10 @@ package final class AuditLog: Sendable {
     package static let off = AuditLog()
 
     private init() {
-        configuration = Configuration()
+        settings = Mutex(Configuration())
         logger = Logger(label: "audit") { _ in SwiftLogNoOpLogHandler() }
-        isOn = false
+        on = Atomic(false)
+        allowed = Atomic(false)
         writer = Mutex(nil)
     }
 
@@ -100,7 +105,9 @@ package final class AuditLog: Sendable {
         return lines
     }
 
-    package var recordsAllowed: Bool { isOn && configuration.level == .all }
+    package var configuration: Configuration { settings.withLock { $0 } }
+    package var isOn: Bool { on.load(ordering: .relaxed) }
+    package var recordsAllowed: Bool { allowed.load(ordering: .relaxed) }
     /// Whether requests are to be refused because nothing can be recorded.
     package var isBlocking: Bool { blocks.load(ordering: .relaxed) }
     /// Records that are gone for good.
@@ -135,9 +142,30 @@ package final class AuditLog: Sendable {
         if mustSchedule { queue.asyncAfter(deadline: .now() + .milliseconds(50)) { [self] in write() } }
     }
 
+    /// Takes another level, age, size or policy from now on; another folder is for the next start.
+    ///
+    /// - Parameter cause: who changes it: the change is the last record of a log that is switched off, and the first of one that is
+    ///   switched on.
+    /// - Throws: where the log was off, and its folder or key cannot be used. Then it stays off.
+    package func apply(_ new: Configuration, cause: String) throws {
+        let old = configuration
+        var next = new
+        if writer.withLock({ $0 != nil }) { next.directory = old.directory }
+        guard next != old else { return }
+        let text = "Audit log changed from level \(old.level.rawValue) to \(next.level.rawValue) [by \(cause)]"
+        if !next.isOn { record(.configurationChanged, text) }
+        try writer.withLock { writer in
+            if let writer { writer.configuration = next } else if next.isOn { writer = try AuditWriter(next) }
+        }
+        settings.withLock { $0 = next }
+        on.store(next.isOn, ordering: .relaxed)
+        allowed.store(next.isOn && next.level == .all, ordering: .relaxed)
+        if next.isOn { record(.configurationChanged, text) }
+    }
+
     /// Returns when everything recorded so far is on disk, or has failed to get there.
     package func flush() {
-        guard isOn else { return }
+        guard writer.withLock({ $0 != nil }) else { return }
         queue.sync { write() }
     }
 
@@ -197,9 +225,10 @@ package final class AuditLog: Sendable {
             defer { pending.failure = cause }
             return pending.failure == nil
         }
-        blocks.store(configuration.whenFull == .refuse, ordering: .relaxed)
+        let refuses = configuration.whenFull == .refuse
+        blocks.store(refuses, ordering: .relaxed)
         if isNews {
-            let effect = configuration.whenFull == .refuse ? "requests are refused" : "requests go on"
+            let effect = refuses ? "requests are refused" : "requests go on"
             logger.error("audit log cannot be written", metadata: ["cause": "\(cause)", "effect": "\(effect)"])
         }
         queue.asyncAfter(deadline: .now() + .seconds(1)) { [self] in write() }

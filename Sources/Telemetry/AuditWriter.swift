@@ -7,7 +7,8 @@ internal import TextFormats
 /// Appends to the chain: the files `audit-*.jsonl` of one folder, the key `audit.key`, its public half `audit.pub` and
 /// the head `audit.head`.
 final class AuditWriter {
-    private let configuration: AuditLog.Configuration
+    /// Its folder stays the same.
+    var configuration: AuditLog.Configuration
     private let key: SigningKey
     private var descriptor: Int32 = -1
     private var size = 0

@@ -65,14 +65,17 @@ struct ConnectorFilesTests {
 
     @Test(
         "What is the whole process's can be said in the main file only",
-        arguments: ["log: {level: debug}", "audit: {level: \"off\"}", "admin: {socket: x}", "tracing: {file: x}"]
+        arguments: [
+            "log: {level: debug}", "audit: {level: \"off\"}", "admin: {socket: x}", "tracing: {file: x}",
+            "alerts: {cpu-load: 50}",
+        ]
     )
     func processElsewhere(_ text: String) throws {
         try write("main.conf", subaccount: "main")
         try write("connector.d/a.conf", subaccount: "a", text)
         #expect(
             findings().contains {
-                $0.hasPrefix("connector.d/a.conf:1:1: error: log, audit and admin are the whole process's")
+                $0.hasPrefix("connector.d/a.conf:1:1: error: log, audit, admin and alerts are the whole process's")
             }
         )
     }

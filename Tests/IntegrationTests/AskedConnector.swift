@@ -5,6 +5,7 @@ import Foundation
 final class AskedConnector {
     let rig: Rig
     let backend = TestServer.http { _, _ in TestServer.ok("here") }
+    let connector: LoggedProcess
     let port: Int
     static let subaccount = "/api/v1/configuration/subaccounts/cf.example.com/test"
     static let authentication = "/api/v1/configuration/connector/authentication/basic"
@@ -15,7 +16,7 @@ final class AskedConnector {
     /// - Parameter isSetUp: the administrator has a password.
     init(isSetUp: Bool = true, extra: String = "") throws {
         rig = try Rig()
-        let connector = try rig.startConnector(
+        connector = try rig.startConnector(
             systems: Rig.system(port: backend.port) + "  # the last line\n",
             extra: """
                 region-host: cf.example.com

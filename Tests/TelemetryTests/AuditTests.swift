@@ -47,6 +47,49 @@ struct AuditTests {
         return folder
     }
 
+    @Test("A log takes another level while it runs: the chain goes on, and nothing is recorded while it is off")
+    func levels() throws {
+        let folder = Folder()
+        let log = try Self.log(folder)
+        #expect(log.isOn && !log.recordsAllowed)
+        var other = log.configuration
+        other.level = .all
+        try log.apply(other, cause: "somebody")
+        #expect(log.isOn && log.recordsAllowed)
+        other.level = .off
+        try log.apply(other, cause: "somebody")
+        #expect(!log.isOn && !log.recordsAllowed)
+        log.record(.accessDenied, "while it is off")
+        other.level = .security
+        other.directory = "/nowhere/at/all"
+        try log.apply(other, cause: "somebody else")
+        log.record(.accessDenied, "while it is on")
+        log.flush()
+        let lines = try folder.files.flatMap { try folder.lines($0) }
+        for (index, text) in ["security to all", "all to off", "off to security", "while it is on"].enumerated() {
+            #expect(lines.count { $0.contains(text) } == 1, "\(index): \(text)")
+        }
+        #expect(!lines.contains { $0.contains("while it is off") })
+        #expect(log.configuration.directory == folder.path, "another folder is for the next start")
+        #expect(try AuditVerifier(folder: folder.path).verify().findings.isEmpty)
+    }
+
+    @Test("A log that was off begins when it is switched on, and stays off where it cannot")
+    func beginning() throws {
+        let folder = Folder()
+        let log = try Self.log(folder, level: .off)
+        #expect(!log.isOn && folder.files.isEmpty)
+        var on = log.configuration
+        on.level = .security
+        on.directory = "/proc/no/folder"
+        #expect(throws: (any Error).self) { () throws in try log.apply(on, cause: "somebody") }
+        #expect(!log.isOn)
+        on.directory = folder.path
+        try log.apply(on, cause: "somebody")
+        log.flush()
+        #expect(log.isOn && folder.files.count == 1)
+    }
+
     @Test("An untouched chain over several files is whole")
     func whole() throws {
         let folder = try Self.filled()

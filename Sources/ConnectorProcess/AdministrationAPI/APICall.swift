@@ -161,6 +161,7 @@ struct APIHost: Sendable {
     let slowest: @Sendable (_ file: String) async -> [SlowRequest]
     /// Nil where nobody administers over HTTPS.
     let administration: Administration?
+    let machine: MachineWatch
     let audit: AuditLog
     /// Seconds since 1970.
     let startedAt: Int

@@ -35,7 +35,10 @@ struct ConnectorEndpoint {
             return try Self.cipherSuites()
         case "onPremise", "onPremises": return try await onPremises(Array(rest.dropFirst()), store)
         case "logAndTrace" where rest.count == 1: return try await LogEndpoint(store: store, call: call).answer()
-        case "auditLog" where rest.count == 1: return try LogEndpoint(store: store, call: call).audit()
+        case "alerting" where rest.count == 1:
+            return try await AlertingEndpoint(store: store, call: call).alerting()
+        case "email" where rest.count == 1: return try AlertingEndpoint(store: store, call: call).email()
+        case "auditLog" where rest.count == 1: return try await LogEndpoint(store: store, call: call).audit()
         default: throw APIFailure.unsupported(["connector"] + rest)
         }
     }

@@ -52,12 +52,11 @@ struct LogEndpoint {
         var logPath: String
     }
 
-    /// Read only: what is recorded changes at a start, not while records are being chained.
-    func audit() throws -> HTTPResponse {
-        guard call.method == "GET" else {
-            throw APIFailure.conflict(
-                "audit.level and audit.max-age-days are set in the file, and take effect at the next start"
-            )
+    func audit() async throws -> HTTPResponse {
+        try call.allow("GET", "PATCH")
+        if call.method == "PATCH" {
+            try await changeAudit()
+            return .empty
         }
         let configuration = call.host.audit.configuration
         return .json(
@@ -67,5 +66,30 @@ struct LogEndpoint {
                 logPath: configuration.directory
             )
         )
+    }
+
+    /// Days for which SAP's product keeps audit files; 0 for ever.
+    private static let ages = ["0", "14", "30", "90", "180", "365"]
+
+    private func changeAudit() async throws {
+        var body = try APIBody(call.request)
+        let level = try body.text("level")
+        let age = try body.text("cleanup")
+        try body.refuse("logPath")
+        try body.finish()
+        if let level, !["OFF", "SECURITY", "ALL"].contains(level) {
+            throw APIFailure.invalid("level must be one of OFF, SECURITY, ALL")
+        }
+        if let age, !Self.ages.contains(age) {
+            throw APIFailure.invalid("cleanup must be one of \(Self.ages.joined(separator: ", "))")
+        }
+        guard level != nil || age != nil else { throw APIFailure.invalid("level or cleanup is needed") }
+        if level != nil, level != "OFF", try store.value["audit"]?["directory"] == nil {
+            throw APIFailure.conflict("audit.directory says where records go; it is set in the file")
+        }
+        try await call.change(store, "change audit log") { text in
+            if let level { try text.apply(.set([.key("audit"), .key("level")], .text(level.lowercased()))) }
+            if let age { try text.apply(.set([.key("audit"), .key("max-age-days")], .word(age))) }
+        }
     }
 }

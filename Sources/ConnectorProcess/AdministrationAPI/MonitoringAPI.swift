@@ -36,6 +36,8 @@ enum MonitoringAPI {
         case "performance/backends": return .json(try await report.performance())
         case "performance/toptimeconsumers": return .json(try await report.topTimeConsumers())
         case "usage": return .json(try await report.usage())
+        case "cpu": return .json(report.processors())
+        case "disk": return .json(report.disk())
         case "memory": return .json(report.memory())
         case "certificates": return .json(await report.certificates())
         case "certificates/expired": return .json(await report.certificates().expired)

@@ -1,6 +1,8 @@
+internal import AdminAccess
 internal import AdminProtocol
 internal import Cryptography
 internal import HostSystem
+internal import Telemetry
 internal import TextFormats
 
 extension MonitoringReport {
@@ -43,6 +45,40 @@ extension MonitoringReport {
         )
     }
 
+    // MARK: Processors and disk
+
+    struct Processors: Encodable {
+        var total: Int
+        var CloudConnector: Int
+        var version = 1
+    }
+
+    /// In percent of all of them: the last minute's load, and what this process has taken in the last seconds.
+    func processors() -> Processors {
+        let seen = call.host.machine.current.seen
+        return Processors(total: seen.load, CloudConnector: seen.ownLoad)
+    }
+
+    struct Disk: Encodable {
+        var total: Int
+        var CloudConnector: Int
+        var others: Int
+        var free: Int
+        var version = 1
+    }
+
+    /// In MB, of the file system with the audit log.
+    func disk() -> Disk {
+        let figures = MachineFigures(folder: call.host.machine.folder)
+        let (total, free, own) = (figures.totalMiB ?? 0, figures.freeMiB ?? 0, ownDisk)
+        return Disk(total: total, CloudConnector: own, others: max(total - free - own, 0), free: free)
+    }
+
+    private var ownDisk: Int {
+        let folders = [call.host.audit.configuration.directory, call.host.administration?.settings.folder ?? ""]
+        return folders.filter { !$0.isEmpty }.reduce(0) { $0 + Folder.size($1) } >> 20
+    }
+
     // MARK: Certificates
 
     struct Certificates: Encodable {
@@ -61,9 +97,6 @@ extension MonitoringReport {
         var subaccountName: String?
         var subaccountRegion: String?
     }
-
-    /// Days before its end from which a certificate is called expiring.
-    static let warningDays = 30
 
     func certificates() async -> Certificates {
         var all: [Certificate] = []
@@ -95,7 +128,7 @@ extension MonitoringReport {
             let left = certificate.validTo / 1000 - now
             if left <= 0 {
                 certificates.expired.append(certificate)
-            } else if left < Self.warningDays * 86400 {
+            } else if left < call.host.machine.thresholds.certificateDays * 86400 {
                 certificates.expiring.append(certificate)
             } else {
                 certificates.ok.append(certificate)
@@ -125,25 +158,46 @@ extension MonitoringReport {
         let now = WallClock.seconds() * 1000
         let certificates = await certificates()
         return Alerts(
-            alerts: (certificates.expired + certificates.expiring).map { certificate in
-                let end = WallClock.text(certificate.validTo / 1000)
-                guard let name = certificate.subaccountName else {
-                    let who = "'\(certificate.subjectDN ?? "")' issued by '\(certificate.issuerDN ?? "")'"
+            alerts: machineAlerts
+                + (certificates.expired + certificates.expiring).map { certificate in
+                    let end = WallClock.text(certificate.validTo / 1000)
+                    guard let name = certificate.subaccountName else {
+                        let who = "'\(certificate.subjectDN ?? "")' issued by '\(certificate.issuerDN ?? "")'"
+                        return Alerts.Alert(
+                            timestamp: now,
+                            type: "UICertificate",
+                            message: "UI certificate (\(who)) expires \(end)"
+                        )
+                    }
+                    let entity = "\(name)@\(certificate.subaccountRegion ?? "")"
                     return Alerts.Alert(
                         timestamp: now,
-                        type: "UICertificate",
-                        message: "UI certificate (\(who)) expires \(end)"
+                        type: "SubaccountCertificate",
+                        message:
+                            "Certificate of subaccount \(name) (\(entity)) will expire \(end). Renew as soon as possible.",
+                        entity: entity
                     )
                 }
-                let entity = "\(name)@\(certificate.subaccountRegion ?? "")"
-                return Alerts.Alert(
-                    timestamp: now,
-                    type: "SubaccountCertificate",
-                    message:
-                        "Certificate of subaccount \(name) (\(entity)) will expire \(end). Renew as soon as possible.",
-                    entity: entity
-                )
-            }
         )
+    }
+
+    private var machineAlerts: [Alerts.Alert] {
+        let (current, thresholds) = (call.host.machine.current, call.host.machine.thresholds)
+        return current.alerts.map { alert in
+            let timestamp = alert.since * 1000
+            switch alert.kind {
+            case .disk:
+                let message =
+                    "Free disk space dropped below configured threshold — \(current.seen.freeMiB ?? 0) MB are free "
+                    + "(Currently used by Cloud Connector: \(ownDisk) MB)"
+                return Alerts.Alert(timestamp: timestamp, type: "Disk", message: message)
+            case .load:
+                let message =
+                    "CPU load exceeded \(thresholds.load) percent for more than \(thresholds.loadSeconds) seconds "
+                    + "(Current usage all processes: \(current.seen.load)%, Cloud Connector: \(current.seen.ownLoad)%), "
+                    + "check the hardware monitor for details"
+                return Alerts.Alert(timestamp: timestamp, type: "CPU", message: message)
+            }
+        }
     }
 }

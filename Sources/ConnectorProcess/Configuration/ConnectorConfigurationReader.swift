@@ -18,6 +18,7 @@ package struct ConnectorConfigurationReader {
     private var configuration = ConnectorConfiguration()
     private var process = ProcessConfiguration()
     private var administration = AdministrationSettings()
+    private var alerts = AlertThresholds()
     private var isToBeSetUp = false
 
     private init(file: String) {
@@ -44,6 +45,7 @@ package struct ConnectorConfigurationReader {
             configuration: reader.configuration,
             process: reader.process,
             administration: reader.administration,
+            alerts: reader.alerts,
             isToBeSetUp: reader.isToBeSetUp,
             warnings: reader.findings.sorted
         )
@@ -55,6 +57,7 @@ package struct ConnectorConfigurationReader {
         /// What it says for the process as a whole.
         package var process: ProcessConfiguration
         package var administration: AdministrationSettings
+        package var alerts: AlertThresholds
         /// There is no connector yet.
         package var isToBeSetUp: Bool
         package var warnings: [Finding]
@@ -129,6 +132,8 @@ package struct ConnectorConfigurationReader {
         process = ProcessConfiguration.read(&section, findings, socket: "/run/connector/admin.sock") { admin in
             AdministrationReader.read(&admin, findings, &administration)
         }
+        process.isGiven = process.isGiven || section.has("alerts")
+        alerts = AlertThresholds.read(&section, findings)
     }
 
     private func checkIdentifier(_ text: String, _ section: Section, _ name: String, limit: Int) {

@@ -11,6 +11,7 @@ package struct ConnectorFiles {
     /// From the main file; no other may say any of it.
     package var process = ProcessConfiguration()
     package var administration = AdministrationSettings()
+    package var alerts = AlertThresholds()
     package var warnings: [Finding] = []
     /// Reads the main file and those of `connector.d` beside it.
     ///
@@ -59,9 +60,9 @@ package struct ConnectorFiles {
     private mutating func add(_ loaded: ConnectorConfigurationReader.Loaded, _ file: String, _ main: String) {
         var configuration = loaded.configuration
         if file == main {
-            (process, administration) = (loaded.process, loaded.administration)
+            (process, administration, alerts) = (loaded.process, loaded.administration, loaded.alerts)
         } else if loaded.process.isGiven {
-            refuse(file, key: "", "log, audit and admin are the whole process's; say them in \(main)")
+            refuse(file, key: "", "log, audit, admin and alerts are the whole process's; say them in \(main)")
         }
         guard !loaded.isToBeSetUp else { return }
         if let twin = connectors.first(where: { $0.identity == configuration.identity }) {
