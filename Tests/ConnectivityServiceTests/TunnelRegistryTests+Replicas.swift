@@ -3,6 +3,7 @@ import ControlProtocol
 import Cryptography
 import NIOEmbedded
 import Testing
+import TextFormats
 
 @testable import ConnectivityService
 
@@ -52,6 +53,61 @@ extension TunnelRegistryTests {
         leave(second.id)
         #expect(registry.status().first?.systems.map(\.availability) == ["unchecked"])
         #expect(registry.status().first?.disconnectedSince != nil)
+    }
+
+    @Test("What serves at other services keeps away only those of the same instance, and those that share with nobody")
+    func elsewhere() throws {
+        let (a, b) = (try #require(InstanceName("a")), try #require(InstanceName("b")))
+        let service = PeerDirectory.Service(
+            name: "two",
+            run: "1",
+            address: HostPort(host: "two", port: 1),
+            version: "1"
+        )
+        func say(_ entries: [(ConnectorIdentity, String)]) {
+            registry.directory.replace(
+                [service],
+                entries.map { ("two", $0.0, PeerDirectory.Entry(session: $0.1, number: 1)) }
+            )
+        }
+        _ = admit("one", instance: "a")
+        #expect(admit("two", instance: "a")?.superseded == 1)
+        leave(try #require(own?.all().first).id)
+        // Its successor is at the other service.
+        say([(Self.identity, ""), (Self.identity.standing(a), "two")])
+        #expect(admit("one", instance: "a") == nil)
+        // What is there is another one.
+        say([(Self.identity, ""), (Self.identity.standing(b), "other")])
+        let again = try #require(admit("one", instance: "a"))
+        leave(again.id)
+        // Itself; and one that takes the place of all.
+        say([(Self.identity, ""), (Self.identity.standing(a), "one")])
+        leave(try #require(admit("one", instance: "a")).id)
+        _ = admit("two", instance: "a")
+        _ = admit("three")
+        leave(try #require(own?.all().first).id)
+        say([(Self.identity, "three")])
+        #expect(admit("two", instance: "a") == nil)
+        say([])
+        #expect(admit("two", instance: "a") != nil)
+    }
+
+    @Test("In the directory stand all of them together, and each by itself; a later session ends its own only")
+    func presences() throws {
+        let (a, b) = (try #require(InstanceName("a")), try #require(InstanceName("b")))
+        _ = admit("one", instance: "a")
+        _ = admit("two", instance: "b")
+        let found = registry.presences.sorted { $0.identity.locationID < $1.identity.locationID }
+        #expect(found.map(\.session) == ["", "one", "two"])
+        #expect(found.map(\.identity) == [Self.identity, Self.identity.standing(a), Self.identity.standing(b)])
+        #expect(found.map { $0.identity.standingFor.instance } == [nil, "a", "b"])
+        #expect(found.allSatisfy { $0.identity.standingFor.connector == Self.identity })
+        registry.supersede(Self.identity.standing(b), "one", by: "later")
+        #expect(replicas.map(\.instance) == ["a", "b"], "no session of that instance")
+        registry.supersede(Self.identity.standing(b), "two", by: "later")
+        #expect(replicas.map(\.instance) == ["a"])
+        registry.supersede(Self.identity, "", by: "alone")
+        #expect(own?.count == 0)
     }
 
     private func expose(

@@ -87,6 +87,10 @@ package final class StoreRig {
         )
     }
 
+    package func rewrite(_ name: String, _ change: (String) -> String) throws {
+        try write(name, change(String(contentsOf: folder.appending(path: name), encoding: .utf8)))
+    }
+
     /// Gets the identity's certificate by a token of a service.
     package func enrol(_ connector: String, at service: String) throws {
         let enrolled = try run("enrol", try token(service), "--config", "\(connector).conf")

@@ -134,15 +134,23 @@ import Testing
     }
 
     /// Two connectors of one identity at two services: "a" serves, until "b" comes and takes its place everywhere.
-    private func withTwins(at earlier: String, then later: String, _ body: (StoreRig) throws -> Void) throws {
+    private static let instance = "replicas: active\ninstance: x"
+
+    /// Two connectors with the same certificate.
+    private func withTwins(
+        at earlier: String,
+        then later: String,
+        _ extra: String = "",
+        _ body: (StoreRig) throws -> Void
+    ) throws {
         let (first, second) = (
             TestServer.http { _, _ in TestServer.ok("first") }, TestServer.http { _, _ in TestServer.ok("second") }
         )
         defer { first.stop(); second.stop() }
         let rig = try rig(["one", "two"])
         defer { rig.stop() }
-        try rig.writeConnector("a", to: earlier, systems: Self.systems(first.port))
-        try rig.writeConnector("b", to: later, systems: Self.systems(second.port))
+        try rig.writeConnector("a", to: earlier, systems: Self.systems(first.port), extra: extra)
+        try rig.writeConnector("b", to: later, systems: Self.systems(second.port), extra: extra)
         try rig.enrol("a", at: earlier)
         try rig.startConnector("a", at: earlier)
         #expect(try Rig.eventually { try rig.curl(later) == "first" })
@@ -152,12 +160,14 @@ import Testing
         try body(rig)
     }
 
-    @Test
+    @Test(arguments: ["", instance])
     func
-        `Of two sessions of one connector the later one is in force at all services, and the earlier one comes back when that has gone`()
+        `Of two sessions of one connector the later one is in force at all services, and the earlier one comes back when that has gone`(
+            extra: String
+        )
         throws
     {
-        try withTwins(at: "one", then: "two") { rig throws in
+        try withTwins(at: "one", then: "two", extra) { rig throws in
             for _ in 0..<20 { #expect(try rig.curl("one") == "second" && rig.curl("two") == "second") }
             rig.connectors["b"]?.stop(SIGKILL)
             #expect(try Rig.eventually { try rig.curl("one") == "first" && rig.curl("two") == "first" })
@@ -199,8 +209,9 @@ import Testing
         )
     }
 
-    @Test func `A service that starts again does not make the connector that stands by take over`() throws {
-        try withTwins(at: "two", then: "one") { rig throws in
+    @Test(arguments: ["", instance])
+    func `A service that starts again does not make the connector that stands by take over`(extra: String) throws {
+        try withTwins(at: "two", then: "one", extra) { rig throws in
             // The only one that stands by dials it, and it knows nothing of what was.
             rig.stopService("two", SIGKILL)
             try rig.startService("two")
@@ -210,6 +221,37 @@ import Testing
             for _ in 0..<20 { #expect(try rig.curl("one") == "second") }
             #expect(try Rig.eventually { try rig.curl("two") == "second" })
         }
+    }
+
+    @Test func `One that gets an instance of its own lets the others in again, without a start`() throws {
+        let (first, second) = (
+            TestServer.http { _, _ in TestServer.ok("first") }, TestServer.http { _, _ in TestServer.ok("second") }
+        )
+        defer { first.stop(); second.stop() }
+        let rig = try rig(["one", "two"])
+        defer { rig.stop() }
+        func write(_ name: String, _ port: Int, at service: String, _ extra: String) throws {
+            let folder = "certificate: \(name).pem, private-key: \(name).key, trusted-ca: \(name)-ca.pem"
+            try rig.writeConnector(name, to: service, systems: Self.systems(port), extra: extra)
+            try rig.rewrite("\(name).conf") {
+                $0.replacing("certificate: c.pem, private-key: c.key, trusted-ca: ca.pem", with: folder)
+            }
+        }
+        try write("north", first.port, at: "one", "replicas: active\ninstance: north")
+        try rig.enrol("north", at: "one")
+        try rig.startConnector("north", at: "one")
+        // A connector of old takes over everywhere.
+        try write("south", second.port, at: "two", "")
+        try rig.enrol("south", at: "two")
+        try rig.startConnector("south", at: "two")
+        try rig.connectors["north"]?.wait(for: "superseded")
+        #expect(try Rig.eventually { try rig.curl("one") == "second" && rig.curl("two") == "second" })
+        // Enrolled anew, for one of several.
+        try rig.rewrite("south.conf") { $0 + "\nreplicas: active\ninstance: south\n" }
+        try rig.enrol("south", at: "two")
+        #expect(try rig.run("reload", "--socket", "south.sock").status == 0)
+        #expect(try Rig.eventually { try rig.curl("one") == "first" })
+        #expect(try Rig.eventually { try rig.curl("two") == "second" })
     }
 
     @Test func `A store that was away for longer than a lease makes nobody forget the others`() throws {

@@ -79,7 +79,8 @@ package final class TunnelRegistry: Sendable {
                     old = others
                     let sessions = Set(old.compactMap(\.replica.session))
                     details.superseded = (details.superseded + sessions).suffix(Self.supersededLimit)
-                } else if details.superseded.contains(hello.session), isElsewhere(identity, than: hello.session) {
+                } else if details.superseded.contains(hello.session), isElsewhere(identity, serves, than: hello.session)
+                {
                     // Its successor has no tunnel here, and serves through another service.
                     return nil
                 } else {
