@@ -115,7 +115,7 @@ let package = Package(
         room("Destinations", "\(ground) Cryptography YAMLDocument"),
         room("PrincipalPropagation", "\(ground) AccessPolicy Cryptography"),
         room("Kerberos", "HostSystem CGSSAPI"),
-        room("PostgreSQL", "CPostgres"),
+        room("PostgreSQL", "TextFormats CPostgres"),
         room("Networking", "\(ground) EpollTransport Cryptography AdminProtocol NIOCore NIOPosix NIOHTTP1"),
 
         // For web pages of either side.

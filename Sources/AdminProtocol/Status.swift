@@ -71,6 +71,8 @@ package struct ConnectorStatus: Codable, Sendable {
         /// Seconds since 1970; nil where the certificate cannot be read.
         package var certificateExpires: Int?
         package var systems: [System]
+        /// Another connector of the same identity serves, and this one takes over when it goes. Nil for false.
+        package var isStandingBy: Bool?
 
         package init(
             subaccount: String,

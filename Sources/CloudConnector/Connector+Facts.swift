@@ -53,7 +53,7 @@ extension Connector {
             )
         }
         let failures = state.failures
-        return ConnectorStatus.Connector(
+        var status = ConnectorStatus.Connector(
             subaccount: configuration.subaccount,
             locationID: configuration.locationID,
             file: configuration.file,
@@ -64,6 +64,8 @@ extension Connector {
             certificateExpires: certificateExpires,
             systems: policy.systems.map { ConnectorStatus.System($0, checker) }
         )
+        status.isStandingBy = isStandingBy ? true : nil
+        return status
     }
 
     /// Seconds since 1970.

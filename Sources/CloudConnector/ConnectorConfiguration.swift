@@ -98,6 +98,14 @@ package struct ConnectorConfiguration: Sendable {
                     + "again, or put subaccount and location-id right"
             )
         }
+        if let instance = tunnel.instance, certificate.instance != instance {
+            let found = certificate.instance.map { "the instance \($0)" } ?? "no instance"
+            throw TLSError(
+                .configuration,
+                "\(file): the certificate in \(tunnel.certificate) is for \(found), but replicas: active needs one for "
+                    + "\(instance): enrol this connector with a token of its own"
+            )
+        }
         _ = try TLSContext(tunnelTLS)
     }
 

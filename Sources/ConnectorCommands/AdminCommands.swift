@@ -36,11 +36,15 @@ package struct AdminOptions: ParsableArguments {
         }
         // The file may be broken while the daemon still runs on the old one; the socket is all that is needed.
         let findings = Findings(file: file)
-        let fallback = cloud ? "/run/connector-cloud/admin.sock" : "/run/connector/admin.sock"
-        guard var section = ConfigurationFile.section(bytes, findings) else {
-            return AdminClient(path: fallback)
+        func fallback(_ isCloud: Bool) -> String {
+            isCloud ? "/run/connector-cloud/admin.sock" : "/run/connector/admin.sock"
         }
-        let path = ProcessConfiguration.read(&section, findings, socket: fallback).adminSocket
+        guard var section = ConfigurationFile.section(bytes, findings) else {
+            return AdminClient(path: fallback(cloud))
+        }
+        // Whose file it is, the file says, whether or not --cloud does.
+        let isCloud = cloud || ["proxy", "enrolment", "store", "peers"].contains { section.has($0) }
+        let path = ProcessConfiguration.read(&section, findings, socket: fallback(isCloud)).adminSocket
         guard !path.isEmpty else { throw AdminError("\(file) has no admin socket; set admin.socket") }
         return AdminClient(path: path)
     }
@@ -104,7 +108,8 @@ package struct StatusCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "status",
         abstract: "Show what a running connector or service knows: tunnels, systems, availability, last errors.",
-        discussion: "Exit status: 0 if it runs and has a tunnel, 1 if it cannot be asked, 2 if there is no tunnel."
+        discussion:
+            "Exit status: 0 if it runs and has a tunnel or stands by, 1 if it cannot be asked, 2 if there is no tunnel."
     )
 
     @OptionGroup var options: AdminOptions
@@ -131,7 +136,7 @@ package struct StatusCommand: AsyncParsableCommand {
             } else {
                 let status = try response.decode(ConnectorStatus.self)
                 json ? AdminCommand.printJSON(response.body) : print(StatusText.describe(status), terminator: "")
-                if status.connectors.allSatisfy({ $0.tunnels.isEmpty }) { throw ExitCode(2) }
+                if status.connectors.allSatisfy({ $0.tunnels.isEmpty && $0.isStandingBy != true }) { throw ExitCode(2) }
             }
         }
     }

@@ -32,6 +32,9 @@ package enum StatusText {
             text += "\(Count.text(tunnel.streams, "request")) in flight\(last)"
             text += tunnel.isStatic == true ? ", static: the other end does not hear what is exposed\n" : "\n"
         }
+        if connector.isStandingBy == true {
+            text += "stands by      another connector of this identity serves; this one does as soon as that has gone\n"
+        }
         for (name, cause) in connector.failures.sorted(by: { $0.key < $1.key }) {
             text += "no tunnel      \(name): \(cause)\n"
         }

@@ -14,8 +14,10 @@ struct StoreCommand: AsyncParsableCommand {
 
     struct Check: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Say whether it can be reached, and has the tables that this program needs.",
-            discussion: "Exit status: 2 if the tables are missing or too old, 1 if it cannot be reached."
+            abstract: "Say whether it can be reached, and has tables, rights and the key that this program needs.",
+            discussion: """
+                Exit status: 2 if tables or rights are missing, 1 if it cannot be reached, or was written with another key.
+                """
         )
 
         @Option(help: "The configuration file of the cloud side.")
@@ -24,8 +26,14 @@ struct StoreCommand: AsyncParsableCommand {
         func run() async throws {
             try await CommandSupport.attempt {
                 let found = try StoreProgram.check(config, warn: CommandSupport.report)
-                print("\(found.address): version \(found.version) of the tables, this program needs \(found.needed)")
-                if !found.isGood { throw ExitCode(2) }
+                let hint = found.isGood ? "" : ": run connectord store migrate"
+                print(
+                    "\(found.address): version \(found.version) of the tables, this program needs \(found.needed)\(hint)"
+                )
+                for right in found.missing {
+                    print("its user may not \(right): connectord store migrate --url gives the right")
+                }
+                if !found.isGood || !found.missing.isEmpty { throw ExitCode(2) }
             }
         }
     }
@@ -77,22 +85,34 @@ struct StoreCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Make the tables that are missing.",
             discussion: """
-                Forward only, all or nothing, and programs of before go on beside it. The user in store.url needs the right to create \
-                tables for this command, and for nothing else.
+                Forward only, all or nothing, and programs of before go on beside it. It needs the right to create tables, which daily \
+                use does not: with --url another user does it, and gives the user in store.url the rights of daily use.
                 """
         )
 
         @Option(help: "The configuration file of the cloud side.")
         var config = DefaultFile.cloud
 
+        @Option(help: "The database as the user who may make tables, as store.url names it.")
+        var url: String?
+
+        @Option(help: "A file with that user's password.")
+        var passwordFile: String?
+
+        func validate() throws {
+            if passwordFile != nil, url == nil { throw ValidationError("--password-file is for --url") }
+        }
+
         func run() async throws {
             try await CommandSupport.attempt {
-                let before = try StoreProgram.migrate(config, warn: CommandSupport.report)
+                let owner = url.map { (url: $0, passwordFile: passwordFile) }
+                let before = try StoreProgram.migrate(config, owner: owner, warn: CommandSupport.report)
                 print(
                     before.isGood
                         ? "\(before.address): nothing to do, it has version \(before.version)"
                         : "\(before.address): from version \(before.version) to \(before.needed)"
                 )
+                if let user = before.granted { print("\(user) has the rights of daily use") }
             }
         }
     }

@@ -79,8 +79,7 @@ package struct CertificateFiles {
 
     /// A key that everybody on the machine may read is nobody's secret.
     private mutating func checkMode(_ path: String, _ key: String) {
-        var status = stat()
-        guard unsafe stat(path, &status) == 0, status.st_mode & 0o007 != 0 else { return }
+        guard PrivateFile.isOpenToAll(path) else { return }
         add(.warning, key, "everybody on this machine may open \(path): chmod o-rwx \(path)")
     }
 

@@ -10,6 +10,12 @@ package enum PrivateFile {
         try Folder.make(path, mode: 0o700)
     }
 
+    /// Whether everybody on this machine may read or write a file.
+    package static func isOpenToAll(_ path: String) -> Bool {
+        var status = stat()
+        return unsafe stat(path, &status) == 0 && status.st_mode & 0o007 != 0
+    }
+
     /// - Returns: nil where there is no such file.
     /// - Throws: where it cannot be read, is too large, or others may read it.
     package static func read(_ path: String) throws(FileError) -> [UInt8]? {

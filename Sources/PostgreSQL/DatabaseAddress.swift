@@ -1,3 +1,5 @@
+internal import TextFormats
+
 /// Where a database is, and as whom one logs on there.
 package struct DatabaseAddress: Sendable, Equatable {
     /// `postgresql://user@host,other/name?target_session_attrs=read-write&sslmode=verify-full` (libpq, "Connection URIs").
@@ -13,6 +15,15 @@ package struct DatabaseAddress: Sendable, Equatable {
         }
         let user = url[start..<at].prefix { $0 != ":" }
         return String(url[..<start] + user + url[at...])
+    }
+
+    /// As whom one logs on; nil where the URL does not say so.
+    package var user: String? {
+        let parts = authority.split(separator: "@", omittingEmptySubsequences: false)
+        guard parts.count > 1, let name = parts[0].split(separator: ":").first else {
+            return parameters("user").first.map(String.init)
+        }
+        return PercentText.decode(String(name)) ?? String(name)
     }
 
     /// What stands between `://` and the name of the database.

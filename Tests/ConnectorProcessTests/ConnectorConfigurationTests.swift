@@ -28,6 +28,27 @@ struct ConnectorConfigurationTests {
     /// Findings for systems, with the head that every file needs in front: lines count from 3.
     static func findings(_ systems: String) -> [String] { read(head + systems).1 }
 
+    @Test("Every key of docs/configuration.md stands in one of the files of etc")
+    func documented() throws {
+        func text(_ name: String) throws -> String {
+            try String(contentsOf: Repository.root.appending(path: name), encoding: .utf8)
+        }
+        let files = try text("etc/connector.conf") + text("etc/cloud.conf")
+        var keys: [String] = []
+        for line in try text("docs/configuration.md").split(separator: "\n") where line.hasPrefix("| `") {
+            let cell = line.dropFirst(2).prefix { $0 != "|" }
+            keys += cell.split(separator: "`").enumerated().filter { $0.offset % 2 == 0 }.map { String($0.element) }
+        }
+        #expect(keys.count > 100)
+        for key in keys {
+            for part in key.split(separator: ".").map({ $0.prefix { $0 != "[" && $0 != " " && $0 != ":" } })
+            where !part.isEmpty {
+                let word = try Regex("(^|[\\s{,#-])\(part)\\s*:").anchorsMatchLineEndings()
+                #expect(files.contains(word), "\(key)")
+            }
+        }
+    }
+
     @Test("The reference configuration loads, and every value it shows as a default is one")
     func reference() throws {
         let file = Repository.root.appending(path: "etc/connector.conf").path

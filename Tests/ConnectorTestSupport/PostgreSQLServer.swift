@@ -66,6 +66,14 @@ package final class PostgreSQLServer {
         return "postgresql://connector@\(socket)/\(database)"
     }
 
+    /// As its owner.
+    package func execute(_ statement: String) throws {
+        try must(
+            "psql",
+            ["-h", folder.path, "-U", "connector", "-d", "postgres", "-v", "ON_ERROR_STOP=1", "-c", statement]
+        )
+    }
+
     private func must(_ program: String, _ arguments: [String]) throws {
         let process = Process()
         try launch(process, program, arguments, output: "out")

@@ -64,6 +64,16 @@ import Testing
         #expect(again.status == 0 && again.output.contains("nothing to change"), "\(again.output)")
         #expect(Rig.eventually { Self.audited(rig.folder.appending(path: "audit"), "CONFIGURATION_GIVEN") })
         #expect(Rig.eventually { Self.audited(rig.folder.appending(path: "second-audit"), "config pull localhost") })
+        // Files are not fetched: one that is not here changes nothing.
+        try (text + "\nbackend-trust: {certificates: [there/alone.pem]}\n")
+            .write(to: path, atomically: true, encoding: .utf8)
+        let missing = try rig.run("config", "pull", "127.0.0.1:\(port)", "--config", "second.conf")
+        #expect(missing.status != 0 && missing.output.contains("there/alone.pem"), "\(missing.output)")
+        #expect(try String(contentsOf: second, encoding: .utf8) == now)
+        // Nor does the other's own certificate matter.
+        try text.replacing("tls/connector", with: "elsewhere/their").write(to: path, atomically: true, encoding: .utf8)
+        #expect(try rig.run("config", "pull", "127.0.0.1:\(port)", "--config", "second.conf").status == 0)
+        #expect(try String(contentsOf: second, encoding: .utf8).contains("tls/connector.pem"))
         // What could not be used here changes nothing.
         try text.replacing("protocol: HTTP}", with: "protocol: HTTP, resources: [{path: /x, access: path-onyl}]}")
             .write(to: path, atomically: true, encoding: .utf8)

@@ -204,6 +204,16 @@ import Testing
         try pair.write("a")
         let found = try pair.rig.run("check-config", "a.conf")
         #expect(found.status != 0 && found.output.contains("is for no instance, but replicas: active needs one for a"))
+        // What check-config refuses, a start does, and a reload.
+        let started = try pair.rig.run("run", "--config", "a.conf")
+        #expect(
+            started.status != 0 && started.output.contains("is for no instance, but replicas: active needs one for a")
+        )
+        try pair.write("a", "")
+        try pair.start("a")
+        try pair.write("a")
+        let reloaded = try pair.rig.run("reload", "--socket", "a.sock")
+        #expect(reloaded.status != 0 && reloaded.output.contains("is for no instance"), "\(reloaded.output)")
         for (lines, text) in [
             ("replicas: activ", "did you mean"),
             ("replicas: active\ninstance: \"a b\"", "instance: must be 1 to 63 letters"),

@@ -18,6 +18,36 @@ import Testing
         return text.split(separator: "\"").first { $0.hasPrefix("key-") }.map { String($0) } ?? ""
     }
 
+    @Test func `One user makes the tables and gives another one the rights of daily use; check says what is missing`()
+        throws
+    {
+        let rig = try StoreRig(["one"])
+        defer { rig.stop() }
+        let owner = try rig.database.url()
+        try rig.database.execute("CREATE ROLE \"daily use\" LOGIN")
+        try rig.rewrite("one.conf") { $0.replacing("//connector@", with: "//daily%20use@") }
+        let alone = try rig.run("store", "migrate", "--config", "one.conf")
+        #expect(alone.status == 1 && alone.output.contains("--url"), "\(alone.output)")
+        let empty = try rig.run("store", "check", "--config", "one.conf")
+        #expect(empty.status == 2 && empty.output.contains("run connectord store migrate"), "\(empty.output)")
+        let made = try rig.run("store", "migrate", "--config", "one.conf", "--url", owner)
+        #expect(made.status == 0 && made.output.contains("from version 0 to "), "\(made.output)")
+        #expect(made.output.contains("daily use has the rights of daily use"), "\(made.output)")
+        #expect(try rig.run("store", "check", "--config", "one.conf").status == 0)
+        try rig.startService("one")
+        _ = try rig.token("one")
+        // Another key than the one that is in use.
+        try rig.write("store.key", String(repeating: "x", count: 40) + "\n")
+        let key = try rig.run("store", "check", "--config", "one.conf")
+        #expect(key.status == 1 && key.output.contains("store.key-file is not the one"), "\(key.output)")
+        #expect(key.output.contains("everybody on this machine may open store.key"), "\(key.output)")
+        try rig.database.execute("REVOKE INSERT ON tunnel FROM \"daily use\"")
+        let right = try rig.run("store", "check", "--config", "one.conf")
+        #expect(right.status == 2 && right.output.contains("its user may not INSERT ON tunnel"), "\(right.output)")
+        #expect(try rig.run("store", "migrate", "--config", "one.conf", "--url", owner).status == 0)
+        #expect(!(try rig.run("store", "check", "--config", "one.conf").output.contains("may not")))
+    }
+
     private static func system(_ port: Int) -> String {
         """
         {virtual-host: "backend.test:80", internal-host: "127.0.0.1:\(port)", protocol: HTTP, resources: [{path: /x, access: path-only}]}

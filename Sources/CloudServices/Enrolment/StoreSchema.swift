@@ -39,6 +39,43 @@ package enum StoreSchema {
         ],
     ]
 
+    /// What daily use needs, and no more.
+    private static let rights: [(table: String, rights: [String])] =
+        ["secret", "enrolment", "certificate", "service", "tunnel", "session", "configuration"]
+        .map { ($0, ["SELECT", "INSERT", "UPDATE", "DELETE"]) } + [("store_version", ["SELECT"])]
+    private static let sequences = ["session_number", "directory_change", "configuration_version"]
+
+    /// Gives a user the rights of daily use.
+    package static func grant(_ database: Database, to user: String) throws(DatabaseError) {
+        let name = "\"\(user.replacing("\"", with: "\"\""))\""
+        try database.use { (connection) throws(DatabaseError) in
+            try connection.transaction { () throws(DatabaseError) in
+                for (table, rights) in rights {
+                    try connection.run("GRANT \(rights.joined(separator: ", ")) ON \(table) TO \(name)")
+                }
+                for sequence in sequences { try connection.run("GRANT USAGE ON SEQUENCE \(sequence) TO \(name)") }
+            }
+        }
+    }
+
+    /// What the user who asks may not, of what daily use needs.
+    package static func missingRights(_ database: Database) throws(DatabaseError) -> [String] {
+        try database.use(isRepeatable: true) { (connection) throws(DatabaseError) in
+            var missing: [String] = []
+            for (table, rights) in rights {
+                for right in rights {
+                    let rows = try connection.run("SELECT has_table_privilege($1, $2)", [table, right])
+                    if rows.first?.first != "t" { missing.append("\(right) ON \(table)") }
+                }
+            }
+            for sequence in sequences {
+                let rows = try connection.run("SELECT has_sequence_privilege($1, 'USAGE')", [sequence])
+                if rows.first?.first != "t" { missing.append("USAGE ON SEQUENCE \(sequence)") }
+            }
+            return missing
+        }
+    }
+
     /// What this program needs.
     package static var version: Int { migrations.count }
 

@@ -17,6 +17,11 @@ package final class StoreVault: Sendable {
 
     package init(_ database: Database, password: String) { (self.database, self.password) = (database, password) }
 
+    /// - Throws: where the store was written with another password. A store that is empty takes any.
+    package func check() throws {
+        if let sealed = try secret(Self.name) { _ = try open(sealed, "the store") }
+    }
+
     func seal(_ bytes: [UInt8]) throws -> String { Base64.encode(try SecretBox.seal(bytes, try key())) }
 
     /// Together with the place that it is for: whoever can write to the database cannot have it opened as something else.

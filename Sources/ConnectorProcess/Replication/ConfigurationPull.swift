@@ -1,3 +1,4 @@
+internal import AvailabilityCheck
 internal import CloudConnector
 package import ConfigurationEditing
 internal import ConfigurationReading
@@ -10,8 +11,11 @@ internal import YAMLDocument
 package struct ConfigurationPull: Sendable {
     /// Bytes of a file.
     static let limit = YAMLReader.sizeLimit
-    /// What stays as it is here: who this connector is among others, and how it is administered, watched and logged.
-    package static let ownKeys = ["instance", "admin", "audit", "log", "tracing", "event-loops"]
+    /// What stays as it is here: who this connector is among others, by which files, and how it is administered, watched and logged.
+    package static let ownKeys = [
+        "instance", "tunnel.certificate", "tunnel.private-key", "tunnel.trusted-ca", "admin", "audit", "log", "tracing",
+        "event-loops",
+    ]
 
     /// The file that is fetched.
     private let bytes: [UInt8]
@@ -53,19 +57,36 @@ package struct ConfigurationPull: Sendable {
 
     /// Writes it in the place of a file, unless nothing of it is new.
     package func apply(to store: ConfigurationStore, isRehearsed: Bool) throws -> ConfigurationStore.Outcome {
-        try store.change(isRehearsed: isRehearsed) { text in text = try Self.merge(bytes, into: text) }
+        try store.change(isRehearsed: isRehearsed) { text in
+            let merged = try Self.merge(bytes, into: text)
+            try Self.checkFiles(merged.bytes, store.path)
+            text = merged
+        }
+    }
+
+    /// Files are not fetched, so those that the other's file names have to be here.
+    ///
+    /// - Throws: what a start would refuse.
+    private static func checkFiles(_ bytes: [UInt8], _ file: String) throws {
+        // What is wrong with the text is said by whoever writes it.
+        guard let configuration = ConnectorConfigurationReader.read(bytes, file: file).0 else { return }
+        let findings = configuration.fileFindings.filter { $0.severity == .error }
+        guard findings.isEmpty else { throw ConfigurationError(findings: findings) }
+        try configuration.checkTunnelFiles()
+        _ = try BackendTLS(configuration.backendTLS, configuration.systems)
     }
 
     /// - Returns: the other's text, with what is this machine's own as it is here.
     package static func merge(_ theirs: [UInt8], into own: YAMLText) throws -> YAMLText {
         var text = try YAMLText(theirs)
         for key in ownKeys {
-            let (wanted, found) = (own.value[[.key(key)]], text.value[[.key(key)]])
+            let path = key.split(separator: ".").map { YAMLStep.key(String($0)) }
+            let (wanted, found) = (own.value[path], text.value[path])
             guard wanted != found else { continue }
             if let wanted {
-                try text.apply(.set([.key(key)], wanted))
+                try text.apply(.set(path, wanted))
             } else {
-                try text.apply(.remove([.key(key)]))
+                try text.apply(.remove(path))
             }
         }
         return text
