@@ -221,7 +221,7 @@ package final class CloudDaemon: Daemon {
         guard let cockpitServer, let settings = configuration.cockpit else { return }
         let access = try CockpitAccess(hostNames: settings.hostNames, password: settings.password)
         try await cockpitServer.serve(Cockpit(access, service, api.destinations, logger) { [self] in await status() })
-        let host = settings.isLoopback ? "localhost" : settings.address.host
+        let host = settings.address.isLocalhost ? "localhost" : settings.address.host
         logger.info(
             "cockpit started",
             metadata: ["url": "\(settings.tls == nil ? "http" : "https")://\(host):\(cockpitServer.port)/"]

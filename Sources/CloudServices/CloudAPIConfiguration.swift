@@ -42,7 +42,7 @@ package struct CloudAPIConfiguration: Sendable, Equatable {
     package func url(port: Int) -> String {
         guard url.isEmpty else { return url }
         return
-            "\(tls == nil ? "http" : "https")://\(HostPort(host: isLoopback ? "localhost" : address.host, port: port))"
+            "\(tls == nil ? "http" : "https")://\(HostPort(host: address.isLocalhost ? "localhost" : address.host, port: port))"
     }
 }
 

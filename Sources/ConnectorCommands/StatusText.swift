@@ -215,8 +215,10 @@ package enum StatusText {
             let now = WallClock.seconds()
             let rows = certificates.suffix(50).map { item in
                 let state = item.isRevoked ? "revoked" : item.expires < now ? "expired" : "valid"
+                let instance = item.instance.map { " as \(escape($0))" } ?? ""
                 return [
-                    whose(item.subaccount, item.locationID), item.serial, "ends \(WallClock.text(item.expires))", state,
+                    whose(item.subaccount, item.locationID) + instance, item.serial,
+                    "ends \(WallClock.text(item.expires))", state,
                 ]
             }
             text += "\n\(Count.text(certificates.count, "certificate"))\n" + align(rows)
@@ -238,7 +240,9 @@ package enum StatusText {
         return text
     }
 
-    private static func escape(_ text: String) -> String { ConnectorLogHandler.escaped(text) }
+    private static func escape(_ text: String) -> String {
+        ConnectorLogHandler.escaped(text.split { $0.isWhitespace }.joined(separator: " "), isQuoted: false)
+    }
 
     private static func align(_ rows: [[String]]) -> String {
         let widths = rows.reduce(into: [Int](repeating: 0, count: rows[0].count)) { widths, row in

@@ -79,12 +79,19 @@ package struct ConnectorLogHandler: LogHandler {
         return String(decoding: JSONLines.encode(fields), as: UTF8.self)
     }
 
-    /// Control characters and quotes as escapes; other Unicode text stays readable.
-    package static func escaped(_ text: String) -> String {
+    /// Control characters and quotes as escapes; other Unicode text stays readable. A backslash stays as well, but where it would make
+    /// an escape of the quote after it, or of the one that ends the value.
+    ///
+    /// - Parameter isQuoted: false for text that stands between no quotes.
+    package static func escaped(_ text: String, isQuoted: Bool = true) -> String {
         var result = ""
-        for scalar in text.unicodeScalars {
+        let scalars = text.unicodeScalars
+        for index in scalars.indices {
+            let scalar = scalars[index]
             switch scalar {
-            case "\"": result += "\\\""
+            case "\"" where isQuoted: result += "\\\""
+            case "\\" where isQuoted && [nil, "\""].contains(scalars[scalars.index(after: index)...].first):
+                result += "\\u{5c}"
             case "\u{20}"..."\u{7E}", "…": result.unicodeScalars.append(scalar)
             case let scalar where scalar.properties.isAlphabetic: result.unicodeScalars.append(scalar)
             default: result += "\\u{" + String(scalar.value, radix: 16) + "}"

@@ -14,7 +14,19 @@ package struct HostPort: Sendable, Hashable, CustomStringConvertible {
     package var description: String { "\(Self.bracketed(host)):\(port)" }
 
     /// Whether only programs on this machine reach what listens here.
-    package var isLoopback: Bool { ["127.0.0.1", "::1", "localhost"].contains(host) }
+    package var isLoopback: Bool { isLocalhost || Self.isLoopback(host.utf8) }
+
+    /// Whether the name `localhost` reaches it.
+    package var isLocalhost: Bool { ["127.0.0.1", "::1", "localhost"].contains(host) }
+
+    /// All of 127.0.0.0/8 (RFC 6890 section 2.2.2), as four numbers and not as a name that begins like one.
+    private static func isLoopback(_ host: String.UTF8View) -> Bool {
+        let parts = host.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        return parts.count == 4 && parts[0].elementsEqual("127".utf8)
+            && parts.allSatisfy { part in
+                (1...3).contains(part.count) && part.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+            }
+    }
 
     /// A host as it stands in front of a port: an IPv6 address in brackets.
     package static func bracketed(_ host: String) -> String { host.contains(":") ? "[\(host)]" : host }

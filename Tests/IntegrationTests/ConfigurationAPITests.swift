@@ -166,7 +166,7 @@ struct ConfigurationAPITests {
                 "POST", AskedConnector.subaccount + "/domainMappings", #"{"internalDomain":"a b","virtualDomain":"v"}"#,
                 400, "is not a domain"
             ),
-            ("GET", "/api/v1/configuration/connector/email", nil, 400, "yet"),
+            ("GET", "/api/v1/configuration/connector/solutionManagement", nil, 400, "yet"),
             ("PUT", "/api/v1/configuration/connector/proxy", #"{"host":"h"}"#, 400, "port is missing"),
             (
                 "PUT", "/api/v1/configuration/connector/proxy", #"{"host":"h","port":1,"user":"u","password":"p"}"#,

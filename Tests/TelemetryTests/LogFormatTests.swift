@@ -20,7 +20,14 @@ struct LogFormatTests {
     func readable() { #expect(ConnectorLogHandler.escaped("Größe, 東京, Ελλάδα") == "Größe, 東京, Ελλάδα") }
 
     @Test("A quote is escaped")
-    func quotes() { #expect(ConnectorLogHandler.escaped(#"a"b"#) == #"a\"b"#) }
+    func quotes() {
+        #expect(ConnectorLogHandler.escaped(#"a"b"#) == #"a\"b"#)
+        // Nor does a backslash of the value's own hide a quote, or make one.
+        #expect(ConnectorLogHandler.escaped(#"a\" level="x"#) == #"a\u{5c}\" level=\"x"#)
+        #expect(ConnectorLogHandler.escaped(#"a\\"b\"#) == #"a\\u{5c}\"b\u{5c}"#)
+        #expect(ConnectorLogHandler.escaped(#"C:\dir\x41"#) == #"C:\dir\x41"#)
+        #expect(ConnectorLogHandler.escaped(#"the name "x" \"#, isQuoted: false) == #"the name "x" \"#)
+    }
 }
 
 struct HistogramTests {

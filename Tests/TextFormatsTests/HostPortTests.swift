@@ -30,10 +30,18 @@ struct HostPortTests {
         #expect("\(HostPort(host: parsed.host, port: try #require(parsed.port)))" == text)
     }
 
-    @Test("Loopback is known by its three names")
+    @Test("Loopback is known by its names, and by its network")
     func loopback() {
-        for host in ["127.0.0.1", "::1", "localhost"] { #expect(HostPort(host: host, port: 1).isLoopback) }
-        for host in ["0.0.0.0", "::", "localhost.example", "127.0.0.2"] {
+        for host in ["127.0.0.1", "::1", "localhost"] {
+            #expect(HostPort(host: host, port: 1).isLoopback && HostPort(host: host, port: 1).isLocalhost)
+        }
+        for host in ["127.0.0.2", "127.255.255.254"] {
+            #expect(HostPort(host: host, port: 1).isLoopback && !HostPort(host: host, port: 1).isLocalhost)
+        }
+        for host in ["127.example.com", "127.0.0.1.example.com", "127.0.0", "127..0.1", "1270.0.0.1", "127.0.0.x"] {
+            #expect(!HostPort(host: host, port: 1).isLoopback, "\(host)")
+        }
+        for host in ["0.0.0.0", "::", "localhost.example"] {
             #expect(!HostPort(host: host, port: 1).isLoopback)
         }
     }
