@@ -1,5 +1,4 @@
 internal import NIOCore
-internal import TunnelCore
 
 /// Turns of an event loop's connections that ask for more than they may. Their answers and their next requests come one after the
 /// other, however many there are, so that making refusals takes a small part of the loop and never many at a time.
@@ -59,25 +58,4 @@ struct RefusalTurns<Waiting> {
         if let first = pauses.first, first.at <= now { return .goOn(pauses.removeFirst().who) }
         return nil
     }
-}
-
-/// A connection's place among the turns, which it may leave.
-final class RefusalTurn {
-    enum Phase {
-        /// For its answer.
-        case answer(Refusal)
-        /// For its next request.
-        case pause
-    }
-
-    private(set) var connection: ProxyConnection?
-    var phase: Phase
-
-    init(_ connection: ProxyConnection, _ phase: Phase) {
-        self.connection = connection
-        self.phase = phase
-    }
-
-    /// Its connection is gone.
-    func leave() { connection = nil }
 }

@@ -28,6 +28,8 @@ enum HTTP2Callbacks {
         defer { unsafe nghttp2_option_del(options) }
         unsafe nghttp2_option_set_no_auto_window_update(options, 1)
         unsafe nghttp2_option_set_no_recv_client_magic(options, getsPreface ? 0 : 1)
+        // Else a server keeps closed streams for the tree of priorities, which nobody here asks for.
+        unsafe nghttp2_option_set_no_closed_streams(options, 1)
         unsafe nghttp2_option_set_max_send_header_block_length(options, 256 << 10)
         unsafe nghttp2_option_set_peer_max_concurrent_streams(options, 100)
         // A client's abort is a RST_STREAM on the tunnel and must never count as an attack by the service.
