@@ -5,7 +5,7 @@ extension SocketChannel {
     /// One read a turn, so that a connection with much to read leaves the others theirs.
     func readOnce() {
         isReadWanted = false
-        let size = settings.readSize
+        let size = readSize.current
         let isLarge = size > 64 << 10
         var buffer =
             isLarge
@@ -18,6 +18,7 @@ extension SocketChannel {
         }
         let error = errno
         if count < size { isReadable = isEndSeen }
+        readSize.took(count)
         if count > 0 { ownPipeline.syncOperations.fireChannelRead(NIOAny(buffer)) }
         if isLarge { loop.buffers.largeRead = buffer } else { loop.buffers.read = buffer }
         switch count {

@@ -28,6 +28,7 @@ internal import Synchronization
     package let allocator = ByteBufferAllocator()
 
     var settings: SocketSettings
+    var readSize: ReadSize
     var state = State.new
     var output = OutgoingBytes()
     /// The kernel has said that it takes no more.
@@ -50,6 +51,7 @@ internal import Synchronization
         closePromise = loop.makePromise(of: Void.self)
         remoteAddress = remote
         self.settings = settings
+        readSize = ReadSize(settings.readSize)
         super.init(descriptor, loop)
         ownPipeline = ChannelPipeline(channel: self)
     }
@@ -64,7 +66,10 @@ internal import Synchronization
     package var _channelCore: any ChannelCore { self }
 
     /// Bytes that are read at once. On the loop only.
-    package func setReadSize(_ size: Int) { settings.readSize = size }
+    package func setReadSize(_ size: Int) {
+        settings.readSize = size
+        readSize = ReadSize(size)
+    }
 
     // MARK: Start
 
