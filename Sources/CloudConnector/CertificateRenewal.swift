@@ -9,26 +9,15 @@ internal import Telemetry
 /// Renews a connector's certificate over its tunnel at two thirds of its life. The key stays the same, so that only one
 /// file changes and no moment exists in which certificate and key do not belong together.
 final class CertificateRenewal: Sendable {
-    private struct State {
-        var waiting: CheckedContinuation<ControlMessage, Never>?
-        var warned = 0
-        var isRenewing = false
-    }
-
-    private let state = Mutex(State())
+    private let warned = Mutex(0)
+    private let question = ControlQuestion { $0.certificate != nil || $0.certificateRefused != nil }
 
     /// Between two looks at the files.
     private static let pace = Duration.seconds(5)
     /// An answer that does not come.
     private static let answerLimit = Duration.seconds(30)
 
-    func received(_ message: ControlMessage) {
-        guard message.certificate != nil || message.certificateRefused != nil else { return }
-        state.withLock { state in
-            defer { state.waiting = nil }
-            return state.waiting
-        }?.resume(returning: message)
-    }
+    func received(_ message: ControlMessage) { question.received(message) }
 
     /// Runs until its task is cancelled.
     func run(for connector: Connector) async {
@@ -60,9 +49,9 @@ final class CertificateRenewal: Sendable {
         let life = certificate.notAfter - certificate.notBefore
         let steps = [30, 7, 1].map { $0 * 86400 }.filter { $0 < life / 2 } + [life / 10]
         let passed = steps.count { left < $0 }
-        let isNews = state.withLock { state in
-            defer { state.warned = passed }
-            return passed > state.warned
+        let isNews = warned.withLock { warned in
+            defer { warned = passed }
+            return passed > warned
         }
         guard isNews else { return }
         let text: Logger.Message =
@@ -82,21 +71,15 @@ final class CertificateRenewal: Sendable {
 
     /// - Returns: why it was not.
     private func renew(_ connector: Connector, _ limit: Duration) async -> String? {
-        // The service's answer is for one who waits.
-        let isFirst = state.withLock { state in
-            defer { state.isRenewing = true }
-            return !state.isRenewing
-        }
-        guard isFirst else { return "it is being renewed just now" }
-        defer { state.withLock { $0.isRenewing = false } }
         do {
             let tunnel = connector.configuration.tunnel
             let key = try SigningKey(.file(tunnel.privateKey))
             let request = ControlMessage(certificateRequest: try key.certificateRequest())
-            let answer = await ask(request, connector, limit)
-            guard let pem = answer.certificate else {
-                throw EnrolError(answer.certificateRefused ?? "the service did not answer")
+            // The service's answer is for one who waits.
+            guard let outcome = await question.ask(request, connector, upTo: limit) else {
+                return "it is being renewed just now"
             }
+            let pem = try Self.certificate(outcome)
             let certificate = try CertificateDetails(.pem(pem))
             guard certificate.connector == connector.configuration.identity else {
                 throw EnrolError("the new certificate is not for this connector")
@@ -122,31 +105,14 @@ final class CertificateRenewal: Sendable {
         }
     }
 
-    /// - Returns: an empty message where none came.
-    private func ask(_ request: ControlMessage, _ connector: Connector, _ limit: Duration) async -> ControlMessage {
-        await withTaskGroup(of: Void.self) { tasks in
-            tasks.addTask { [self] in
-                await Wakeup().wait(upTo: limit)
-                guard !Task.isCancelled else { return }
-                received(ControlMessage(certificateRefused: "the service did not answer within \(limit)"))
+    private static func certificate(_ outcome: ControlQuestion.Outcome) throws(EnrolError) -> String {
+        switch outcome {
+        case .failed(let cause): throw EnrolError(cause)
+        case .answer(let message):
+            guard let pem = message.certificate else {
+                throw EnrolError(message.certificateRefused ?? "the service did not answer")
             }
-            defer { tasks.cancelAll() }
-            return await answer(request, connector)
-        }
-    }
-
-    private func answer(_ request: ControlMessage, _ connector: Connector) async -> ControlMessage {
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                state.withLock { $0.waiting = continuation }
-                // One tunnel is enough.
-                guard !Task.isCancelled, let tunnel = connector.state.live().first(where: { $0.hasControl }) else {
-                    return received(ControlMessage(certificateRefused: "the service has no control stream"))
-                }
-                tunnel.send(request)
-            }
-        } onCancel: {
-            received(ControlMessage(certificateRefused: "the connector is stopping"))
+            return pem
         }
     }
 }

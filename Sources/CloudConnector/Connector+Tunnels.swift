@@ -19,10 +19,14 @@ extension Connector: TunnelOwner {
             ($0.configuration.tunnel.instance != nil, $0.snapshot.offer)
         }
         if isActive { hello.replicas = ControlMessage.Hello.active }
-        return [ControlMessage(hello: hello)] + exposedMessages()
+        // A question first: the service may have nothing to say any more after a hello.
+        return [validity.unasked].compactMap(\.self) + [ControlMessage(hello: hello)] + exposedMessages()
     }
 
-    func received(_ message: ControlMessage) { renewal.received(message) }
+    func received(_ message: ControlMessage) {
+        renewal.received(message)
+        validity.received(message)
+    }
 
     func tunnelReady(_ tunnel: DialedTunnel) {
         // First the state: whoever waits for the tunnel finds it there.

@@ -29,6 +29,7 @@ package final class Connector: Sendable {
     let logger: Logger
     let current: Mutex<Current>
     let renewal = CertificateRenewal()
+    let validity = ControlQuestion { $0.validity != nil }
 
     struct Current {
         var configuration: ConnectorConfiguration
@@ -195,6 +196,18 @@ package final class Connector: Sendable {
     /// Renews the tunnel's certificate now.
     ///
     /// - Returns: why it was not renewed.
+    /// Whether the service's authority has revoked a certificate of this connector's identity, as the service says now.
+    ///
+    /// - Throws: why it cannot be asked.
+    package func isRevoked(_ serial: String) async throws(EnrolError) -> Bool {
+        switch await validity.ask(ControlMessage(validityOf: serial), self, upTo: .seconds(5), waitsForTunnel: true) {
+        case .answer(let message) where message.validity?.serial == serial: return message.validity?.isRevoked ?? true
+        case .answer: throw EnrolError("the service has answered another question")
+        case .failed(let cause): throw EnrolError(cause)
+        case nil: throw EnrolError("another one is being asked about just now; try again")
+        }
+    }
+
     package func renewCertificate() async -> String? {
         guard state.connectedTunnels > 0 else {
             return "there is no tunnel over which it could be renewed: enrol again"

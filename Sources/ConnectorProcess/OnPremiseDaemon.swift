@@ -92,7 +92,7 @@ package final class OnPremiseDaemon: Daemon {
             await daemon.admin.apply(files.process, nil, daemon.routes)
             await daemon.startAdministration(files.administration)
             parts.add { await daemon.replication.stop() }
-            await daemon.replication.apply(files.administration.replication, files.connectors.first)
+            await daemon.replication.apply(files.administration.replication, daemon.connectors.first)
             return daemon
         }
     }
@@ -257,7 +257,7 @@ package final class OnPremiseDaemon: Daemon {
         var findings = files.warnings.digest
         if let problem = await apply(process, old, cause) { findings.append(problem) }
         machine.apply(files.alerts)
-        await replication.apply(files.administration.replication, files.connectors.first)
+        await replication.apply(files.administration.replication, connectors.first)
         if let administration = administration.withLock({ $0 }) {
             if administration.isChanged(files.administration) {
                 audit.record(.configurationChanged, "Configuration of page and API changed [by \(cause)]")

@@ -66,8 +66,23 @@ package struct ControlMessage: Codable, Sendable, Equatable {
     /// From the service: why there is no new certificate.
     package var certificateRefused: String?
 
+    /// From the connector: the serial number of a certificate that another connector has shown it.
+    package var validityOf: String?
+    /// From the service: the answer.
+    package var validity: Validity?
+
+    /// What the service's authority knows of a certificate.
+    package struct Validity: Codable, Sendable, Equatable {
+        package var serial: String
+        package var isRevoked: Bool
+
+        package init(serial: String, isRevoked: Bool) { (self.serial, self.isRevoked) = (serial, isRevoked) }
+    }
+
     package init() {}
 
+    package init(validityOf serial: String) { validityOf = serial }
+    package init(validity: Validity) { self.validity = validity }
     package init(hello: Hello) { self.hello = hello }
     package init(welcome: Welcome) { self.welcome = welcome }
     package init(exposed: Exposed) { self.exposed = exposed }

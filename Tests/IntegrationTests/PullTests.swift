@@ -82,6 +82,36 @@ import Testing
         #expect(try String(contentsOf: second, encoding: .utf8) == now)
     }
 
+    @Test func `A certificate that was revoked gets nothing, and nobody does while nobody can say whether he was`()
+        throws
+    {
+        let rig = try EnrolmentRig()
+        defer { rig.stop() }
+        let (first, port) = try Self.startGiver(rig)
+        try Self.second(rig).replacing("tls/connector", with: "tls/second")
+            .write(to: rig.folder.appending(path: "second.conf"), atomically: true, encoding: .utf8)
+        func enrol(_ file: String) throws {
+            let enrolled = try rig.run("enrol", rig.token(), "--config", file)
+            #expect(enrolled.status == 0, "\(enrolled.output)")
+        }
+        func pull() throws -> (status: Int32, output: String) {
+            try rig.run("config", "pull", "127.0.0.1:\(port)", "--config", "second.conf", "--dry-run")
+        }
+        try enrol("second.conf")
+        #expect(try pull().status == 0)
+        // Of the identity as a whole; the giver gets a new one.
+        #expect(try rig.run("enrol", "revoke", "--config", "cloud.conf", "--subaccount", "test").status == 0)
+        let unknown = "nobody can say whether the certificate still counts"
+        #expect(Rig.eventually { (try? pull().output.contains(unknown)) ?? false })
+        try first.wait(for: "replication refused")
+        try enrol("connector.conf")
+        #expect(try rig.run("reload", "--socket", "connector.sock").status == 0)
+        #expect(Rig.eventually { (try? pull().output.contains("the certificate is revoked")) ?? false })
+        #expect(Rig.eventually { Self.audited(rig.folder.appending(path: "audit"), "the certificate is revoked") })
+        try enrol("second.conf")
+        #expect(try pull().status == 0)
+    }
+
     @Test func `Only a connector of the same identity gets it, and only from one`() throws {
         let rig = try EnrolmentRig()
         defer { rig.stop() }

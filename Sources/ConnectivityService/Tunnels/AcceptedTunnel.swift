@@ -98,6 +98,11 @@ final class AcceptedTunnel: TunnelHandlerDelegate {
 
     func received(_ message: ControlMessage, on tunnel: TunnelHandler) {
         if let hello = message.hello, registration == nil { register(tunnel, hello.bounded) }
+        // Also one that stands by may ask: its certificate has been looked at.
+        if let serial = message.validityOf?.bounded(64), peer != nil {
+            let validity = ControlMessage.Validity(serial: serial, isRevoked: hub.authority.isRevoked(serial))
+            control?.send(ControlMessage(validity: validity))
+        }
         guard let registration else { return }
         if let exposed = message.exposed {
             let replica = registration.tunnel.replica

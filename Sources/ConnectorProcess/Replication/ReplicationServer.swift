@@ -21,7 +21,7 @@ final class ReplicationServer: Sendable {
     private let audit: AuditLog
     private let logger: Logger
     private let listener: RetriedListener
-    private let state = Mutex<(address: HostPort?, connector: ConnectorConfiguration?)>((nil, nil))
+    private let state = Mutex<(address: HostPort?, connector: Connector?)>((nil, nil))
 
     init(main: String, _ audit: AuditLog, _ logger: Logger) {
         (self.main, self.audit, self.logger) = (main, audit, logger)
@@ -30,8 +30,8 @@ final class ReplicationServer: Sendable {
 
     /// - Parameters:
     ///   - address: nil for nowhere.
-    ///   - connector: that of the file, by whose certificates both know each other.
-    func apply(_ address: HostPort?, _ connector: ConnectorConfiguration?) async {
+    ///   - connector: that of the file, by whose certificates both know each other; it asks the service what was revoked.
+    func apply(_ address: HostPort?, _ connector: Connector?) async {
         let wanted = connector == nil ? nil : address
         let isSame = state.withLock { state in
             defer { state = (wanted, connector) }
@@ -52,13 +52,13 @@ final class ReplicationServer: Sendable {
             admits: { [self] peer in admits(peer) },
             limits: HTTPServerLimits(bodyBytes: Self.bodyLimit)
         )
-        try await listener.serve(HTTPRoutes([.get(Self.path) { [self] request in answer(request) }]))
+        try await listener.serve(HTTPRoutes([.get(Self.path) { [self] request in await answer(request) }]))
         logger.info("replication served", metadata: ["address": "\(address.host)", "port": "\(listener.port)"])
         return listener
     }
 
     private func context() -> TLSContext? {
-        guard let connector = state.withLock({ $0.connector }) else { return nil }
+        guard let connector = state.withLock({ $0.connector })?.configuration else { return nil }
         do { return try TLSContext(connector.replicationTLS(.server)) } catch {
             logger.error("replication: no certificate to show", metadata: ["cause": "\(error)"])
             return nil
@@ -66,7 +66,7 @@ final class ReplicationServer: Sendable {
     }
 
     private func admits(_ peer: TLSEstablished) -> Bool {
-        let identity = state.withLock { $0.connector }?.identity
+        let identity = state.withLock { $0.connector }?.configuration.identity
         guard let certificate = peer.peerCertificate, let identity, certificate.connector == identity else {
             logger.warning(
                 "replication refused: another connector's certificate",
@@ -81,13 +81,30 @@ final class ReplicationServer: Sendable {
         return true
     }
 
-    private func answer(_ request: HTTPRequest) -> HTTPResponse {
+    private func answer(_ request: HTTPRequest) async -> HTTPResponse {
+        if let refusal = await refusal(request) {
+            logger.warning("replication refused: \(refusal.cause)", metadata: ["remote": "\(request.remote)"])
+            audit.record(.connectionRefused, "Configuration not given to \(request.remote): \(refusal.cause)")
+            return .error(refusal.status, refusal.cause)
+        }
         do {
             let bytes = try PlainFile.read(main, maxBytes: ConfigurationPull.limit)
             audit.record(.configurationGiven, "Configuration \(main) given to the connector at \(request.remote)")
             return HTTPResponse(status: .ok, contentType: "application/yaml", body: bytes)
         } catch {
             return .error(.internalServerError, "\(error)")
+        }
+    }
+
+    /// What was revoked gets nothing, nor does anybody of whom nobody can say whether he was.
+    private func refusal(_ request: HTTPRequest) async -> (status: HTTPResponseStatus, cause: String)? {
+        guard let serial = request.clientSerial, let connector = state.withLock({ $0.connector }) else {
+            return (.forbidden, "no certificate was shown")
+        }
+        do throws(EnrolError) {
+            return try await connector.isRevoked(serial) ? (.forbidden, "the certificate is revoked") : nil
+        } catch {
+            return (.serviceUnavailable, "nobody can say whether the certificate still counts: \(error)")
         }
     }
 

@@ -1,3 +1,4 @@
+internal import Cryptography
 internal import HostSystem
 package import NIOCore
 package import NIOHTTP1
@@ -66,6 +67,7 @@ package final class HTTPConnection: ChannelInboundHandler {
     private let trusted: TrustedPeers
     private let remote: String
     private let client = ClientPresence()
+    private var clientSerial: String?
     /// The client is left time to read an answer to what it has not sent yet: bytes that arrive on a closed socket would
     /// reset the connection, and the answer with it.
     private static let lingering = TimeAmount.seconds(2)
@@ -116,6 +118,11 @@ package final class HTTPConnection: ChannelInboundHandler {
         if phase == .silent || phase == .waiting { enter(.head, limits.head) }
     }
 
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if let tls = event as? TLSEstablished { clientSerial = tls.peerCertificate?.serial }
+        context.fireUserInboundEventTriggered(event)
+    }
+
     // MARK: Requests
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -155,7 +162,7 @@ package final class HTTPConnection: ChannelInboundHandler {
         guard let head else { return }
         enter(.answering, nil)
         let parts = head.uri.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
-        let request = HTTPRequest(
+        var request = HTTPRequest(
             method: head.method.rawValue,
             path: String(parts.first ?? ""),
             query: parts.count > 1 ? String(parts[1]) : "",
@@ -164,8 +171,9 @@ package final class HTTPConnection: ChannelInboundHandler {
             remote: trusted.client(behind: address, head.headers) ?? remote,
             client: client
         )
+        request.clientSerial = clientSerial
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        context.eventLoop.makeFutureWithTask { [router] in await router.answer(request) }
+        context.eventLoop.makeFutureWithTask { [router, request] in await router.answer(request) }
             .assumeIsolated()
             .whenSuccess { response in
                 let (connection, context) = bound.value

@@ -14,6 +14,8 @@ package struct HTTPRequest: Sendable {
     package var body: [UInt8] = []
     /// IP address of the client; empty for a socket in the file system.
     package var remote = ""
+    /// Serial number of the certificate that the client has shown, as in `CertificateDetails`.
+    package var clientSerial: String?
     /// Whether anybody still waits for the answer.
     package var client = ClientPresence()
 
