@@ -142,10 +142,13 @@ package enum AdminMessage {
     package struct Identity: Codable, Sendable {
         package var subaccount: String
         package var locationID: String
+        /// Of several side by side, this one alone.
+        package var instance: String?
 
-        package init(subaccount: String, locationID: String) {
+        package init(subaccount: String, locationID: String, instance: String? = nil) {
             self.subaccount = subaccount
             self.locationID = locationID
+            self.instance = instance
         }
     }
     /// How much a revocation has ended.

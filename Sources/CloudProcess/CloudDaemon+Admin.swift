@@ -113,10 +113,17 @@ extension CloudDaemon {
             return .error(.badRequest, "subaccount and location ID are needed")
         }
         let identity = ConnectorIdentity(subaccount: wanted.subaccount, locationID: wanted.locationID)
+        let instance = wanted.instance.flatMap { InstanceName($0) }
+        guard wanted.instance == nil || instance != nil else {
+            return .error(.badRequest, "an instance is 1 to 63 letters, digits, \".\", \"-\" and \"_\"")
+        }
         do {
-            let serials = try await AuthorityThreads.run { try authority.revoke(identity) }
-            guard !serials.isEmpty else { return .error(.notFound, "there is no valid certificate for \(identity)") }
-            let tunnels = service.registry.group(identity)?.count ?? 0
+            let serials = try await AuthorityThreads.run { try authority.revoke(identity, instance: instance) }
+            guard !serials.isEmpty else {
+                let which = instance.map { ", instance \($0)" } ?? ""
+                return .error(.notFound, "there is no valid certificate for \(identity)\(which)")
+            }
+            let tunnels = service.registry.tunnels(of: identity, with: serials)
             service.cut(serials: serials)
             audit.flush()
             logger.notice(

@@ -60,7 +60,10 @@ struct EnrolCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "revoke",
             abstract: "Revoke a connector's certificates and cut its tunnels; asks the running service.",
-            discussion: "Exit status: 1 if the service cannot be asked or knows no valid certificate of the connector."
+            discussion: """
+                Of connectors side by side all, unless --instance names one. Exit status: 1 if the service cannot be asked or knows no \
+                valid certificate of the connector.
+                """
         )
 
         @Option(help: "The connector's subaccount.")
@@ -69,11 +72,18 @@ struct EnrolCommand: AsyncParsableCommand {
         @Option(help: "Its location ID.")
         var locationID = ""
 
+        @Option(help: "Of several side by side, the one with this instance alone.")
+        var instance: String?
+
         @OptionGroup var service: ServiceOptions
 
         func run() async throws {
             try await AdminCommand.run(service.admin) { client in
-                let wanted = AdminMessage.Identity(subaccount: subaccount, locationID: locationID)
+                let wanted = AdminMessage.Identity(
+                    subaccount: subaccount,
+                    locationID: locationID,
+                    instance: instance
+                )
                 let revoked = try await client.post("/revocations", wanted).decode(AdminMessage.Revoked.self)
                 print(
                     "\(Count.text(revoked.certificates, "certificate")) revoked, \(Count.text(revoked.tunnels, "tunnel")) cut"

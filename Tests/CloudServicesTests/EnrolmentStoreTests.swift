@@ -112,8 +112,14 @@ import Testing
         #expect(listed[0].expires == now + 1000 && abs(listed[0].issuedAt - now) <= 60)
         let other = Self.issued("D4", "other", expires: now + 1000)
         #expect(try fixture.second.add(other, unlessRevoked: "A1"))
-        #expect(try fixture.first.revoke(Self.identity) == ["A1", "B2", "C3"])
-        #expect(try fixture.second.revoke(Self.identity).isEmpty && fixture.second.revoked() == ["A1", "B2", "C3"])
+        #expect(try fixture.first.revoke(Self.identity, instance: "south").isEmpty)
+        #expect(try fixture.first.revoke(Self.identity, instance: "north") == ["A1"])
+        #expect(try fixture.second.revoked() == ["A1"])
+        #expect(try fixture.first.revoke(Self.identity, instance: nil) == ["B2", "C3"])
+        #expect(
+            try fixture.second.revoke(Self.identity, instance: nil).isEmpty
+                && fixture.second.revoked() == ["A1", "B2", "C3"]
+        )
         // Whoever asks with one of these gets no new one.
         #expect(try !fixture.second.add(Self.issued("E5", expires: now + 1000), unlessRevoked: "A1"))
         #expect(try fixture.first.issued().allSatisfy { $0.serial != "E5" })
@@ -136,7 +142,7 @@ import Testing
                     guard try second.add(Self.issued("R\(number)", expires: end), unlessRevoked: "R0") else { return }
                 }
             }
-            tasks.addTask { _ = try first.revoke(Self.identity) }
+            tasks.addTask { _ = try first.revoke(Self.identity, instance: nil) }
             try await tasks.waitForAll()
         }
         let revoked = try first.revoked()

@@ -195,6 +195,24 @@ import Testing
         #expect(try Rig.eventually { try pair.status.contains("reachable") && !pair.status.contains("degraded") })
     }
 
+    @Test("One of several is taken out by its instance; the others serve on")
+    func revoked() throws {
+        let pair = try Pair()
+        defer { pair.stop() }
+        for name in ["a", "b"] { try pair.begin(name) }
+        func revoke(_ instance: String) throws -> (status: Int32, output: String) {
+            let arguments = ["--subaccount", "test", "--instance", instance, "--socket", "cloud.sock"]
+            return try Rig.run(["enrol", "revoke"] + arguments, pair.rig.folder)
+        }
+        #expect(try revoke("c").output.contains("instance c"))
+        #expect(try revoke("a b").status != 0)
+        let revoked = try revoke("a")
+        #expect(revoked.status == 0 && revoked.output.contains("1 certificate revoked, 2 tunnels cut"), "\(revoked)")
+        #expect(try Rig.eventually { try !pair.status.contains("instance a") })
+        for _ in 0..<20 { #expect(try pair.ask() == "b") }
+        #expect(try revoke("a").output.contains("there is no valid certificate"))
+    }
+
     @Test("Without a certificate that names the instance nothing starts, and the file says what to do")
     func certificates() throws {
         let pair = try Pair()

@@ -205,12 +205,16 @@ package final class EnrolmentAuthority: CertificateAuthority {
 
     /// Revokes every certificate of a connector that is still valid.
     ///
+    /// - Parameter instance: of several side by side, this one alone; nil for all.
     /// - Returns: their serial numbers.
-    package func revoke(_ identity: ConnectorIdentity) throws -> Set<String> {
-        let serials = try store.revoke(identity)
+    package func revoke(_ identity: ConnectorIdentity, instance: InstanceName? = nil) throws -> Set<String> {
+        let serials = try store.revoke(identity, instance: instance?.text)
         revoked.withLock { $0.formUnion(serials) }
         if !serials.isEmpty {
-            audit.record(.certificateRevoked, "Certificates of \(identity) revoked: \(serials.count)")
+            audit.record(
+                .certificateRevoked,
+                "Certificates of \(identity)\(instance.map { ", instance \($0)" } ?? "") revoked: \(serials.count)"
+            )
         }
         return serials
     }

@@ -143,14 +143,15 @@ package struct EnrolmentDatabase: EnrolmentStore {
         }
     }
 
-    package func revoke(_ identity: ConnectorIdentity) throws -> Set<String> {
+    package func revoke(_ identity: ConnectorIdentity, instance: String?) throws -> Set<String> {
         try database.use { (connection) throws(DatabaseError) in
             try connection.transaction { () throws(DatabaseError) in
                 try Self.lock(connection, identity.uri)
                 let rows = try connection.run(
                     "UPDATE certificate SET revoked_at = now() "
-                        + "WHERE subaccount = $1 AND location_id = $2 AND revoked_at IS NULL RETURNING serial",
-                    [identity.subaccount, identity.locationID]
+                        + "WHERE subaccount = $1 AND location_id = $2 AND ($3::text IS NULL OR instance = $3) "
+                        + "AND revoked_at IS NULL RETURNING serial",
+                    [identity.subaccount, identity.locationID, instance]
                 )
                 try connection.run("SELECT pg_notify($1, $2)", [StoreSchema.channel, Self.topic])
                 return Set(rows.compactMap { $0[0] })

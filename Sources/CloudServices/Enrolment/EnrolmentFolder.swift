@@ -88,14 +88,14 @@ package struct EnrolmentFolder: EnrolmentStore {
         }
     }
 
-    package func revoke(_ identity: ConnectorIdentity) throws -> Set<String> {
+    package func revoke(_ identity: ConnectorIdentity, instance: String?) throws -> Set<String> {
         var all: Set<String> = []
         while true {
             // Until nothing new has come meanwhile.
             let known = revoked()
             let new = issued().filter {
                 $0.subaccount == identity.subaccount && $0.locationID == identity.locationID
-                    && !known.contains($0.serial)
+                    && (instance == nil || $0.instance == instance) && !known.contains($0.serial)
             }.map(\.serial)
             guard !new.isEmpty else { return all }
             for serial in new { try markRevoked(serial) }

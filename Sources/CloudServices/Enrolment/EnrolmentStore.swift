@@ -25,10 +25,10 @@ package protocol EnrolmentStore: Sendable {
     /// Forgets certificates that ran out more than a day ago, revoked or not.
     func removeExpiredCertificates() throws
 
-    /// All that a connector has. What is being issued to it at the same time is either among them, or refused.
+    /// All that a connector has, or one of several side by side. What is being issued to it at the same time is either among them, or refused.
     ///
     /// - Returns: the serial numbers of those that were not revoked before.
-    func revoke(_ identity: ConnectorIdentity) throws -> Set<String>
+    func revoke(_ identity: ConnectorIdentity, instance: String?) throws -> Set<String>
     func revoked() throws -> Set<String>
 }
 

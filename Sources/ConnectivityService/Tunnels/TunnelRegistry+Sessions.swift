@@ -28,6 +28,11 @@ extension TunnelRegistry {
         }
     }
 
+    /// How many tunnels of a connector are here with one of some certificates.
+    package func tunnels(of identity: ConnectorIdentity, with serials: Set<String>) -> Int {
+        group(identity)?.all().count { serials.contains($0.serial) } ?? 0
+    }
+
     /// Of connectors side by side none takes another's place.
     private static func key(_ replica: Replica) -> String {
         replica.instance == nil ? replica.session ?? "" : ""
