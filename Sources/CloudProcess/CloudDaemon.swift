@@ -360,7 +360,7 @@ package final class CloudDaemon: Daemon {
         let needsStart =
             new.process.traceFile != old.process.traceFile
             || new.process.logFormat != old.process.logFormat
-            || new.enrolment != old.enrolment || new.store != old.store || !arePeersSame
+            || new.enrolment?.atStart != old.enrolment?.atStart || new.store != old.store || !arePeersSame
             || new.api?.withoutTLS != old.api?.withoutTLS
             || new.cockpit?.withoutTLS != old.cockpit?.withoutTLS
             || new.service.eventLoops != old.service.eventLoops

@@ -60,7 +60,12 @@ package enum StatusText {
         for system in systems {
             text += "\(system.virtualHost)\n"
             text += align(
-                system.steps.map { ["  " + $0.name, $0.isGood ? "ok" : "FAILED", "\($0.milliseconds) ms", $0.text] }
+                system.steps.map {
+                    [
+                        "  " + $0.name, $0.isGood ? "ok" : "FAILED", "\(($0.milliseconds * 100).rounded() / 100) ms",
+                        $0.text,
+                    ]
+                }
             )
         }
         return text

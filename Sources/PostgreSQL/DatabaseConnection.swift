@@ -30,7 +30,8 @@ internal import Glibc
 
     /// One line without its end.
     private static func text(_ message: String) -> String {
-        message.split(whereSeparator: \.isNewline).joined(separator: "; ")
+        message.split(whereSeparator: \.isNewline)
+            .map { $0.split { $0 == "\t" || $0 == " " }.joined(separator: " ") }.joined(separator: "; ")
     }
 
     /// Rows of values as text; nil for NULL.

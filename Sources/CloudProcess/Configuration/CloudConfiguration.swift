@@ -24,6 +24,13 @@ package struct CloudConfiguration: Sendable {
         var lifetime = 90 * 86400
         /// PEM file with what connectors should trust; empty for the authority itself.
         var anchor = ""
+
+        /// What a reload does not change; the rest counts at once.
+        var atStart: Enrolment {
+            var fixed = self
+            (fixed.serviceNames, fixed.advertise) = ([], "")
+            return fixed
+        }
     }
 
     package var service: ServiceConfiguration
