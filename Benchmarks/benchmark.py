@@ -12,7 +12,7 @@ import argparse, json, os, re, selectors, shutil, socket, statistics, subprocess
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
-from pairs import certificates, lua, memory, start_connectord, start_nginx
+from pairs import certificates, end, lua, memory, start_connectord, start_nginx
 from peers import start_peers
 
 
@@ -148,11 +148,7 @@ def main():
             sizes = ' + '.join(f'{memory(pid):.0f}' for pid in pair.pids)
             print(f'{pair.name}: highest resident memory of entry + connector: {sizes} MiB')
     finally:
-        for pair in pairs:
-            pair.stop()
-        nginx.terminate()
-        nginx.wait()
-        shutil.rmtree(folder, ignore_errors=True)
+        end(pairs, nginx, folder)
 
 
 def report(results, pairs, options):

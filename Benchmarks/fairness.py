@@ -7,11 +7,11 @@
 Prints how many were answered and the percentiles of their latency. Exit 1 where one was not answered, or where p99 beside
 stopped downloads is above twice its idle value. Needs nginx and curl; build with dev/build-release.sh first.
 """
-import argparse, os, shutil, socket, statistics, subprocess, sys, tempfile, threading, time
+import argparse, os, socket, statistics, subprocess, sys, tempfile, threading, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from benchmark import HERE
-from pairs import certificates, start_connectord, start_nginx
+from pairs import certificates, end, start_connectord, start_nginx
 
 PORT = 18100
 REQUEST = b'GET http://bench/small HTTP/1.1\r\nHost: bench\r\n\r\n'
@@ -102,11 +102,7 @@ def main():
         stop.set()
         thread.join()
     finally:
-        for pair in pairs:
-            pair.stop()
-        nginx.terminate()
-        nginx.wait()
-        shutil.rmtree(folder, ignore_errors=True)
+        end(pairs, nginx, folder)
     return 0 if isGood else 1
 
 

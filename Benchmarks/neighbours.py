@@ -15,7 +15,7 @@ import argparse, os, re, selectors, shutil, socket, statistics, subprocess, sys,
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from benchmark import HERE
-from pairs import certificates, cpu, start_connectord, start_nginx
+from pairs import certificates, cpu, end, start_connectord, start_nginx
 
 PORT, SHARE = 18100, 200
 IS_ALONE = os.geteuid() == 0 and os.cpu_count() > 1 and bool(shutil.which('chrt'))
@@ -126,11 +126,7 @@ def main():
             for name, neighbour in neighbours.items():
                 rows.setdefault(name, []).append(run(folder, service, neighbour, o.seconds))
     finally:
-        for pair in pairs:
-            pair.stop()
-        nginx.terminate()
-        nginx.wait()
-        shutil.rmtree(folder, ignore_errors=True)
+        end(pairs, nginx, folder)
     print(f'{"beside":32}{"p50 ms":>9}{"p90 ms":>9}{"p99 ms":>9}{"to alone":>10}{"service":>10}{"answers/s to it":>17}')
     isGood, alone = True, statistics.median(row[2] for row in rows['nothing'])
     for name, values in rows.items():

@@ -61,6 +61,15 @@ class Pair:
                 process.kill()
 
 
+def end(pairs, nginx, folder):
+    """Of a measurement: nothing of it is left."""
+    for pair in pairs:
+        pair.stop()
+    nginx.terminate()
+    nginx.wait()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def certificates(binary, folder):
     subprocess.run([binary, 'certificates', '--directory', folder, '--subaccount', 'bench'], check=True)
     for name in ('service', 'connector'):

@@ -98,15 +98,17 @@ package struct ConnectorConfiguration: Sendable {
                     + "again, or put subaccount and location-id right"
             )
         }
-        if let instance = tunnel.instance, certificate.instance != instance {
-            let found = certificate.instance.map { "the instance \($0)" } ?? "no instance"
-            throw TLSError(
-                .configuration,
-                "\(file): the certificate in \(tunnel.certificate) is for \(found), but replicas: active needs one for "
-                    + "\(instance): enrol this connector with a token of its own"
-            )
-        }
+        if let fault = instanceFault(certificate) { throw TLSError(.configuration, "\(file): \(fault)") }
         _ = try TLSContext(tunnelTLS)
+    }
+
+    /// Why a certificate does not do for one of several connectors side by side; nil where it does.
+    package func instanceFault(_ certificate: CertificateDetails) -> String? {
+        guard let instance = tunnel.instance, certificate.instance != instance else { return nil }
+        let found = certificate.instance.map { "the instance \($0)" } ?? "no instance"
+        return
+            "\(tunnel.certificate) is for \(found), but replicas: active needs one for \(instance): enrol this connector "
+            + "with a token of its own"
     }
 
     package var identity: ConnectorIdentity { ConnectorIdentity(subaccount: subaccount, locationID: locationID) }

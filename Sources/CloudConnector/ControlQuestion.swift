@@ -13,7 +13,7 @@ final class ControlQuestion: Sendable {
     private struct State {
         var waiting: CheckedContinuation<Outcome, Never>?
         var isAsking = false
-        /// For the next tunnel, as there is none.
+        /// For tunnels that begin before there is an answer.
         var unasked: ControlMessage?
     }
 

@@ -197,13 +197,9 @@ extension OnPremiseDaemon {
             let systems = connector.configuration.systems.filter {
                 wanted.isEmpty || wanted.contains($0.virtualAddress) || wanted.contains($0.virtualHost)
             }
-            if inSteps {
-                for system in systems {
-                    let name = system.virtualAddress
-                    steps.append(.init(virtualHost: name, steps: await connector.examine(system)))
-                }
-            } else {
-                await connector.checker.checkNow(systems)
+            await connector.checker.checkNow(systems)
+            for system in systems where inSteps {
+                steps.append(.init(virtualHost: system.virtualAddress, steps: await connector.examine(system)))
             }
             let names = Set(systems.map(\.virtualAddress))
             known.formUnion(names)

@@ -79,8 +79,7 @@ package struct CertificateFiles {
 
     /// A key that everybody on the machine may read is nobody's secret.
     private mutating func checkMode(_ path: String, _ key: String) {
-        guard PrivateFile.isOpenToAll(path) else { return }
-        add(.warning, key, "everybody on this machine may open \(path): chmod o-rwx \(path)")
+        if let warning = PrivateFile.warning(path) { add(.warning, key, warning) }
     }
 
     /// Adds an error of the caller's own.

@@ -10,10 +10,11 @@ package enum PrivateFile {
         try Folder.make(path, mode: 0o700)
     }
 
-    /// Whether everybody on this machine may read or write a file.
-    package static func isOpenToAll(_ path: String) -> Bool {
+    /// What to do about a file that everybody on this machine may read or write; nil where that is not so.
+    package static func warning(_ path: String) -> String? {
         var status = stat()
-        return unsafe stat(path, &status) == 0 && status.st_mode & 0o007 != 0
+        guard unsafe stat(path, &status) == 0, status.st_mode & 0o007 != 0 else { return nil }
+        return "everybody on this machine may open \(path): chmod o-rwx \(path)"
     }
 
     /// - Returns: nil where there is no such file.

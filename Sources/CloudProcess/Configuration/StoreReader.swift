@@ -39,12 +39,8 @@ enum StoreReader {
 
     private static func secret(_ name: String, _ section: inout Section, _ findings: Findings) -> String? {
         guard let path = section.string(name).map({ Credential.path($0, of: .cloud) }) else { return nil }
-        if PrivateFile.isOpenToAll(path) {
-            findings.warning(
-                section.place(name),
-                section.path(name),
-                "everybody on this machine may open \(path): chmod o-rwx \(path)"
-            )
+        if let warning = PrivateFile.warning(path) {
+            findings.warning(section.place(name), section.path(name), warning)
         }
         do throws(ConfigurationError) { return try ConfigurationFile.secret(path) } catch {
             let cause = error.findings.first?.message ?? "cannot be read"

@@ -10,7 +10,7 @@ final class RefusalTurn {
     }
 
     private(set) var connection: ProxyConnection?
-    var phase: Phase
+    let phase: Phase
 
     init(_ connection: ProxyConnection, _ phase: Phase) {
         self.connection = connection

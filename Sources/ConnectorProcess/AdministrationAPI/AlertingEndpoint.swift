@@ -14,19 +14,8 @@ struct AlertingEndpoint {
             var freeDiskSpaceMb: Int
             var certificateValidityDays: Int
         }
-        /// About what this connector warns.
-        struct Notification: Encodable {
-            var ha = false
-            var tunnels = false
-            var serviceChannels = false
-            var CPU = true
-            var freeDiskSpace = true
-            var certificates = true
-            var troubleshooting = false
-        }
-
         var thresholds: Thresholds
-        var notification = Notification()
+        var notification = AlertingEndpoint.notifications
     }
 
     /// SAP's names, ours, and what they may be.
@@ -35,9 +24,10 @@ struct AlertingEndpoint {
         ("freeDiskSpaceMb", "free-disk-mib", 0...1_000_000_000),
         ("certificateValidityDays", "certificate-days", 0...3650),
     ]
-    private static let notifications: [(name: String, isOn: Bool)] = [
-        ("ha", false), ("tunnels", false), ("serviceChannels", false), ("CPU", true), ("freeDiskSpace", true),
-        ("certificates", true), ("troubleshooting", false),
+    /// About what this connector warns, by SAP's names.
+    private static let notifications = [
+        "ha": false, "tunnels": false, "serviceChannels": false, "CPU": true, "freeDiskSpace": true,
+        "certificates": true, "troubleshooting": false,
     ]
 
     func alerting() async throws -> HTTPResponse {
@@ -103,13 +93,11 @@ struct AlertingEndpoint {
     private static func check(_ object: JSONValue?) throws(APIFailure) {
         guard case .object(let members)? = object else { return }
         for (name, value) in members {
-            guard let known = notifications.first(where: { $0.name == name }) else {
-                throw .invalid("notification.\(name) is not known")
-            }
-            guard case .bool(known.isOn) = value else {
+            guard let isOn = notifications[name] else { throw .invalid("notification.\(name) is not known") }
+            guard case .bool(isOn) = value else {
                 throw .invalid(
-                    "notification.\(name) is always \(known.isOn) here: "
-                        + (known.isOn ? "it stands in the log and in the monitoring API" : "not built")
+                    "notification.\(name) is always \(isOn) here: "
+                        + (isOn ? "it stands in the log and in the monitoring API" : "not built")
                 )
             }
         }

@@ -20,13 +20,7 @@ extension ConnectorConfiguration {
                     + "location-id right"
             )
         }
-        if let instance = tunnel.instance, let details, details.instance != instance {
-            files.refuse(
-                "tunnel.certificate",
-                "\(tunnel.certificate) is for " + (details.instance.map { "the instance \($0)" } ?? "no instance")
-                    + ", but replicas: active needs one for \(instance): enrol this connector with a token of its own"
-            )
-        }
+        if let details, let fault = instanceFault(details) { files.refuse("tunnel.certificate", fault) }
         files.checkTrust([tunnel.trustedCA], "tunnel.trusted-ca")
         if case .file(let certificate)? = backendTLS.certificateChain, case .file(let key)? = backendTLS.privateKey {
             _ = files.checkIdentity(certificate, key, below: "system-certificate")

@@ -29,6 +29,7 @@ enum RecordCipherProvider {
 
     // MARK: Tables, which OpenSSL reads until the end
 
+    /// Unchecked, as nothing of them changes once they are made.
     @safe private struct Tables: @unchecked Sendable {
         let provider: UnsafeMutablePointer<OSSL_DISPATCH>
         let algorithms: UnsafeMutablePointer<OSSL_ALGORITHM>

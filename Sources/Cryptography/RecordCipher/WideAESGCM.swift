@@ -5,7 +5,7 @@ internal import Glibc
 /// AES-128-GCM with a processor's wide AES instructions, out of libIPSec_MB: two and a half times as fast as that of OpenSSL
 /// 3.0, which has none of them (docs/decisions/0040).
 ///
-/// Its functions have no state of their own.
+/// Unchecked, as it holds C functions and nothing else, and these have no state of their own.
 @safe struct WideAESGCM: @unchecked Sendable {
     typealias Key = gcm_key_data
     typealias Progress = gcm_context_data
