@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Small requests for one virtual host while another one is asked for a hundred times its share, and more.
 
-    Benchmarks/neighbours.py [--rounds 5] [--seconds 3]
+    Benchmarks/neighbours.py [--rounds 3] [--seconds 8]
 
 Both hosts may have 200 requests a second (limits.per-virtual-host). One gets 200 a second on 4 connections; the other as many as
 400 and 4,000 connections can ask for, and as many as 100 that are new for each request can. Prints percentiles of the first one's
-latency: medians of interleaved rounds. Exit 1 where its p99 beside a neighbour is above one and a quarter of its p99 alone.
+latency: medians of interleaved rounds. Exit 1 where its p99 beside a neighbour is above one and a quarter of its p99 alone;
+with much shorter rounds it is one of a few requests, and chance.
 
 As root, with two processors: the service has one to itself; on the other, the neighbour's load gets only what connector, internal
 host and the measuring client leave over, as if it ran somewhere else. Otherwise the figures show the load, too, and do not decide.
@@ -97,8 +98,8 @@ def run(folder, service, neighbour, seconds):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--binary', default=os.path.join(HERE, '..', '.build', 'release', 'connectord'))
-    p.add_argument('--rounds', type=int, default=5)
-    p.add_argument('--seconds', type=int, default=3)
+    p.add_argument('--rounds', type=int, default=3)
+    p.add_argument('--seconds', type=int, default=8)
     o = p.parse_args()
     binary = os.path.abspath(o.binary)
     folder = tempfile.mkdtemp(prefix='connectord-neighbours-')
