@@ -82,6 +82,8 @@ if [ -n "$fetching" ]; then
     if wait "$fetching"; then
         # Servers that tests start are there now: whoever leaves one out fails.
         export CONNECTOR_ALL_TESTS=1
+        ENVOY=$(realpath -s .build/clients/envoy)
+        export ENVOY
     else
         echo "NOTE: not all that later stages need could be fetched:"
         tail -n 5 "$fetched"

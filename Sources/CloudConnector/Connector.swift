@@ -35,7 +35,7 @@ package final class Connector: Sendable {
         var configuration: ConnectorConfiguration
         var snapshot: ForwardingSnapshot
         /// What tunnels are dialled with.
-        var tunnelTLS: TLSContext
+        var tunnelTLS: TunnelTLS
         var fleets: [(fleet: TunnelFleet, task: Task<Void, Never>)] = []
         var lastFleet = 0
         /// The last replacement of a fleet.
@@ -73,7 +73,7 @@ package final class Connector: Sendable {
             Current(
                 configuration: configuration,
                 snapshot: snapshot,
-                tunnelTLS: try TLSContext(configuration.tunnelTLS)
+                tunnelTLS: try configuration.tunnelContexts()
             )
         )
         eventLoops = group.loops
@@ -108,7 +108,7 @@ package final class Connector: Sendable {
         fileprivate var configuration: ConnectorConfiguration
         fileprivate var snapshot: ForwardingSnapshot
         /// Nil where the tunnels may stay.
-        fileprivate var tunnelTLS: TLSContext?
+        fileprivate var tunnelTLS: TunnelTLS?
     }
 
     /// What was done for users; nil where none arrive.
@@ -147,7 +147,7 @@ package final class Connector: Sendable {
         return PreparedChange(
             configuration: new,
             snapshot: snapshot,
-            tunnelTLS: isWaySame ? nil : try TLSContext(new.tunnelTLS)
+            tunnelTLS: isWaySame ? nil : try new.tunnelContexts()
         )
     }
 
@@ -164,7 +164,7 @@ package final class Connector: Sendable {
         try? await loops.forEach { $0.apply(snapshot) }
         checker.apply(snapshot.policy.systems, snapshot.backendTLS, new.check)
         for message in exposedMessages() { broadcast(message) }
-        if let context = change.tunnelTLS { replaceFleet(context) }
+        if let tls = change.tunnelTLS { replaceFleet(tls) }
         if new.eventLoops != old.eventLoops {
             logger.warning("event-loops takes effect at the next start", metadata: ["in force": "\(old.eventLoops)"])
         }
@@ -240,7 +240,7 @@ package final class Connector: Sendable {
     /// Replaces all tunnels by new ones, which come first.
     ///
     /// - Throws: `TLSError` where the files of the tunnel cannot be used; then the old tunnels stay.
-    package func rotate() throws { replaceFleet(try TLSContext(configuration.tunnelTLS)) }
+    package func rotate() throws { replaceFleet(try configuration.tunnelContexts()) }
 
     /// Waits for the last replacement of tunnels, but not longer than `limit`.
     ///
@@ -270,7 +270,7 @@ package final class Connector: Sendable {
             let fleet = TunnelFleet(
                 id: current.lastFleet,
                 configuration: current.configuration.dialer,
-                context: current.tunnelTLS,
+                tls: current.tunnelTLS,
                 eventLoops: eventLoops,
                 loops: loops,
                 owner: self,
@@ -281,8 +281,8 @@ package final class Connector: Sendable {
         }
     }
 
-    private func replaceFleet(_ context: TLSContext) {
-        current.withLock { $0.tunnelTLS = context }
+    private func replaceFleet(_ tls: TunnelTLS) {
+        current.withLock { $0.tunnelTLS = tls }
         addFleet()
         current.withLock { current in
             // Its fleet may never get a tunnel; this one retires all that came before.

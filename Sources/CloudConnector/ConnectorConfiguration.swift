@@ -24,6 +24,7 @@ package struct ConnectorConfiguration: Sendable {
         package var privateKey = ""
         package var trustedCA = ""
         package var dialect = TunnelDialect.standard
+        package var envoy = EnvoySettings()
         package var minimumTLS = TLSConfiguration.Version.tls13
         package var pingInterval = TimeAmount.seconds(10)
         package var http2 = HTTP2Configuration()
@@ -88,9 +89,7 @@ package struct ConnectorConfiguration: Sendable {
     /// Whether certificate, key and trust can be used, and the certificate is this connector's.
     package func checkTunnelFiles() throws(TLSError) {
         let certificate = try CertificateDetails(.file(tunnel.certificate))
-        // An edge of another make may know its connectors by other names.
-        let mayBeAnonymous = !tunnel.dialect.hasControlStream && certificate.connector == nil
-        guard certificate.connector == identity || mayBeAnonymous else {
+        guard isOwn(certificate) else {
             let found = certificate.connector.map { "\($0)" } ?? "no connector"
             throw TLSError(
                 .configuration,
@@ -99,7 +98,12 @@ package struct ConnectorConfiguration: Sendable {
             )
         }
         if let fault = instanceFault(certificate) { throw TLSError(.configuration, "\(file): \(fault)") }
-        _ = try TLSContext(tunnelTLS)
+        _ = try tunnelContexts()
+    }
+
+    /// Whether a certificate names this connector, or none where the other end may know its connectors by other names.
+    package func isOwn(_ certificate: CertificateDetails) -> Bool {
+        certificate.connector == identity || (certificate.connector == nil && !tunnel.dialect.hasControlStream)
     }
 
     /// Why a certificate does not do for one of several connectors side by side; nil where it does.
@@ -137,6 +141,20 @@ package struct ConnectorConfiguration: Sendable {
         )
     }
 
+    /// For the session that an Envoy begins on a connection which the connector has dialled: the Envoy has to show the
+    /// certificate of a server that it showed when it was dialled, or one like it. Nil with other dialects.
+    package var tlsWithin: TLSConfiguration? {
+        guard tunnel.dialect == .envoy else { return nil }
+        var tls = tunnelTLS
+        tls.role = .server
+        tls.requiresClientCertificate = true
+        tls.ignoresPurpose = true
+        tls.applicationProtocols = []
+        return tls
+    }
+
+    func tunnelContexts() throws(TLSError) -> TunnelTLS { try TunnelTLS(tunnelTLS, within: tlsWithin) }
+
     package var dialer: DialerConfiguration {
         var http2 = tunnel.http2
         // The control stream is one more than the requests.
@@ -154,6 +172,7 @@ package struct ConnectorConfiguration: Sendable {
         dialer.services = tunnel.services
         dialer.seed = identity.uri + " " + (tunnel.instance?.text ?? "")
         dialer.dialect = tunnel.dialect
+        dialer.envoy = tunnel.envoy
         return dialer
     }
 }

@@ -3,7 +3,7 @@ import Testing
 
 @testable import TunnelCore
 
-/// The dialect of HAProxy, in which the dialler sends the preface.
+/// Names of dialects, and that of HAProxy, in which the dialler sends the preface.
 struct TunnelDialectTests {
     private static let preface = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
     /// Of a SETTINGS frame on stream 0, after its length.
@@ -15,7 +15,7 @@ struct TunnelDialectTests {
         #expect(TunnelDialect(applicationProtocol: "rh2") == .standard)
         #expect(TunnelDialect(applicationProtocol: "h2") == .haproxy)
         #expect(TunnelDialect(applicationProtocol: "http/1.1") == nil)
-        #expect(TunnelDialect(applicationProtocol: nil) == nil)
+        #expect(TunnelDialect(applicationProtocol: nil) == nil && TunnelDialect(applicationProtocol: "") == nil)
         #expect(TunnelDialect.applicationProtocols == ["h2-reverse", "rh2", "h2"])
     }
 

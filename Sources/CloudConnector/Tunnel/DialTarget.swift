@@ -38,6 +38,7 @@ package struct DialerConfiguration: Sendable, Equatable {
     /// Whether tunnels are wanted at all.
     var isActive = true
     package var dialect = TunnelDialect.standard
+    package var envoy = EnvoySettings()
     /// Tunnels to each address of the service.
     var connections: Int
     package var proxy: Proxy?

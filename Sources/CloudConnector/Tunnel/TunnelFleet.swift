@@ -11,7 +11,7 @@ internal import TunnelCore
 final class TunnelFleet: Sendable {
     let id: Int
     let configuration: DialerConfiguration
-    private let context: TLSContext
+    private let tls: TunnelTLS
     private let eventLoops: [EpollEventLoop]
     private let loops: PerLoop<ConnectorLoop>
     private let owner: any TunnelOwner
@@ -27,7 +27,7 @@ final class TunnelFleet: Sendable {
     init(
         id: Int,
         configuration: DialerConfiguration,
-        context: TLSContext,
+        tls: TunnelTLS,
         eventLoops: [EpollEventLoop],
         loops: PerLoop<ConnectorLoop>,
         owner: any TunnelOwner,
@@ -36,7 +36,7 @@ final class TunnelFleet: Sendable {
     ) {
         self.id = id
         self.configuration = configuration
-        self.context = context
+        self.tls = tls
         self.eventLoops = eventLoops
         self.loops = loops
         self.owner = owner
@@ -183,18 +183,48 @@ final class TunnelFleet: Sendable {
     }
 
     private func addHandlers(_ channel: any Channel, _ tunnel: DialedTunnel) throws {
+        let served = ServedTunnel(loop: loops[channel.eventLoop], tunnel: tunnel, owner: owner)
         let handler = TunnelHandler(
             .server,
             configuration: configuration.http2,
             dialect: configuration.dialect,
             pingInterval: configuration.pingInterval,
             eventLoop: channel.eventLoop,
-            delegate: ServedTunnel(loop: loops[channel.eventLoop], tunnel: tunnel, owner: owner)
+            delegate: served
         )
         let peer = "the connectivity service at \(configuration.service)"
-        try channel.pipeline.syncOperations.addHandlers(
-            TLSHandler(context, serverName: configuration.host, peer: peer, keepsBuffers: true),
-            handler
+        let pipeline = channel.pipeline.syncOperations
+        try pipeline.addHandler(
+            TLSHandler(tls.dialled, serverName: configuration.host, peer: peer, keepsBuffers: true)
+        )
+        if let within = tls.within { try pipeline.addHandler(offer(handler, served, tunnel, within)) }
+        try pipeline.addHandler(handler)
+    }
+
+    /// Ready before there is a session that requests come in: the Envoy begins one with its first request.
+    private func offer(
+        _ handler: TunnelHandler,
+        _ served: ServedTunnel,
+        _ tunnel: DialedTunnel,
+        _ context: TLSContext
+    ) -> EnvoyHandler {
+        let configuration = configuration
+        return EnvoyHandler(
+            configuration.envoy,
+            service: configuration.service,
+            pingInterval: configuration.pingInterval,
+            makeTLS: {
+                TLSHandler(
+                    context,
+                    serverName: configuration.host,
+                    peer: "the Envoy at \(configuration.service)",
+                    keepsBuffers: true
+                )
+            },
+            accepted: {
+                tunnel.attach(handler)
+                served.becomeReady()
+            }
         )
     }
 }

@@ -11,8 +11,7 @@ extension ConnectorConfiguration {
     var fileFindings: [Finding] {
         var files = CertificateFiles(file: file)
         let details = files.checkIdentity(tunnel.certificate, tunnel.privateKey, below: "tunnel")
-        let mayBeAnonymous = !tunnel.dialect.hasControlStream
-        if let details, details.connector != identity, !(mayBeAnonymous && details.connector == nil) {
+        if let details, !isOwn(details) {
             let found = details.connector.map { "\($0)" } ?? "no connector"
             files.refuse(
                 "tunnel.certificate",

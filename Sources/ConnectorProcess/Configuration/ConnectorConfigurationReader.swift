@@ -174,6 +174,7 @@ package struct ConnectorConfigurationReader {
         }
         if let proxy = section.value("http-proxy") { readProxy(proxy) }
         configuration.tunnel.dialect = section.choice("dialect", TunnelDialect.self) ?? .standard
+        EnvoyReader(findings: findings).read(&section, &configuration)
         configuration.tunnel.renews = section.flag("renew", configuration.tunnel.dialect.hasControlStream)
         if configuration.tunnel.renews, !configuration.tunnel.dialect.hasControlStream {
             findings.error(

@@ -79,7 +79,7 @@ package struct Doctor {
             )
             return false
         }
-        guard certificate.connector == configuration.identity else {
+        guard configuration.isOwn(certificate) else {
             let found = certificate.connector.map { "\($0)" } ?? "no connector"
             failed(
                 "enrolment",
@@ -88,7 +88,8 @@ package struct Doctor {
             )
             return false
         }
-        ok("enrolment", "certificate for \(configuration.identity) until \(WallClock.text(certificate.notAfter))")
+        let subject = certificate.connector.map { "\($0)" } ?? certificate.subject
+        ok("enrolment", "certificate for \(subject) until \(WallClock.text(certificate.notAfter))")
         return true
     }
 

@@ -65,8 +65,10 @@ struct DoctorProbe {
     /// its place.
     func openTunnel() async throws {
         let context = try TLSContext(configuration.tunnelTLS)
+        let within = try configuration.tlsWithin.map { try TLSContext($0) }
         try await reach { channel, promise in
             try addTLS(channel, context)
+            if let within { try channel.pipeline.syncOperations.addHandler(offer(within, promise)) }
             try channel.pipeline.syncOperations.addHandler(
                 TunnelHandler(
                     .server,
@@ -78,6 +80,18 @@ struct DoctorProbe {
                 )
             )
         }
+    }
+
+    /// An Envoy says no more than that it has taken the connection.
+    private func offer(_ context: TLSContext, _ promise: EventLoopPromise<Void>) -> EnvoyHandler {
+        let dialer = configuration.dialer
+        return EnvoyHandler(
+            dialer.envoy,
+            service: dialer.service,
+            pingInterval: configuration.tunnel.pingInterval,
+            makeTLS: { TLSHandler(context, serverName: dialer.host, peer: "the Envoy at \(dialer.service)") },
+            accepted: { promise.succeed() }
+        )
     }
 
     private func addTLS(_ channel: any Channel, _ context: TLSContext) throws {

@@ -22,6 +22,8 @@ final class BufferBIO {
     /// Whether all ciphertext has been taken.
     var isEmpty: Bool { inbound.readableBytes == 0 }
 
+    func takeUnread() -> ByteBuffer { exchange(&inbound, with: ByteBuffer()) }
+
     /// Lets go of the channel's buffer, which is far larger than what can be left in it: a part of a record.
     func compact() {
         if inbound.readableBytes == 0 {

@@ -20,8 +20,14 @@ package struct TLSIdle: Sendable {
     package init() {}
 }
 
+/// Sent the other way, by whoever has read that both sides go on without this TLS session. Its bytes end with the record that
+/// said so; there is no closing alert.
+package struct TLSDeparture: Sendable {
+    package init() {}
+}
+
 /// Puts a `TLSSession` between a socket and the rest of the pipeline. The handler behind it sees plaintext only.
-package final class TLSHandler: ChannelDuplexHandler {
+package final class TLSHandler: ChannelDuplexHandler, RemovableChannelHandler {
     package typealias InboundIn = ByteBuffer
     package typealias InboundOut = ByteBuffer
     package typealias OutboundIn = ByteBuffer
@@ -37,6 +43,7 @@ package final class TLSHandler: ChannelDuplexHandler {
     private var timer: Scheduled<Void>?
     private var hasFailed = false
     private var hasToldOfEnd = false
+    private var isLeaving = false
 
     /// Of the peer, up to the one that is trusted here; for those who want to show it.
     package var verifiedChain: [CertificateDetails] { session?.verifiedChain ?? [] }
@@ -103,6 +110,15 @@ package final class TLSHandler: ChannelDuplexHandler {
         } catch {
             fail(context, error)
         }
+        if isLeaving { leave(context, session) }
+    }
+
+    /// What has come after the last record is not TLS, or another session's.
+    private func leave(_ context: ChannelHandlerContext, _ session: TLSSession) {
+        self.session = nil
+        let rest = session.takeUnread()
+        if rest.readableBytes > 0 { context.fireChannelRead(wrapInboundOut(rest)) }
+        context.pipeline.syncOperations.removeHandler(self, promise: nil)
     }
 
     private func proceed(_ context: ChannelHandlerContext) throws(TLSError) {
@@ -138,7 +154,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         var plaintext = exchange(&buffers.plaintext, with: ByteBuffer())
         defer { buffers.plaintext = plaintext }
         var isMore = true
-        while isMore {
+        while isMore, !isLeaving {
             plaintext.clear()
             isMore = try session.readRecord(into: &plaintext)
             if plaintext.readableBytes > 0 { context.fireChannelRead(wrapInboundOut(plaintext)) }
@@ -175,8 +191,11 @@ package final class TLSHandler: ChannelDuplexHandler {
         event: Any,
         promise: EventLoopPromise<Void>?
     ) {
-        guard event is TLSIdle else { return context.triggerUserOutboundEvent(event, promise: promise) }
-        session?.freeBuffers()
+        switch event {
+        case is TLSIdle: session?.freeBuffers()
+        case is TLSDeparture: isLeaving = true
+        default: return context.triggerUserOutboundEvent(event, promise: promise)
+        }
         promise?.succeed()
     }
 

@@ -33,7 +33,8 @@ package import NIOCore
     }
 
     /// - Parameters:
-    ///   - serverName: for clients: sent as SNI and checked against the certificate; an IP address is only checked.
+    ///   - serverName: the name or IP address that the peer's certificate must be for; a client sends a name as SNI. Servers
+    ///     check it where they demand a certificate.
     ///   - peer: how error messages call the other side.
     package init(_ context: TLSContext, serverName: String?, peer: String, buffers: LoopBuffers)
         throws(TLSError)
@@ -54,8 +55,8 @@ package import NIOCore
         case .client:
             unsafe SSL_set_connect_state(ssl)
             noteRequestOfCertificate()
-            if let serverName { setServerName(serverName) }
         }
+        if let serverName { setServerName(serverName) }
     }
 
     deinit { unsafe SSL_free(ssl) }
@@ -76,7 +77,7 @@ package import NIOCore
         let parameters = unsafe SSL_get0_param(ssl)
         if unsafe X509_VERIFY_PARAM_set1_ip_asc(parameters, name) == 1 { return }
         ERR_clear_error()
-        unsafe COpenSSL_SSL_set_tlsext_host_name(ssl, name)
+        if context.configuration.role == .client { unsafe COpenSSL_SSL_set_tlsext_host_name(ssl, name) }
         unsafe SSL_set1_host(ssl, name)
     }
 
@@ -161,6 +162,9 @@ package import NIOCore
 
     /// Ciphertext for the peer, if there is any.
     package func takeCiphertext() -> ByteBuffer? { buffers.take() }
+
+    /// Ciphertext that no record has been read from yet.
+    package func takeUnread() -> ByteBuffer { buffers.takeUnread() }
 
     /// Whether records are read and written in memory of this connection, which it keeps until `freeBuffers`: for one with much
     /// traffic. Others have it allocated each time, and hold none in between.

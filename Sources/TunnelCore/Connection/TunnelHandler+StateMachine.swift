@@ -111,6 +111,8 @@ extension TunnelHandler {
             /// Announce it, and ask with a ping whether that was seen.
             case announce
             case sayGoodbye
+            /// There is nobody yet to say anything to.
+            case end
         }
 
         /// - Parameters:
@@ -128,7 +130,7 @@ extension TunnelHandler {
                 return mayAnnounce ? .announce : .sayGoodbye
             case .connecting:
                 self = .connecting
-                return .sayGoodbye
+                return .end
             case .ending(let ending):
                 self = .ending(ending)
                 return .none

@@ -143,6 +143,7 @@ package final class TunnelHandler: ChannelInboundHandler {
 
     /// Time since the peer was heard; nil where that is no news.
     package var silence: TimeAmount? {
+        guard machine.isOpen else { return nil }
         let silence = keepalive.silence(.now())
         return silence.nanoseconds > pingInterval.nanoseconds * 3 / 2 ? silence : nil
     }
@@ -258,6 +259,7 @@ package final class TunnelHandler: ChannelInboundHandler {
         case .sayGoodbye:
             delegate.tunnelShutdownSeen(self)
             session.goAway(reason: reason)
+        case .end: close(nil)
         }
     }
 

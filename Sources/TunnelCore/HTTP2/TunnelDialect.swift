@@ -6,12 +6,17 @@ package enum TunnelDialect: String, Sendable, CaseIterable {
     /// HAProxy's `rhttp` (configuration manual, section "rhttp"): the dialler sends the preface, and the roles change after
     /// the first SETTINGS. There is no control stream, so what is exposed is not told.
     case haproxy
+    /// Envoy's reverse tunnels (its documentation, "Reverse tunnels overview"): a request of HTTP/1.1 within TLS offers the
+    /// connection, both sides leave TLS, and the acceptor begins a TLS session of its own, with HTTP/2 in it, once it has a
+    /// request. Spoken by connectors only; there is no control stream.
+    case envoy
 
     /// ALPN names (RFC 7301), the most preferred first.
     package var applicationProtocols: [String] {
         switch self {
         case .standard: ["h2-reverse", "rh2"]
         case .haproxy: ["h2"]
+        case .envoy: []
         }
     }
 
