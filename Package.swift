@@ -90,13 +90,16 @@ let package = Package(
         .systemLibrary(name: "CGlibc"),
         .systemLibrary(name: "CEpoll"),
         .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CExpat", pkgConfig: "expat", providers: [.apt(["libexpat1-dev"])]),
 
         // The ground: nothing of ours below it.
         room("AccessPolicy"),
-        room("TextFormats"),
+        room("TextFormats", "CZlib"),
         room("JSON"),
         room("HostSystem", "CGlibc"),
         room("YAMLDocument", "CYaml"),
+        room("XMLDocument", "CExpat"),
 
         room("EpollTransport", "CEpoll NIOCore HeapModule"),
 
@@ -162,7 +165,7 @@ let package = Package(
         room(
             "ConnectorProcess",
             "\(ground) CloudConnector AvailabilityCheck PrincipalPropagation Kerberos DaemonSupport AdminAccess PageAccess AccessPolicy TunnelCore Cryptography ControlProtocol AdminProtocol "
-                + "Telemetry Networking ConfigurationReading ConfigurationEditing YAMLDocument NIOCore NIOPosix NIOHTTP1 Logging",
+                + "Telemetry Networking ConfigurationReading ConfigurationEditing YAMLDocument XMLDocument NIOCore NIOPosix NIOHTTP1 Logging",
             resources: ["html", "css", "js"].map { .embedInCode("AdministrationPage/page/page.\($0)") }
                 + [.embedInCode("AdministrationPage/page/view.js"), .embedInCode("AdministrationPage/page/change.js")]
         ),
@@ -210,6 +213,7 @@ let package = Package(
             swiftSettings: settings
         ),
         tests("TextFormats"),
+        tests("XMLDocument"),
         tests("JSON"),
         tests("HostSystem"),
         tests("AccessPolicy", "ConnectorTestSupport"),

@@ -37,6 +37,8 @@ only COpenSSL Cryptography
 only CIPSecMB Cryptography/RecordCipher
 only CNghttp2 TunnelCore/HTTP2
 only CYaml YAMLDocument
+only CExpat XMLDocument
+only CZlib TextFormats
 only CGlibc HostSystem
 # Decided without sockets, threads and clocks.
 never AccessPolicy Glibc Synchronization Dispatch

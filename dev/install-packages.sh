@@ -9,7 +9,7 @@
 #   dev/install-packages.sh machine    and what the tests of the package, its units and the network need
 set -euo pipefail
 
-packages=(libssl-dev libnghttp2-dev libyaml-dev libkrb5-dev libpq-dev zlib1g-dev pkg-config curl)
+packages=(libssl-dev libnghttp2-dev libyaml-dev libkrb5-dev libpq-dev zlib1g-dev libexpat1-dev pkg-config curl)
 # For processors that have wide AES instructions (docs/decisions/0040).
 [ "$(dpkg --print-architecture)" != amd64 ] || packages+=(libipsec-mb-dev)
 # Only what is not there from elsewhere: a machine may have nothing but the Swift toolchain.

@@ -12,7 +12,7 @@ read -r mirror release < <(apt-get indextargets --format '$(SITE) $(CODENAME)' '
 rm -rf "$folder.new"
 mkdir -p "$(dirname "$folder")"
 debootstrap --variant=minbase \
-    --include=systemd,systemd-sysv,libssl3,libnghttp2-14,libyaml-0-2,libgssapi-krb5-2,libpq5,libstdc++6,ca-certificates \
+    --include=systemd,systemd-sysv,libssl3,libnghttp2-14,libyaml-0-2,libgssapi-krb5-2,libpq5,libexpat1,zlib1g,libstdc++6,ca-certificates \
     "$release" "$folder.new" "$mirror" >"$folder.log" 2>&1 || { tail -5 "$folder.log" >&2; exit 1; }
 printf '127.0.0.1 localhost\n::1 localhost\n' >"$folder.new/etc/hosts"
 mv "$folder.new" "$folder"

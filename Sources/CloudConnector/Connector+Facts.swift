@@ -5,6 +5,7 @@ internal import ControlProtocol
 internal import Cryptography
 internal import Logging
 package import NIOCore
+internal import PrincipalPropagation
 internal import Synchronization
 internal import Telemetry
 internal import TunnelCore
@@ -78,6 +79,11 @@ extension Connector {
         let (subaccount, locationID) = current.withLock { ($0.configuration.subaccount, $0.configuration.locationID) }
         let lists = (try? await loops.map { $0.recent.all(subaccount, locationID) }) ?? []
         return Array(lists.flatMap { $0 }.sorted { $0.time > $1.time }.prefix(RecentForwards.limit))
+    }
+
+    /// Has the keys of identity providers fetched within a second or two.
+    package func fetchKeysAnew() {
+        for keys in current.withLock({ $0.snapshot.users?.fetchedKeys ?? [] }) { keys.expire() }
     }
 
     /// Of the requests since the start, those that have taken the longest, the slowest first.

@@ -9,7 +9,7 @@ package struct ImportCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "import",
         abstract: "Take over the configuration of another product.",
-        subcommands: [ImportCloudConnector.self]
+        subcommands: [ImportCloudConnector.self, ImportBackup.self]
     )
 }
 
@@ -35,6 +35,48 @@ struct ImportCloudConnector: AsyncParsableCommand {
     @Option(help: "The certificate that its page shows, or the one of who has issued it (PEM).")
     var trustedCA: String?
 
+    @OptionGroup var result: ImportResult
+
+    func run() async throws {
+        try await result.report {
+            try await ImportProgram.scc(
+                url,
+                user: user,
+                password: try CommandSupport.secret(passwordFile),
+                trust: trustedCA,
+                subaccount: result.subaccount,
+                service: result.service,
+                to: result.output
+            )
+        }
+    }
+}
+
+struct ImportBackup: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "scc-backup",
+        abstract:
+            "Read the mappings of SAP's Cloud Connector from a backup of it, and write them as files of this connector.",
+        discussion: """
+            For backups of 2.18 and 2.19. Mappings, resources and subject patterns are in it without encryption, so no password is \
+            asked for; secrets and certificates stay in it. Exit status: 0 when the files are written, 1 if not.
+            """
+    )
+
+    @Argument(help: "The ZIP archive.")
+    var file: String
+
+    @OptionGroup var result: ImportResult
+
+    func run() async throws {
+        try await result.report {
+            try ImportProgram.backup(file, subaccount: result.subaccount, service: result.service, to: result.output)
+        }
+    }
+}
+
+/// What is taken over, and where it goes.
+struct ImportResult: ParsableArguments {
     @Option(help: "Only this subaccount.")
     var subaccount: String?
 
@@ -44,17 +86,10 @@ struct ImportCloudConnector: AsyncParsableCommand {
     @Option(help: "The folder to write to; files that are there already stay.")
     var output = "."
 
-    func run() async throws {
+    /// Says what an import has written, and what there is to look at.
+    func report(_ make: () async throws -> ImportProgram.Result) async throws {
         do {
-            let result = try await ImportProgram.scc(
-                url,
-                user: user,
-                password: try CommandSupport.secret(passwordFile),
-                trust: trustedCA,
-                subaccount: subaccount,
-                service: service,
-                to: output
-            )
+            let result = try await make()
             for file in result.files { print(file) }
             if !result.notes.isEmpty { print("\nto look at:") }
             for note in result.notes { print("  - \(LogText.escaped(note.utf8))") }

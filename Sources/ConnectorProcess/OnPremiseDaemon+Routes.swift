@@ -52,6 +52,9 @@ extension OnPremiseDaemon {
             settle: { [self] file in
                 await connectors.first { $0.configuration.file == file }?.settle(upTo: .seconds(10))
             },
+            fetchKeys: { [self] file in
+                connectors.first { $0.configuration.file == file }?.fetchKeysAnew()
+            },
             figures: { [self] in await figures() },
             slowest: { [self] file in
                 await connectors.first { $0.configuration.file == file }?.slowestRequests() ?? []

@@ -58,6 +58,9 @@ package final class IssuerKeys: Sendable {
         }
     }
 
+    /// Has them fetched again soon; those of before stay in use meanwhile.
+    package func expire() { state.withLock { ($0.triedAt, $0.isWanted) = (nil, true) } }
+
     /// Takes what was fetched; what is no key set changes nothing.
     ///
     /// - Returns: what is wrong with it.

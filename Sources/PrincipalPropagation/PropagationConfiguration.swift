@@ -7,11 +7,13 @@ package struct PropagationConfiguration: Sendable, Equatable {
         package var tenant: String?
         /// A file with a JSON Web Key Set, or the URL of one.
         package var keys: String
+        /// Whether its tokens count now.
+        package var isActive = true
 
         var isFetched: Bool { keys.contains("://") }
 
-        package init(issuer: String, tenant: String?, keys: String) {
-            (self.issuer, self.tenant, self.keys) = (issuer, tenant, keys)
+        package init(issuer: String, tenant: String?, keys: String, isActive: Bool = true) {
+            (self.issuer, self.tenant, self.keys, self.isActive) = (issuer, tenant, keys, isActive)
         }
     }
 
@@ -46,7 +48,7 @@ package struct PropagationConfiguration: Sendable, Equatable {
         var settings = UserPropagation.Settings()
         settings.subaccount = subaccount
         (settings.patterns, settings.tolerance, settings.validity) = (patterns, tolerance, validity)
-        for issuer in issuers {
+        for issuer in issuers where issuer.isActive {
             let keys: IssuerKeys
             if issuer.isFetched {
                 keys = IssuerKeys(url: issuer.keys)

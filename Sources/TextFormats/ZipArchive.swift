@@ -1,4 +1,5 @@
-/// Files in a ZIP archive (APPNOTE.TXT of PKWARE), stored as they are: what is in a backup is small, or encrypted.
+/// Files in a ZIP archive (APPNOTE.TXT of PKWARE). It writes them as they are, since what is in a backup is small, or encrypted; it
+/// reads packed ones, too.
 package struct ZipArchive: Sendable, Equatable {
     package struct Entry: Sendable, Equatable {
         package var name: String
@@ -10,17 +11,19 @@ package struct ZipArchive: Sendable, Equatable {
     package enum ZipError: Error, Equatable, CustomStringConvertible {
         case damaged(String)
         /// Of an entry that another program has packed.
-        case compressed(String)
+        case packed(String)
 
         package var description: String {
             switch self {
             case .damaged(let what): "this is not a ZIP archive, or it is damaged: \(what)"
-            case .compressed(let name): "\(name) is compressed; only archives that a connector has made can be read"
+            case .packed(let name): "\(name) is encrypted, or packed by a method other than DEFLATE"
             }
         }
     }
 
     package static let maxEntries = 1000
+    /// Bytes of all that is read from an archive, unpacked.
+    package static let maxBytes = 64 << 20
 
     package var entries: [Entry] = []
 
@@ -60,7 +63,12 @@ package struct ZipArchive: Sendable, Equatable {
 
     // MARK: Reading
 
-    package init(reading bytes: [UInt8]) throws(ZipError) {
+    /// - Parameter isWanted: by its name; others are not unpacked, and are not among the entries.
+    package init(
+        reading bytes: [UInt8],
+        maxEntries: Int = maxEntries,
+        isWanted: (String) -> Bool = { _ in true }
+    ) throws(ZipError) {
         func number(_ place: Int, _ count: Int) throws(ZipError) -> Int {
             guard place >= 0, place + count <= bytes.count else { throw .damaged("it ends too early") }
             return (0..<count).reduce(0) { $0 | Int(bytes[place + $1]) << (8 * $1) }
@@ -73,27 +81,33 @@ package struct ZipArchive: Sendable, Equatable {
             })
         else { throw .damaged("it has no end record") }
         let count = try number(end + 10, 2)
-        guard count <= Self.maxEntries else { throw .damaged("it has \(count) entries") }
+        guard count <= maxEntries else { throw .damaged("it has \(count) entries") }
         var place = try number(end + 16, 4)
-        // What is stored takes its place; several names for one place would be more than was sent.
-        var rest = bytes.count
+        // Several names for one place, and what packs itself a thousandfold, come to more than was sent.
+        var rest = Self.maxBytes
         for _ in 0..<count {
             guard try number(place, 4) == 0x0201_4B50 else { throw .damaged("its directory is broken") }
             let (method, checksum) = (try number(place + 10, 2), try number(place + 16, 4))
-            let (size, nameLength) = (try number(place + 24, 4), try number(place + 28, 2))
+            let (packed, size) = (try number(place + 20, 4), try number(place + 24, 4))
+            let (flags, nameLength) = (try number(place + 8, 2), try number(place + 28, 2))
             let extra = try number(place + 30, 2) + number(place + 32, 2)
             let start = try number(place + 42, 4)
             guard place + 46 + nameLength <= bytes.count else { throw .damaged("it ends too early") }
             let name = String(decoding: bytes[(place + 46)..<(place + 46 + nameLength)], as: UTF8.self)
-            guard method == 0 else { throw .compressed(name) }
+            defer { place += 46 + nameLength + extra }
+            guard isWanted(name) else { continue }
+            guard method == 0 || method == 8, flags & 1 == 0 else { throw .packed(name) }
             guard try number(start, 4) == 0x0403_4B50 else { throw .damaged("\(name) is not where it should be") }
             let content = try start + 30 + number(start + 26, 2) + number(start + 28, 2)
             rest -= size
-            guard rest >= 0, content + size <= bytes.count else { throw .damaged("\(name) ends too early") }
-            let data = Array(bytes[content..<(content + size)])
+            guard content + packed <= bytes.count else { throw .damaged("\(name) ends too early") }
+            guard rest >= 0 else { throw .damaged("it holds more than \(Self.maxBytes) bytes") }
+            let raw = bytes[content..<(content + packed)]
+            guard let data = method == 0 ? (packed == size ? Array(raw) : nil) : Inflate.unpack(raw, size: size) else {
+                throw .damaged("\(name) cannot be unpacked")
+            }
             guard Self.checksum(data) == checksum else { throw .damaged("\(name) has another checksum") }
             entries.append(Entry(name, data))
-            place += 46 + nameLength + extra
         }
     }
 

@@ -1,5 +1,6 @@
 import ConnectorTestSupport
 import Foundation
+import Synchronization
 import Testing
 
 /// Principal propagation through SAP's configuration API, as its clients and its Terraform provider use it.
@@ -43,6 +44,82 @@ import Testing
         #expect(try asked.file() == before)
     }
 
+    @Test(
+        "Identity providers are listed, trusted no more and trusted again, and their keys are fetched anew when asked for"
+    )
+    func trust() throws {
+        let asked = try AskedConnector()
+        defer { asked.stop() }
+        let issuer = try TokenIssuer(asked.rig.folder)
+        let keys = try String(contentsOf: asked.rig.folder.appending(path: "keys.json"), encoding: .utf8)
+        let fetches = Mutex(0)
+        let server = TestServer.http { _, _ in
+            fetches.withLock { $0 += 1 }
+            return TestServer.ok(keys)
+        }
+        defer { server.stop() }
+        let trust = AskedConnector.subaccount + "/trust"
+        #expect(try asked.ask("GET", trust).json == ["autoSyncTrustEnabled": false])
+        #expect(try asked.ask("GET", trust + "/idps").list.isEmpty)
+        let refused = try asked.ask("PUT", trust, #"{"autoSyncTrustEnabled":true}"#)
+        #expect(refused.status == 400 && refused.message.contains("no trust configuration"), "\(refused)")
+        try asked.rig.rewrite {
+            $0.replacing(
+                "protocol: HTTP, resources",
+                with: "protocol: HTTPS, authentication-mode: X509_GENERAL, resources"
+            ) + """
+                principal-propagation:
+                  trust:
+                    - {issuer: "https://idp.test", keys: "http://127.0.0.1:\(server.port)/keys"}
+                    - {issuer: "https://other.test", keys: keys.json}
+
+                """
+        }
+        #expect(try asked.rig.control("reload", "--socket", "connector.sock").status == 0)
+        #expect(try asked.ask("POST", Self.authority, #"{"type":"selfsigned","subjectDN":"CN=users"}"#).status == 201)
+        let before = try asked.file()
+        #expect(try asked.ask("GET", trust).json == ["autoSyncTrustEnabled": true])
+        #expect(try asked.ask("PUT", trust, #"{"autoSyncTrustEnabled":true}"#).status == 204)
+        #expect(try asked.ask("PUT", trust, #"{"autoSyncTrustEnabled":false}"#).status == 400)
+        #expect(Rig.eventually { fetches.withLock { $0 } == 1 })
+        #expect(try asked.ask("POST", trust).status == 204)
+        #expect(Rig.eventually { fetches.withLock { $0 } == 2 })
+        let list = try asked.ask("GET", trust + "/idps").list
+        #expect(list.map { $0["name"] as? String } == ["https://idp.test", "https://other.test"])
+        #expect(try asked.ask("GET", trust + "/idps/1").json["enabled"] as? Bool == true)
+        try issuer.token("anna", issuer: "https://other.test").write(
+            to: asked.rig.folder.appending(path: "token"),
+            atomically: true,
+            encoding: .utf8
+        )
+        func explained() throws -> String {
+            try asked.rig.control(
+                "explain",
+                "--config",
+                "connector0.conf",
+                "--user-token",
+                "token",
+                "GET",
+                "http://backend.test/x"
+            ).output
+        }
+        let known = try explained()
+        #expect(known.contains("https://other.test is trusted"), "\(known)")
+        #expect(try asked.ask("PUT", trust + "/idps/1", #"{"enabled":"false"}"#).status == 204)
+        #expect(try asked.ask("GET", trust + "/idps/1").json["enabled"] as? Bool == false)
+        #expect(try asked.file().contains("active: false"))
+        let unknown = try explained()
+        #expect(!unknown.contains("https://other.test is trusted"), "\(unknown)")
+        #expect(try asked.ask("PUT", trust + "/idps/1", #"{"enabled":true}"#).status == 204)
+        #expect(try asked.file() == before)
+        for (method, path, body, status) in [
+            ("GET", "/idps/2", nil, 404), ("PUT", "/idps/0", "{}", 400), ("PUT", "/apps/0", #"{"enabled":true}"#, 404),
+            ("DELETE", "/idps/0", nil, 405), ("PATCH", "", "{}", 405), ("GET", "/idps/0/x", nil, 404),
+        ] as [(String, String, String?, Int)] {
+            #expect(try asked.ask(method, trust + path, body).status == status, "\(method) \(path)")
+        }
+    }
+
     @Test("Rules are added in front of the one that always holds, changed, moved and removed, with SAP's texts")
     func patterns() throws {
         let asked = try AskedConnector()
@@ -52,7 +129,10 @@ import Testing
         #expect(first[0]["subjectPattern"] as? [String: String] == ["CN": "${name}"])
         let all = #""CN":"c","EMAIL":"e","L":"l","OU":"a, b","O":"${org}","ST":"st","C":"TC""#
         let added = try asked.ask("POST", Self.rules, Self.rule("name", #""operator":"is","value":"X""#, all))
-        #expect(added.status == 201, "\(added)")
+        #expect(
+            added.status == 201 && added.field("location")?.hasSuffix(Self.rules.lowercased() + "/0") == true,
+            "\(added)"
+        )
         #expect(
             try asked.ask("POST", Self.rules, Self.rule("mail", #""operator":"exist_not""#, #""CN":"x""#)).status == 201
         )

@@ -155,6 +155,8 @@ struct APIHost: Sendable {
     let asked: @Sendable (_ file: String) async -> [AskedRequest]
     /// Waits until a connector with this file has the tunnels it is to have, but not for long.
     let settle: @Sendable (_ file: String) async -> Void
+    /// Has the connector with this file fetch the keys of identity providers anew.
+    let fetchKeys: @Sendable (_ file: String) -> Void
     /// Of the connectors, for the monitoring API.
     let figures: @Sendable () async -> [ConnectorMetricsPart]
     /// Of the connector with this file.

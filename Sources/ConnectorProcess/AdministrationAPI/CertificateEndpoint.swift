@@ -124,4 +124,8 @@ struct CertificateEndpoint {
 extension HTTPResponse {
     /// Made, with nothing more to say.
     static var created: HTTPResponse { HTTPResponse(status: .created, contentType: "", body: []) }
+
+    static func created(at location: String) -> HTTPResponse {
+        HTTPResponse(status: .created, contentType: "", headers: ["location": location], body: [])
+    }
 }

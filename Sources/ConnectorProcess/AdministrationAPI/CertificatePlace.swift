@@ -69,9 +69,8 @@ struct OnPremisesCertificatePlace: CertificatePlace {
     func put(_ identity: OwnCertificate.Identity, isOwn: Bool) async throws {
         try kind.check(identity)
         let old = try files()
-        var number = 1
-        while PlainFile.isThere("\(base).\(number).key") { number += 1 }
-        let (certificate, key) = ("\(base).\(number).pem", "\(base).\(number).key")
+        let key = FreshFile.path(base, ".key")
+        let certificate = String(key.dropLast(4)) + ".pem"
         let value = YAMLValue.mapping([.init("certificate", .text(certificate)), .init("private-key", .text(key))])
         do {
             try PrivateFile.makeFolder(folder)

@@ -43,7 +43,7 @@ struct MappingsEndpoint {
             let created = YAMLValue.Entry("created", .text(WallClock.timestamp()))
             try await change(store, .addSystem(entries + [created]))
             let host = entries[0].value.scalar ?? ""
-            return Self.created("\(path)/\(Self.segment(host))")
+            return .created(at: "\(path)/\(Self.segment(host))")
         default:
             try await call.change(store, "remove all systems") { text in
                 let hosts = (text.value["systems"]?.items ?? []).compactMap { $0["virtual-host"]?.scalar }
@@ -103,7 +103,7 @@ struct MappingsEndpoint {
             }
             let entries = [YAMLValue.Entry("path", .text(id))] + keys + [.init("created", .text(WallClock.timestamp()))]
             try await change(store, .addResource(system: host, entries))
-            return Self.created("\(path)/\(Self.segment(host))/resources/\(ResourceDocument.segment(id))")
+            return .created(at: "\(path)/\(Self.segment(host))/resources/\(ResourceDocument.segment(id))")
         default:
             try await change(store, .changeSystem(host, [.init("resources", nil)]))
             return .empty
@@ -146,8 +146,4 @@ struct MappingsEndpoint {
     }
 
     private static func segment(_ host: String) -> String { PercentText.encode(host).replacing("%3A", with: ":") }
-
-    private static func created(_ location: String) -> HTTPResponse {
-        HTTPResponse(status: .created, contentType: "", headers: ["location": location], body: [])
-    }
 }

@@ -78,7 +78,9 @@ struct PropagationEndpoint {
             if call.method == "GET" { return .json(items.map { SubjectRule($0).document }) }
             let rule = try rule().value
             try await call.change(store, "add subject pattern") { try Self.insert(rule, &$0) }
-            return .created
+            // In front of the rule that always holds.
+            let place = items.last?["if"] == nil ? max(items.count - 1, 0) : items.count
+            return .created(at: "\(call.base)\(call.request.path)/\(place)")
         }
         guard let index = Int(name), items.indices.contains(index) else {
             throw APIFailure.invalid("there is no rule \(LogText.escaped(name.utf8)); there are \(items.count)")

@@ -1,4 +1,6 @@
+internal import AdminAccess
 internal import ConfigurationEditing
+internal import HostSystem
 internal import NIOHTTP1
 internal import Networking
 internal import TextFormats
@@ -11,7 +13,7 @@ struct ProxyEndpoint {
     func answer() async throws -> HTTPResponse {
         try call.allow("GET", "PUT", "DELETE")
         guard call.method != "GET" else {
-            return .json(ProxyDocument(try store.value["tunnel"]?["http-proxy"] ?? .nothing))
+            return .json(ProxyDocument(try store.value[Self.place] ?? .nothing))
         }
         try await set(isRemoved: call.method == "DELETE")
         return .empty
@@ -24,33 +26,86 @@ struct ProxyEndpoint {
         var user: String?
         var password: String?
 
+        static let hidden = "***"
+
         init(_ value: YAMLValue) {
             guard let parsed = (value.scalar ?? value["address"]?.scalar).flatMap({ HostPort.parse($0) }) else {
                 return
             }
             (host, port) = (parsed.host, parsed.port.map { String($0) })
             user = value["user"]?.scalar
-            if user != nil { password = "***" }
+            if user != nil { password = Self.hidden }
         }
     }
 
-    /// An empty object says that there is none any more, too.
-    private func set(isRemoved: Bool) async throws {
+    private static let place: [YAMLStep] = [.key("tunnel"), .key("http-proxy")]
+
+    private struct Wanted {
         var address = ""
-        if !isRemoved {
-            var body = try APIBody(call.request)
-            if !body.isEmpty {
-                address = "\(HostPort.bracketed(try body.required("host"))):\(try body.required("port"))"
-            }
-            for name in ["user", "password"] {
-                try body.refuse(
-                    name,
-                    "a password belongs in a file of its own: set tunnel.http-proxy in the connector's file"
-                )
-            }
-            try body.finish()
+        var user = ""
+        /// Nil where the one of before stays.
+        var password: String?
+    }
+
+    /// An empty object says that there is none any more, too.
+    private func wanted() throws -> Wanted {
+        var body = try APIBody(call.request)
+        guard !body.isEmpty else { return Wanted() }
+        let address = "\(HostPort.bracketed(try body.required("host"))):\(try body.required("port"))"
+        let wanted = Wanted(
+            address: address,
+            user: try body.text("user") ?? "",
+            password: try body.text("password").flatMap { $0.isEmpty || $0 == ProxyDocument.hidden ? nil : $0 }
+        )
+        try body.finish()
+        return wanted
+    }
+
+    private func set(isRemoved: Bool) async throws {
+        let wanted = isRemoved ? Wanted() : try wanted()
+        let old = try store.value[Self.place] ?? .nothing
+        if wanted.address.isEmpty, ProxyDocument(old).host == nil { return }
+        guard !wanted.user.isEmpty else {
+            guard wanted.password == nil else { throw APIFailure.invalid("user is missing: whose password is it?") }
+            try await call.change(store, "change proxy", .set(Self.place, .text(wanted.address)))
+            return drop(old)
         }
-        if address.isEmpty, ProxyDocument(try store.value["tunnel"]?["http-proxy"] ?? .nothing).host == nil { return }
-        try await call.change(store, "change proxy", .set([.key("tunnel"), .key("http-proxy")], .text(address)))
+        guard let password = wanted.password else {
+            guard let file = old["password-file"]?.scalar, old["user"]?.scalar == wanted.user else {
+                throw APIFailure.invalid("password is missing")
+            }
+            return try await set(wanted, file)
+        }
+        guard let folder = call.host.administration?.settings.folder else {
+            throw APIFailure.failed("administration is not served, so there is no folder for a password")
+        }
+        let fresh = FreshFile.path("\(folder)/\(Self.fileName)")
+        do {
+            try PrivateFile.makeFolder(folder)
+            try AtomicFile.write(password, to: fresh, mode: 0o600)
+            try await set(wanted, fresh)
+        } catch {
+            try? PlainFile.remove(fresh)
+            throw error
+        }
+        drop(old)
+    }
+
+    private func set(_ wanted: Wanted, _ file: String) async throws {
+        let value = YAMLValue.mapping([
+            .init("address", .text(wanted.address)), .init("user", .text(wanted.user)),
+            .init("password-file", .text(file)),
+        ])
+        try await call.change(store, "change proxy", .set(Self.place, value))
+    }
+
+    private static let fileName = "proxy-password"
+
+    /// What the API has written has no other use.
+    private func drop(_ old: YAMLValue) {
+        guard let file = old["password-file"]?.scalar, let folder = call.host.administration?.settings.folder,
+            file.hasPrefix("\(folder)/\(Self.fileName).")
+        else { return }
+        try? PlainFile.remove(file)
     }
 }

@@ -50,7 +50,9 @@ struct SubaccountsEndpoint {
             try call.allow("POST")
             try await NewSubaccount(call: call).renew(subaccount)
             return .json(SubaccountDocument(try await again(subaccount), call.base, isWhole: true))
-        case "trust": return try trust(Array(rest.dropFirst()))
+        case "trust":
+            let endpoint = TrustEndpoint(store: try store(subaccount), call: call, file: subaccount.status.file)
+            return try await endpoint.answer(Array(rest.dropFirst()))
         case "systemMappings" where rest.count <= 4 && (rest.count < 3 || rest[2] == "resources"):
             return try await MappingsEndpoint(subaccount: subaccount, call: call).answer(Array(rest.dropFirst()))
         case "domainMappings":
@@ -119,27 +121,5 @@ struct SubaccountsEndpoint {
         try store(subaccount).retire()
         try await call.reload("remove subaccount \(subaccount.status.subaccount)")
         return .empty
-    }
-
-    // MARK: Trust in identity providers
-
-    /// There is nobody to trust yet: no user is propagated to internal hosts.
-    private func trust(_ rest: [String]) throws -> HTTPResponse {
-        switch (rest.first, call.method) {
-        case (nil, "GET"): return .json(["autoSyncTrustEnabled": false])
-        // Nothing to fetch.
-        case (nil, "POST"): return .empty
-        case (nil, "PUT"):
-            var body = try APIBody(call.request)
-            guard let isOn = try body.flag("autoSyncTrustEnabled") else {
-                throw APIFailure.invalid("autoSyncTrustEnabled is missing")
-            }
-            try body.finish()
-            if isOn { throw APIFailure.invalid("autoSyncTrustEnabled: this connector propagates no users yet") }
-            return .empty
-        case (nil, _): throw APIFailure.notAllowed(["GET", "PUT", "POST"])
-        case ("idps", "GET") where rest.count == 1, ("apps", "GET") where rest.count == 1: return .json([String]())
-        default: throw APIFailure.notFound("there is no \(LogText.escaped(rest.joined(separator: "/").utf8))")
-        }
     }
 }

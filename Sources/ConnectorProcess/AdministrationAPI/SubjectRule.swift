@@ -47,7 +47,7 @@ struct SubjectRule: Equatable {
     // MARK: On the wire
 
     struct Document: Encodable {
-        var description: String
+        var description: String?
         var condition: String
         var subjectPattern: [String: String]
     }
@@ -58,7 +58,11 @@ struct SubjectRule: Equatable {
             guard text.hasPrefix("${"), let end = text.firstIndex(of: "}") else { return text }
             return String(text[text.index(text.startIndex, offsetBy: 2)..<end] + text[text.index(after: end)...])
         }
-        return Document(description: description, condition: text ?? "always true", subjectPattern: subject)
+        return Document(
+            description: description.isEmpty ? nil : description,
+            condition: text ?? "always true",
+            subjectPattern: subject
+        )
     }
 
     private static let operators = ["exist": "exists", "exist_not": "does not exist", "is": "is", "is_not": "is not"]

@@ -96,16 +96,21 @@ struct BackupArchive {
         return bytes
     }
 
-    /// The files that a configuration names, and which of them are secrets.
-    private static func named(_ value: YAMLValue) -> [(path: String, isSecret: Bool)] {
-        let tunnel = value["tunnel"]
-        var files: [(String, Bool)] = []
-        for (key, isSecret) in [("certificate", false), ("private-key", true), ("trusted-ca", false)] {
-            if let path = tunnel?[key]?.scalar { files.append((path, isSecret)) }
+    /// The files that a configuration names, and which of them are secrets: by the words that every section has for them.
+    static func named(_ value: YAMLValue) -> [(path: String, isSecret: Bool)] {
+        guard case .mapping(let entries) = value else { return value.items.flatMap(named) }
+        return entries.flatMap { entry -> [(path: String, isSecret: Bool)] in
+            let path = entry.value.scalar ?? ""
+            switch entry.key {
+            case _ where path.isEmpty && entry.key != "certificates": return named(entry.value)
+            case "certificate", "trusted-ca": return [(path, false)]
+            case "private-key", "password-file", "keytab": return [(path, true)]
+            // Of an issuer; others have a URL.
+            case "keys" where !path.contains("://"): return [(path, false)]
+            case "certificates": return entry.value.items.compactMap(\.scalar).map { ($0, false) }
+            default: return []
+            }
         }
-        if let path = tunnel?["http-proxy"]?["password-file"]?.scalar { files.append((path, true)) }
-        files += (value["backend-trust"]?["certificates"]?.items ?? []).compactMap(\.scalar).map { ($0, false) }
-        return files.filter { !$0.0.isEmpty }
     }
 
     // MARK: Reading

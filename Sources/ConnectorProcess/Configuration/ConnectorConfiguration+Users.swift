@@ -5,12 +5,19 @@ internal import Cryptography
 internal import PrincipalPropagation
 
 extension ConnectorConfiguration {
-    /// Whether what users need to arrive is there, for each system that takes them.
+    /// Whether what users need to arrive is there, for each system that takes them. Where it is not, a user's request is refused; that
+    /// is no reason not to take the file: administrators make a mapping first and its certificates afterwards, or the other way round.
     func checkUsers(_ hasKerberos: Bool, _ findings: Findings) {
         for (index, system) in systems.enumerated() where system.authentication.mode.takesUsers {
             guard let missing = missing(for: system, hasKerberos) else { continue }
             let key = "systems[\(index)].authentication-mode"
-            findings.add(.error, places[index].line, 1, key, "\(system.authentication.mode.rawValue) needs \(missing)")
+            findings.add(
+                .warning,
+                places[index].line,
+                1,
+                key,
+                "\(system.authentication.mode.rawValue) needs \(missing); until then requests of users are refused"
+            )
         }
     }
 

@@ -31,8 +31,9 @@ struct PropagationReader {
                 configuration.issuers.append(issuer)
             }
         }
-        if configuration.issuers.isEmpty {
-            findings.warning(section.place("trust"), "principal-propagation.trust", "is empty: no user's token counts")
+        if !configuration.issuers.contains(where: \.isActive) {
+            let cause = configuration.issuers.isEmpty ? "is empty" : "has no issuer that is active"
+            findings.warning(section.place("trust"), "principal-propagation.trust", "\(cause): no user's token counts")
         }
         for (index, item) in section.list("subject-patterns").enumerated() {
             if let pattern = pattern(item, "principal-propagation.subject-patterns[\(index)]") {
@@ -112,9 +113,10 @@ struct PropagationReader {
             }
         }
         let tenant = section.string("tenant")
+        let isActive = section.flag("active", true)
         section.finish()
         guard let issuer, let keys else { return nil }
-        return PropagationConfiguration.Issuer(issuer: issuer, tenant: tenant, keys: keys)
+        return PropagationConfiguration.Issuer(issuer: issuer, tenant: tenant, keys: keys, isActive: isActive)
     }
 
     /// Who can change the keys on their way can be any user.

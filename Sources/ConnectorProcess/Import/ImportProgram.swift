@@ -32,7 +32,32 @@ package enum ImportProgram {
         let documents = try await SCCReader(url, user: user, password: password, trust: trust).read(
             subaccount: subaccount
         )
-        let source = "\(url) (SAP Cloud Connector \(documents.version)) on \(WallClock.text(WallClock.seconds()))"
+        return try write(documents, from: url, service: service, to: folder)
+    }
+
+    /// The same from a backup, as far as one tells it.
+    ///
+    /// - Parameter path: of the archive.
+    /// - Throws: `SCCReadError`, `FileError`.
+    package static func backup(
+        _ path: String,
+        subaccount: String?,
+        service: String?,
+        to folder: String
+    ) throws -> Result {
+        let bytes = try PlainFile.read(path, maxBytes: backupLimit)
+        return try write(try SCCBackup(bytes).read(subaccount: subaccount), from: path, service: service, to: folder)
+    }
+
+    private static let backupLimit = 256 << 20
+
+    private static func write(
+        _ documents: SCCDocuments,
+        from origin: String,
+        service: String?,
+        to folder: String
+    ) throws -> Result {
+        let source = "\(origin) (SAP Cloud Connector \(documents.version)) on \(WallClock.text(WallClock.seconds()))"
         let imported = SCCImport(documents, source: source, service: service)
         var result = Result(files: [], notes: imported.notes, findings: [])
         for (path, text) in imported.files {

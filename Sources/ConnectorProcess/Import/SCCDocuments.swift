@@ -1,5 +1,5 @@
-/// What SAP's Cloud Connector answers on its configuration API, as far as it can be taken over (SAP Help, "Configuration REST
-/// APIs"; types as real instances of 2.19 send them: ports as texts or numbers, flags as flags or texts).
+/// The configuration of a Cloud Connector of SAP's, as far as it can be taken over, in the words of its configuration API (SAP Help,
+/// "Configuration REST APIs"; types as real instances of 2.19 send them: ports as texts or numbers, flags as flags or texts).
 struct SCCDocuments: Sendable {
     var version = ""
     var trustStore = SCCTrustStore()
@@ -8,6 +8,8 @@ struct SCCDocuments: Sendable {
     var proxy = SCCProxy()
     var subjectPatterns: [SCCSubjectPattern] = []
     var subaccounts: [SCCSubaccount] = []
+    /// What the source does not tell, for whoever looks at the result.
+    var remarks: [String] = []
 }
 
 /// A subaccount with what is exposed for it.
@@ -75,6 +77,8 @@ struct SCCSubjectPattern: Decodable, Sendable {
 struct SCCText: Decodable, Sendable {
     var text: String
 
+    init(_ text: String) { self.text = text }
+
     init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         if let number = try? container.decode(Int.self) {
@@ -88,6 +92,8 @@ struct SCCText: Decodable, Sendable {
 /// A flag that may come as a text.
 struct SCCFlag: Decodable, Sendable {
     var isSet: Bool
+
+    init(_ isSet: Bool) { self.isSet = isSet }
 
     init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()

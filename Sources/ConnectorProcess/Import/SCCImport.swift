@@ -22,6 +22,7 @@ struct SCCImport {
         self.source = source
         self.service = service ?? "connectivity.example.com:443"
         if service == nil { notes.append("tunnel.service is an example: put the connectivity service's address there") }
+        notes += documents.remarks.map { "not read: \($0)" }
         if !documents.trustedCertificates.isEmpty { files.append(("backend-trust.pem", documents.trustedCertificates)) }
         for pattern in documents.subjectPatterns where pattern.condition != "always true" {
             let subject = SubjectRule.text(pattern.subjectPattern ?? [:])
@@ -49,12 +50,13 @@ struct SCCImport {
         notes += own.map { "\(entity.subaccount): \($0)" }
         var lines = ["Imported from \(source).", ""]
         if own.isEmpty {
-            lines.append("Everything has its equivalent here.")
+            lines.append((documents.remarks.isEmpty ? "Everything" : "What was read") + " has its equivalent here.")
         } else {
             lines +=
                 ["What is not carried over; such systems stand below as comments, and are not exposed:"]
                 + own.map { "- \($0)" }
         }
+        lines += documents.remarks.map { "Not read: \($0)." }
         // Whatever a name holds, it stays within its comment.
         var text = lines.map { $0.isEmpty ? "#" : "# \(LogText.escaped($0.utf8))" } + [""]
         text += head(entity, isMain: isMain) + [""]
