@@ -14,6 +14,9 @@ from benchmark import HERE, REQUEST, read_answer
 from pairs import certificates, start_connectord
 from peers import start_haproxy
 
+# Seconds after which a tunnel counts as idle: by then it has given up its buffers, and the allocator what setting it up took.
+QUIET = 10
+
 
 def anonymous(pid):
     for line in open(f'/proc/{pid}/smaps_rollup'):
@@ -166,7 +169,7 @@ def tunnels(binary, folder, pair, count):
         while time.time() < end:
             text = subprocess.run([binary, 'status', '--json', '--config', file], cwd=folder, capture_output=True, text=True).stdout
             if text and len(find(json.loads(text), 'tunnels') or []) >= expected:
-                time.sleep(3)
+                time.sleep(QUIET)
                 return process
             time.sleep(0.2)
         process.terminate()
@@ -238,7 +241,7 @@ systems:
                 time.sleep(1)
                 text = subprocess.run([binary, 'status', '--cloud', '--json', '--config', 'crowd-cloud.conf'], cwd=folder, capture_output=True, text=True).stdout
                 there = sum(c['tunnels'] for c in find(json.loads(text or '{}'), 'connectors') or [])
-            time.sleep(5)
+            time.sleep(QUIET)
             row['with tunnels'], row['connector'] = anonymous(service.pid), anonymous(connector.pid)
             held = [ask(port, b'small') for _ in range(clients)]
             for connection in held:

@@ -15,8 +15,13 @@ package struct TLSEstablished: Sendable {
     package var sentCertificate = false
 }
 
-/// Sent the other way, by whoever has had no traffic for a while.
+/// Sent the other way, by whoever has had no traffic for a while: records need no memory of the connection's own, until `TLSBusy`.
 package struct TLSIdle: Sendable {
+    package init() {}
+}
+
+/// Sent the other way, when there is traffic again.
+package struct TLSBusy: Sendable {
     package init() {}
 }
 
@@ -192,7 +197,10 @@ package final class TLSHandler: ChannelDuplexHandler, RemovableChannelHandler {
         promise: EventLoopPromise<Void>?
     ) {
         switch event {
-        case is TLSIdle: session?.freeBuffers()
+        case is TLSIdle:
+            session?.keepBuffers(false)
+            session?.freeBuffers()
+        case is TLSBusy: session?.keepBuffers(keepsBuffers)
         case is TLSDeparture: isLeaving = true
         default: return context.triggerUserOutboundEvent(event, promise: promise)
         }

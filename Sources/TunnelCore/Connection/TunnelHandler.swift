@@ -41,6 +41,8 @@ package final class TunnelHandler: ChannelInboundHandler {
     private var machine = StateMachine.connecting
     private var isFlushScheduled = false
     private var isIdleCheckPlanned = false
+    /// The session's count while nothing but pings comes; nil otherwise.
+    private var quietBlocks: Int?
     private var timer: Scheduled<Void>?
     private var pingCount: UInt64 = 0
     private var pingSent: NIODeadline?
@@ -176,7 +178,11 @@ package final class TunnelHandler: ChannelInboundHandler {
     package func channelReadComplete(context: ChannelHandlerContext) {
         session.endBatch()
         closeIfFinished()
-        if !isIdleCheckPlanned, session.streamCount <= 1 { planIdleCheck() }
+        if let quietBlocks {
+            if session.blocks != quietBlocks || session.streamCount > 1 { becomeBusy() }
+        } else if !isIdleCheckPlanned, session.streamCount <= 1 {
+            planIdleCheck()
+        }
     }
 
     /// A tunnel without requests, with its control stream alone, holds no buffers after a second or two. Looked for once a
@@ -192,7 +198,15 @@ package final class TunnelHandler: ChannelInboundHandler {
         isIdleCheckPlanned = false
         guard session.streamCount <= 1, !machine.isClosed else { return }
         guard session.blocks == blocks else { return planIdleCheck() }
+        quietBlocks = blocks
         context?.triggerUserOutboundEvent(TLSIdle(), promise: nil)
+    }
+
+    /// Pings alone go on without buffers: of a thousand idle tunnels some always have one under way.
+    private func becomeBusy() {
+        quietBlocks = nil
+        context?.triggerUserOutboundEvent(TLSBusy(), promise: nil)
+        if !isIdleCheckPlanned, session.streamCount <= 1 { planIdleCheck() }
     }
 
     /// After the last stream of a tunnel that drains; or after a GOAWAY that nghttp2 has sent for the peer's fault, when the
