@@ -1,5 +1,6 @@
 internal import AvailabilityCheck
 internal import ControlProtocol
+internal import Cryptography
 internal import HostSystem
 internal import Logging
 internal import NIOCore
@@ -60,10 +61,19 @@ extension Connector: TunnelOwner {
         guard state.closed(tunnel) else { return }
         let text = ConnectionError(cause).cause
         logger.log(
-            level: tunnel.wasRetired ? .info : .notice,
+            level: tunnel.wasRetired ? .info : Self.isFault(cause) ? .warning : .notice,
             "tunnel disconnected",
             metadata: ["tunnel": "\(tunnel.id)", "cause": "\(text)"]
         )
         audit.record(.connectionClosed, "Tunnel \(tunnel.id) to \(tunnel.target.name) closed: \(text)")
+    }
+
+    /// What comes again until somebody puts something right, unlike an end.
+    private static func isFault(_ cause: any Error) -> Bool {
+        switch cause {
+        case is EnvoyError: true
+        case let error as TLSError: error.code != .closedDuringHandshake && error.code != .truncated
+        default: false
+        }
     }
 }

@@ -282,7 +282,11 @@ package final class Connector: Sendable {
     }
 
     private func replaceFleet(_ tls: TunnelTLS) {
-        current.withLock { $0.tunnelTLS = tls }
+        let old = current.withLock { current in
+            current.tunnelTLS = tls
+            return current.fleets.map(\.fleet)
+        }
+        for fleet in old { fleet.dialNoMore() }
         addFleet()
         current.withLock { current in
             // Its fleet may never get a tunnel; this one retires all that came before.

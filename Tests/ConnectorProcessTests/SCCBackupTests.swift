@@ -73,6 +73,25 @@ struct SCCBackupTests {
         #expect(text.contains("\n  - virtual-host") == isExposed, "\(text)")
     }
 
+    @Test("A host or port that is none, and a mapping that stands twice, are named and not exposed, and the file loads")
+    func oddAddresses() throws {
+        let good = Self.mapping("erp", "NONE")
+        let odd = [
+            good, good, Self.mapping("a b", "NONE"),
+            good.replacing("erp<", with: "x<").replacing(">443<", with: ">99999<"),
+            good.replacing("erp<", with: "y<").replacing("erp.corp", with: "[z"),
+        ]
+        let result = try Self.imported(Self.backup(("\(Self.folder)/backends.xml", "<b>\(odd.joined())</b>")))
+        let text = try #require(result.files.first { $0.path == "connector.conf" }).text
+        let read = ConnectorConfigurationReader.read(Array(text.utf8), file: "f")
+        #expect(try #require(read.0, "\(read.1)").systems.map(\.virtualAddress) == ["erp:443"])
+        for cause in [
+            "is mapped above already", "a b is not a host name", "99999 is not a port", "[z is not a host name",
+        ] {
+            #expect(result.notes.contains { $0.contains(cause) }, "\(cause): \(result.notes)")
+        }
+    }
+
     @Test("Subject patterns are named for whoever sets up principal propagation, but the usual one")
     func patterns() throws {
         func pattern(_ key: String, _ value: String, _ condition: String) -> String {

@@ -1,5 +1,6 @@
 import ConnectorTestSupport
 import Foundation
+import Synchronization
 import Testing
 
 /// SAP's configuration API, call by call as its clients make them, against the built program.
@@ -8,6 +9,14 @@ struct ConfigurationAPITests {
     private static let mapping = #"""
         {"authenticationMode":"NONE","backendType":"abapSys","hostInHeader":"VIRTUAL","localHost":"127.0.0.1","localPort":"PORT","protocol":"HTTP","virtualHost":"v","virtualPort":"900"}
         """#
+
+    /// What a proxy was asked.
+    private final class Heads: Sendable {
+        private let heads = Mutex<[String]>([])
+
+        func add(_ head: String) { heads.withLock { $0.append(head) } }
+        var all: [String] { heads.withLock { $0 } }
+    }
 
     @Test("A mapping and a resource are made, read, changed and removed, and requests follow at once")
     func lifeOfAMapping() throws {
@@ -120,8 +129,10 @@ struct ConfigurationAPITests {
         let mode = try FileManager.default.attributesOfItem(atPath: file.path)[.posixPermissions] as? Int
         #expect(mode == 0o600)
         // As clients send back what they have read.
-        #expect(try put("q.test", #","user":"u","password":"***""#) == 204)
-        #expect(try put("q.test", #","user":"u""#) == 204)
+        #expect(try put("p.test", #","user":"u","password":"***""#) == 204)
+        #expect(try put("p.test", #","user":"u""#) == 204)
+        #expect(try put("q.test", #","user":"u","password":"***""#) == 400, "it was told for another proxy")
+        #expect(try put("p.test", #","user":"u","password":"a\nb""#) == 400)
         #expect(try passwords() == [file.lastPathComponent])
         #expect(try put("q.test", #","user":"other""#) == 400)
         #expect(
@@ -134,6 +145,39 @@ struct ConfigurationAPITests {
         #expect(second.count == 1 && second != [file.lastPathComponent])
         #expect(try put("q.test", "") == 204)
         #expect(try passwords().isEmpty && asked.file().contains("  http-proxy: q.test:3128\n"))
+    }
+
+    @Test("A proxy that is no longer configured is asked no more, and neither hears the other's password")
+    func formerProxy() throws {
+        let asked = try AskedConnector()
+        defer { asked.stop() }
+        let (first, second) = (Heads(), Heads())
+        let former = TestServer.http { head, _ in
+            first.add(head)
+            return "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
+        }
+        let present = TestServer.http { head, _ in
+            second.add(head)
+            return "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
+        }
+        defer {
+            former.stop()
+            present.stop()
+        }
+        let proxy = "/api/v1/configuration/connector/proxy"
+        func put(_ port: Int, _ password: String) throws -> Int {
+            try asked.ask("PUT", proxy, #"{"host":"127.0.0.1","port":\#(port),"user":"u","password":"\#(password)"}"#)
+                .status
+        }
+        #expect(try put(former.port, "first") == 204)
+        #expect(Rig.eventually { first.all.count >= 2 })
+        #expect(try put(present.port, "second") == 204)
+        let before = first.all.count
+        // Longer each time: the former one would be asked as well.
+        #expect(Rig.eventually { second.all.count >= 4 })
+        #expect(first.all.count <= before + 1)
+        let credentials = Data("u:second".utf8).base64EncodedString()
+        #expect(second.all.allSatisfy { $0.contains(credentials) })
     }
 
     @Test("Proxy and trust store of the connector are read and changed, and end as they began")

@@ -21,6 +21,7 @@ final class TunnelFleet: Sendable {
     private let kept = Mutex<Set<DialTarget>>([])
     private let refresh = Wakeup()
     private let nextLoop = Atomic<Int>(0)
+    private let isSuperseded = Atomic<Bool>(false)
 
     private static let reservePause = Duration.seconds(1)
 
@@ -49,7 +50,7 @@ final class TunnelFleet: Sendable {
         guard configuration.isActive else { return }
         await withDiscardingTaskGroup { group in
             var backoff = configuration.backoff
-            while !Task.isCancelled {
+            while mayDial {
                 var pause = Duration.seconds(60)
                 do {
                     let targets = try await resolve()
@@ -66,6 +67,15 @@ final class TunnelFleet: Sendable {
             }
         }
     }
+
+    /// Another fleet has other settings: the tunnels that are up serve on, but what this one was told (a proxy, its password) is
+    /// used for no more.
+    func dialNoMore() {
+        isSuperseded.store(true, ordering: .relaxed)
+        refresh.wake()
+    }
+
+    private var mayDial: Bool { !Task.isCancelled && !isSuperseded.load(ordering: .relaxed) }
 
     private func resolve() async throws -> [DialTarget] {
         guard configuration.proxy == nil else { return [DialTarget(name: configuration.service, address: nil)] }
@@ -90,7 +100,7 @@ final class TunnelFleet: Sendable {
     private func keepOneUp(_ target: DialTarget) async {
         var backoff = configuration.backoff
         var isReserve = false
-        while !Task.isCancelled, isWanted(target) {
+        while mayDial, isWanted(target) {
             do {
                 let tunnel = try await dial(target)
                 let start = ContinuousClock.now

@@ -52,10 +52,14 @@ struct ProxyEndpoint {
         var body = try APIBody(call.request)
         guard !body.isEmpty else { return Wanted() }
         let address = "\(HostPort.bracketed(try body.required("host"))):\(try body.required("port"))"
+        let password = try body.text("password").flatMap { $0.isEmpty || $0 == ProxyDocument.hidden ? nil : $0 }
+        guard password?.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) ?? true else {
+            throw APIFailure.invalid("password must have no control characters")
+        }
         let wanted = Wanted(
             address: address,
             user: try body.text("user") ?? "",
-            password: try body.text("password").flatMap { $0.isEmpty || $0 == ProxyDocument.hidden ? nil : $0 }
+            password: password
         )
         try body.finish()
         return wanted
@@ -71,7 +75,10 @@ struct ProxyEndpoint {
             return drop(old)
         }
         guard let password = wanted.password else {
-            guard let file = old["password-file"]?.scalar, old["user"]?.scalar == wanted.user else {
+            // It was told for that proxy, and goes to no other.
+            guard let file = old["password-file"]?.scalar, old["user"]?.scalar == wanted.user,
+                old["address"]?.scalar == wanted.address
+            else {
                 throw APIFailure.invalid("password is missing")
             }
             return try await set(wanted, file)

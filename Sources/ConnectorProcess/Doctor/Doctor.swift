@@ -6,6 +6,7 @@ internal import NIOCore
 internal import NIOPosix
 internal import Networking
 internal import TextFormats
+internal import TunnelCore
 
 /// Goes the way to the service step by step and says what each step found, and what to ask for where one fails.
 package struct Doctor {
@@ -163,7 +164,12 @@ package struct Doctor {
         do {
             try await probe.openTunnel()
             let service = configuration.dialer.proxy == nil ? target.name : configuration.dialer.service
-            ok("tunnel", "\(service) takes tunnels of this connector")
+            let isEnvoy = configuration.tunnel.dialect == .envoy
+            ok(
+                "tunnel",
+                "\(service) takes tunnels of this connector"
+                    + (isEnvoy ? "; the TLS session for requests begins with the first of them" : "")
+            )
             return true
         } catch let error as TLSError where error.code == .applicationProtocol {
             failed(
@@ -175,7 +181,9 @@ package struct Doctor {
             failed(
                 "tunnel",
                 "\(ConnectionError(error).cause)",
-                "the service's log says why; if the certificate was revoked, ask for a new token"
+                configuration.tunnel.dialect == .envoy
+                    ? "see tunnel.envoy in the file, and the Envoy's log"
+                    : "the service's log says why; if the certificate was revoked, ask for a new token"
             )
         }
         return false

@@ -95,7 +95,8 @@ struct SCCBackup {
             localPort: SCCText(try required("internalPort")),
             protocol: try required("communicationProtocol"),
             backendType: element["backendType"]?.text,
-            hostInHeader: element["internalHostInHeader"]?.text,
+            // As a flag, or as the API has it.
+            hostInHeader: element["internalHostInHeader"].map { $0.text == "true" ? "INTERNAL" : $0.text },
             authenticationMode: element["authenticationMode"].map { Self.modes[$0.text] ?? $0.text },
             description: element["description"]?.text,
             sid: element["sid"]?.text

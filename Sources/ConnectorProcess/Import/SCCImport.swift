@@ -32,6 +32,12 @@ struct SCCImport {
             )
         }
         for (index, subaccount) in documents.subaccounts.enumerated() { add(subaccount, isMain: index == 0) }
+        let identities = documents.subaccounts.map { "\($0.entity.subaccount) \($0.entity.locationID ?? "")" }
+        if Set(identities).count < identities.count {
+            notes.append(
+                "a subaccount stands here more than once: give each its location-id, or leave out all but one file"
+            )
+        }
         if documents.subaccounts.isEmpty { notes.append("there are no subaccounts") }
     }
 
@@ -41,8 +47,12 @@ struct SCCImport {
         let (domains, odd) = Self.domains(subaccount.domains)
         own += odd
         var systems: [String] = []
+        var seen: Set<String> = []
         for (mapping, resources) in subaccount.mappings {
-            let (value, obstacles) = Self.system(mapping, resources)
+            var (value, obstacles) = Self.system(mapping, resources)
+            if !seen.insert("\(mapping.virtualHost):\(mapping.virtualPort.text)".lowercased()).inserted {
+                obstacles.append("is mapped above already")
+            }
             let lines = YAMLWriter.item(value, indent: 2)
             systems += obstacles.isEmpty ? lines : lines.map { "  # " + $0.dropFirst(2) }
             own += obstacles.map { "\(mapping.virtualHost):\(mapping.virtualPort.text): \($0)" }
@@ -61,7 +71,10 @@ struct SCCImport {
         var text = lines.map { $0.isEmpty ? "#" : "# \(LogText.escaped($0.utf8))" } + [""]
         text += head(entity, isMain: isMain) + [""]
         if !domains.isEmpty { text += YAMLWriter.entry("cookie-domains", .list(domains), indent: 0) + [""] }
-        text += [systems.contains { !$0.hasPrefix("  #") } ? "systems:" : "systems: []"] + systems
+        let hasSome = systems.contains { !$0.hasPrefix("  #") }
+        text +=
+            [hasSome ? "systems:" : "systems: []" + (systems.isEmpty ? "" : "   # without [] once there is one")]
+            + systems
         let name = isMain ? "connector.conf" : "connector.d/\(Self.fileName(entity)).conf"
         files.append((name, text.joined(separator: "\n") + "\n"))
     }
@@ -123,7 +136,10 @@ struct SCCImport {
 
     /// - Returns: the system as the file has it, and why it must not be exposed so.
     private static func system(_ mapping: SCCMapping, _ resources: [SCCResource]) -> (YAMLValue, obstacles: [String]) {
-        var obstacles: [String] = []
+        var obstacles = [(mapping.virtualHost, mapping.virtualPort), (mapping.localHost, mapping.localPort)].compactMap
+        {
+            addressFault($0, $1.text)
+        }
         let known = SystemMapping.InternalProtocol(rawValue: mapping.protocol)
         if known == nil { obstacles.append("\(mapping.protocol) is not supported yet") }
         let mode = mapping.authenticationMode ?? "NONE"
@@ -172,6 +188,12 @@ struct SCCImport {
             entries.append(.init("resources", .list(items)))
         }
         return (.mapping(entries), obstacles)
+    }
+
+    private static func addressFault(_ host: String, _ port: String) -> String? {
+        guard HostPort.isHostName(host) || host.contains(":") else { return "\(host) is not a host name" }
+        guard let number = Int(port), (1...65535).contains(number) else { return "\(port) is not a port" }
+        return nil
     }
 
     private static func value(_ resource: SCCResource) -> YAMLValue {
