@@ -314,6 +314,11 @@ package final class Rig {
         try Self.run(arguments, folder)
     }
 
+    /// What `connectord explain` says of a request of the user whose token is in the file `token`.
+    package func explainUser(_ url: String) throws -> (status: Int32, output: String) {
+        try control("explain", "--config", "connector0.conf", "--user-token", "token", "GET", url)
+    }
+
     /// Replaces the configuration of a connector.
     package func rewrite(_ name: String = "connector0.conf", _ change: (String) -> String) throws {
         let file = folder.appending(path: name)

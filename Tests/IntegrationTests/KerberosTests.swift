@@ -142,15 +142,7 @@ import Testing
             mappings + "/web.test:80/resources",
             #"{"id":"/","enabled":true,"exactMatchOnly":false}"#
         )
-        let explained = try asked.rig.control(
-            "explain",
-            "--config",
-            "connector0.conf",
-            "--user-token",
-            "token",
-            "GET",
-            "http://web.test/x"
-        ).output
+        let explained = try asked.rig.explainUser("http://web.test/x").output
         for line in [
             "user        anna@CORP.TEST\n", "service     HTTP/localhost@CORP.TEST, asked for by connector\n",
             "Authorization: Negotiate (a new one each time)\n",

@@ -93,15 +93,7 @@ import Testing
             encoding: .utf8
         )
         func explained() throws -> String {
-            try asked.rig.control(
-                "explain",
-                "--config",
-                "connector0.conf",
-                "--user-token",
-                "token",
-                "GET",
-                "http://backend.test/x"
-            ).output
+            try asked.rig.explainUser("http://backend.test/x").output
         }
         let known = try explained()
         #expect(known.contains("https://other.test is trusted"), "\(known)")

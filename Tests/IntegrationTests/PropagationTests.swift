@@ -202,15 +202,7 @@ import Testing
         #expect(try plant.ask("strict.test", nil).contains("200 OK"))
         // What would become of a user is said beforehand.
         try plant.write("token", try plant.token("anna"))
-        let explained = try plant.rig.control(
-            "explain",
-            "--config",
-            "connector0.conf",
-            "--user-token",
-            "token",
-            "GET",
-            "http://strict.test/x"
-        )
+        let explained = try plant.rig.explainUser("http://strict.test/x")
         #expect(
             explained.status == 0 && explained.output.contains("user        CN=anna,O=Plant"),
             "\(explained.output)"
